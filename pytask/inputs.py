@@ -1,0 +1,131 @@
+"""Inputs of a task: what its signature takes, and how data is fitted to it.
+
+Read once per class from `__init__` (or the decorated function). Annotated inputs are converted by
+msgspec, lax where that is safe (`"6"` for an int); all problems are told at once. A type msgspec can
+not convert to is passed through untouched: the annotation is the author's, and may be anything.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
+
+from pytask.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.task import Task
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input: its name, its type (Any where none was given), and whether it has a default."""
+
+    name: str
+    type: Any
+    is_required: bool
+    usage: str
+
+    def convert(self, value: Any) -> Any:
+        return value if self.type is Any else msgspec.convert(value, self.type, strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All inputs of one task. `takes_more` is true where the signature ends in `**kwargs`."""
+
+    task: str
+    fields: dict[str, Input]
+    takes_more: bool
+
+    @property
+    def usage(self) -> str:
+        more = ['**more'] if self.takes_more else []
+        return f'{self.task}({", ".join([*(field.usage for field in self.fields.values()), *more])})'
+
+    def bind(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the keyword arguments for this data. Raises InputError with every problem in it."""
+        fields, bound, problems = self.fields, {}, []
+        for name, value in data.items():
+            field = fields.get(name)
+            if field is None:
+                if self.takes_more:
+                    bound[name] = value
+                else:
+                    problems.append((name, self._unknown()))
+                continue
+            try:
+                bound[name] = field.convert(value)
+            except msgspec.ValidationError as error:
+                problems.append((name, _teach(error, value)))
+        problems += [
+            (name, 'is missing') for name, field in fields.items() if field.is_required and name not in data
+        ]
+        if problems:
+            raise InputError(self.task, problems, self.usage)
+        return bound
+
+    def _unknown(self) -> str:
+        if not self.fields:
+            return f'is not taken: `{self.task}` declares no inputs'
+        return 'is not an input'
+
+
+def inputs_of(task_class: type[Task]) -> Inputs:
+    """Read the inputs of a task class. Raises ConfigError for a signature that data can not fill."""
+    source: Callable[..., Any] = getattr(task_class, 'inputs_of', task_class.__init__)
+    if source is object.__init__:
+        return Inputs(task_class.NAME, {}, takes_more=False)
+    parameters = list(inspect.signature(source).parameters.values())
+    if source is task_class.__init__:
+        parameters = parameters[1:]
+    hints = _hints(source)
+    fields = {p.name: _input(p, hints.get(p.name, Any)) for p in parameters if p.kind in _NAMED}
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise ConfigError(f'{task_class.NAME}: input {parameter.name!r} is positional only; data has names')
+    more = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    return Inputs(task_class.NAME, fields, takes_more=more)
+
+
+def _hints(source: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(source)
+    except (NameError, TypeError, AttributeError):  # names that exist only for type checkers
+        return {}
+
+
+def _input(parameter: inspect.Parameter, hint: Any) -> Input:
+    default = parameter.default
+    is_required = default is inspect.Parameter.empty
+    usage = parameter.name
+    if hint is not Any:
+        usage += f': {inspect.formatannotation(hint)}'
+    if not is_required:
+        usage += f' = {default!r}' if hint is not Any else f'={default!r}'
+    return Input(parameter.name, _convertible(hint), is_required, usage)
+
+
+def _convertible(hint: Any) -> Any:
+    try:
+        msgspec.json.Decoder(hint)
+    except TypeError:
+        return Any
+    # A class msgspec does not know gets a decoder too, and fails on every value.
+    info = msgspec.inspect.type_info(hint)
+    return Any if isinstance(info, msgspec.inspect.CustomType) else hint
+
+
+def _teach(error: msgspec.ValidationError, value: Any) -> str:
+    shown = repr(value)
+    return f'{_lower(str(error))} ({shown if len(shown) <= 40 else shown[:37] + "..."})'
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:].replace('`', '')

@@ -1,0 +1,177 @@
+"""Names of tasks, and how a folder of them is found.
+
+A folder is imported as a package named after it, without touching `sys.path`: a folder
+`tasks/http/` on the path would hide the standard library's `http`. Nothing is ever imported because
+data names it; only what was added here can run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pytask.errors import ConfigError, NotFound
+from pytask.inputs import inputs_of
+from pytask.task import as_task_class
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pytask.inputs import Inputs
+    from pytask.task import Task
+
+RESERVED = 'pytask/'
+
+
+class Registry:
+    """The tasks one app or worker knows, by NAME and by `<module>.<Class>`."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, type[Task]] = {}
+        self._aliases: dict[str, type[Task]] = {}
+        self._inputs: dict[type[Task], Inputs] = {}
+
+    def add(self, thing: Any) -> type[Task]:
+        """Add a Task class or a decorated function. Raises ConfigError naming both places of a clash."""
+        task = as_task_class(thing)
+        if task is None:
+            raise ConfigError(f'not a task: {thing!r}; subclass pytask.Task or decorate it with @task')
+        known = self._tasks.get(task.NAME)
+        if known is task:
+            return task
+        if known is not None:
+            raise ConfigError(f'two tasks are named {task.NAME!r}: {place_of(known)} and {place_of(task)}')
+        _check(task)
+        self._inputs[task] = inputs_of(task)
+        self._tasks[task.NAME] = task
+        self._aliases[f'{task.__module__}.{task.__qualname__}'] = task
+        return task
+
+    def get(self, name: str) -> type[Task] | None:
+        return self._tasks.get(name) or self._aliases.get(name)
+
+    def inputs(self, task: type[Task]) -> Inputs:
+        if task not in self._inputs:
+            self._inputs[task] = inputs_of(task)
+        return self._inputs[task]
+
+    def names(self) -> list[str]:
+        return sorted(self._tasks)
+
+    def answers_to(self) -> list[str]:
+        """Every name by which a run may ask for one of these tasks."""
+        return sorted({*self._tasks, *self._aliases})
+
+    def __iter__(self) -> Iterator[type[Task]]:
+        return iter([self._tasks[name] for name in self.names()])
+
+    def discover(self, folder: Path) -> None:
+        """Import every module below `folder` and add the tasks in it; a class without `start` is a base.
+
+        Raises ConfigError naming the file that does not import, with its line.
+        """
+        for module in _import_all(folder):
+            for thing in list(vars(module).values()):
+                task = as_task_class(thing)
+                if task is not None and hasattr(task, 'start') and not task.__module__.startswith('pytask.'):
+                    self.add(task)
+
+
+def no_such_task(name: str, known: Iterable[str]) -> str:
+    """Say that nobody knows a task, and which known names are near."""
+    near = ' or '.join(f'"{other}"' for other in get_close_matches(name, list(known), n=3, cutoff=0.6))
+    return f'no worker knows "{name}"' + (f'; did you mean {near}?' if near else '')
+
+
+def place_of(task: type[Task]) -> str:
+    """File and line where a task is defined, for messages."""
+    source = getattr(task, 'inputs_of', task)
+    try:
+        return f'{inspect.getsourcefile(source)}:{inspect.getsourcelines(source)[1]}'
+    except (OSError, TypeError):
+        return f'{task.__module__}.{task.__qualname__}'
+
+
+def _check(task: type[Task]) -> None:
+    name = task.NAME
+    if not isinstance(name, str) or not name.isprintable() or ' ' in name or not 0 < len(name) <= 200:
+        raise ConfigError(f'{place_of(task)}: NAME must be 1 to 200 printable characters without blanks: {name!r}')
+    if name.startswith(RESERVED) and not task.__module__.startswith('pytask.'):
+        raise ConfigError(f'{place_of(task)}: pytask keeps names that begin with {RESERVED!r} for itself: {name!r}')
+    start = getattr(task, 'start', None)
+    if not callable(start):
+        raise ConfigError(f'{place_of(task)}: task {name!r} has no start method')
+    body = getattr(task, 'inputs_of', start)
+    if inspect.iscoroutinefunction(body) or inspect.isgeneratorfunction(body):
+        raise ConfigError(f'{place_of(task)}: {name!r} must be a plain function, not async and not a generator')
+
+
+def _import_all(folder: Path) -> Iterator[Any]:
+    folder = folder.resolve()
+    if not folder.is_dir():
+        raise ConfigError(f'no folder of tasks at {folder}; name one with --tasks')
+    root = _package_name(folder)
+    yield _guarded(folder / '__init__.py', lambda: _import_root(root, folder))
+    for path in sorted(folder.rglob('*.py')):
+        parts = path.relative_to(folder).with_suffix('').parts
+        if any(part.startswith(('.', '__')) for part in parts):
+            continue
+        name = '.'.join((root, *parts))
+        yield _guarded(path, lambda name=name: importlib.import_module(name))
+
+
+def _package_name(folder: Path) -> str:
+    name = folder.name
+    known = sys.modules.get(name)
+    is_ours = known is not None and list(getattr(known, '__path__', [])) == [str(folder)]
+    if not is_ours and (known is not None or name in sys.stdlib_module_names):
+        return f'{name}_tasks'  # the name is taken, and what has it must stay importable
+    return name
+
+
+def _import_root(name: str, folder: Path) -> Any:
+    if name in sys.modules:
+        return sys.modules[name]
+    init = folder / '__init__.py'
+    loader = init if init.exists() else None
+    spec = importlib.util.spec_from_file_location(name, loader, submodule_search_locations=[str(folder)])
+    if spec is None:
+        spec = importlib.util.spec_from_loader(name, loader=None, is_package=True)
+        assert spec is not None
+        spec.submodule_search_locations = [str(folder)]
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        if spec.loader is not None and init.exists():
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _guarded(path: Path, load: Any) -> Any:
+    try:
+        return load()
+    except (Exception, SystemExit) as error:
+        where = ''
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        if isinstance(error, SyntaxError) and error.filename == str(path):
+            where = f':{error.lineno}'
+        elif frames:
+            where = f':{frames[-1].lineno}'
+        raise ConfigError(f'{path}{where} does not import: {type(error).__name__}: {error}') from error
+
+
+def find(registry: Registry, name: str) -> type[Task]:
+    """Return the task of this name. Raises NotFound with the near names."""
+    task = registry.get(name)
+    if task is None:
+        raise NotFound(no_such_task(name, registry.names()))
+    return task

@@ -1,0 +1,143 @@
+"""A run: one launching of a task, as its Redis hash tells it.
+
+`Run` is a snapshot plus the client it came from; `refresh` reads it again. The worker's own record
+of a run it holds is `pytask.worker.slots.Live`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytask.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytask.client import Client
+    from pytask.messages import Event
+
+MAX_ID_BYTES = 256
+
+
+@dataclass(slots=True)
+class Run:
+    """One run. Times are Unix seconds by Redis, None where they have not come yet.
+
+    `output` is what the run left behind: the return value, an error's message, or
+    `{"type", "message", "traceback"}` after an EXCEPTION.
+    """
+
+    id: str
+    task: str = ''
+    state: State = State.WAIT
+    data: Any = field(default_factory=dict)
+    output: Any = None
+    reason: str = ''
+    queue: str = 'default'
+    worker: str = ''
+    attempt: int = 0
+    crashes: int = 0
+    progress: int | None = None
+    target: int | None = None
+    created: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    is_local: bool = False
+    client: Client | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_hash(cls, run_id: str, raw: Mapping[bytes, bytes], client: Client | None = None) -> Run:
+        """Read a hash. Never fails: foreign hands write here too, and junk is shown as it is."""
+        text = {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
+        state = text.get('state', '')
+        return cls(
+            id=run_id,
+            task=text.get('task', ''),
+            state=State(state) if state in State.__members__ else State.WAIT,
+            data=_json(text.get('data', '{}')),
+            output=_json(text['output']) if 'output' in text else None,
+            reason=text.get('reason', ''),
+            queue=text.get('queue') or 'default',
+            worker=text.get('worker', ''),
+            attempt=int(_number(text.get('attempt')) or 0),
+            crashes=int(_number(text.get('crashes')) or 0),
+            progress=_whole(text.get('progress')),
+            target=_whole(text.get('target')),
+            created=_number(text.get('created')),
+            started=_number(text.get('started')),
+            ended=_number(text.get('ended')),
+            is_local='local' in text,
+            client=client,
+        )
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state.is_ended
+
+    def to_json(self) -> dict[str, Any]:
+        names = (name for name in self.__slots__ if name not in ('client', 'is_local'))
+        return {name: getattr(self, name) for name in names} | {'local': self.is_local}
+
+    # What a client can do with it. Each needs the client this run came from.
+
+    def refresh(self) -> Run:
+        """Read the hash again, in place. Raises NotFound."""
+        fresh = self._client.get(self.id)
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+        return self
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Block until the run has ended; then this object shows the end. Raises WaitTimeout, NotFound."""
+        self._client.wait(self, timeout=timeout)
+        return self.refresh()
+
+    def stop(self) -> str:
+        """Stop it; answers as `Client.stop` does."""
+        return self._client.stop(self.id)
+
+    def reload(self, data: dict[str, Any] | None = None) -> str:
+        return self._client.reload(self.id, data)
+
+    def retry(self) -> str:
+        return self._client.retry(self.id)
+
+    def events(self, timeout: float | None = None) -> Iterator[Event]:
+        """Yield its events from now on until it ends. Raises WaitTimeout."""
+        return self._client.events(self.id, timeout=timeout)
+
+    @property
+    def _client(self) -> Client:
+        if self.client is None:
+            raise RuntimeError(f'run {self.id} came without a client')
+        return self.client
+
+
+def is_valid_id(run_id: str) -> bool:
+    """Tell whether an id can name a run: 1 to 256 printable bytes, not ending in `-control`."""
+    size = len(run_id.encode('utf-8', 'replace'))
+    return 0 < size <= MAX_ID_BYTES and run_id.isprintable() and not run_id.endswith('-control')
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return text
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        return None
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _whole(text: str | None) -> int | None:
+    number = _number(text)
+    return None if number is None else int(number)

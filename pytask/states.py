@@ -1,0 +1,50 @@
+"""States, the allowed moves between them, and the outcome of an attempt.
+
+The six states are the whole life of a run; what else is to say stands in `reason`. `MOVES` is the
+table the scripts implement; tests hold them to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    WAIT = 'WAIT'
+    RUNNING = 'RUNNING'
+    STOPPED = 'STOPPED'
+    SUCCESS = 'SUCCESS'
+    ERROR = 'ERROR'
+    EXCEPTION = 'EXCEPTION'
+
+    @property
+    def is_ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED = frozenset({State.STOPPED, State.SUCCESS, State.ERROR, State.EXCEPTION})
+
+MOVES: dict[State, frozenset[State]] = {
+    State.WAIT: frozenset({State.RUNNING, State.STOPPED}),  # claim; stop
+    State.RUNNING: ENDED | {State.WAIT},  # finish; release and recover
+    **dict.fromkeys(ENDED, frozenset({State.WAIT})),  # retry
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: decided once by the runner, recorded once by the writer.
+
+    State WAIT means given back: the run goes to the front of its queue. `output` is JSON text;
+    `exception` is the live error behind an ERROR or EXCEPTION, for hooks and logs.
+    """
+
+    state: State
+    output: bytes = b'null'
+    reason: str = ''
+    exception: BaseException | None = None
+
+    @property
+    def is_given_back(self) -> bool:
+        return self.state is State.WAIT

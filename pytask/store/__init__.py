@@ -1,0 +1,55 @@
+"""The store: our code over Redis, and the only place that knows it. Blocking calls, no gevent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytask.store.channels import CommandStream, EventStream
+from pytask.store.connect import Database
+from pytask.store.keys import Keys
+from pytask.store.queues import Claimant, Claimed, Ending, Grant, NewRun, Note, Queues, chunks
+from pytask.store.runs import Runs
+from pytask.store.scripts import Scripts
+from pytask.store.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ending', 'EventStream', 'Grant', 'Keys', 'NewRun',
+    'Note', 'Store', 'chunks',
+]  # fmt: skip
+
+
+class Store:
+    """One Redis below one prefix. `size` bounds its connections, `timeout_s` every reply."""
+
+    def __init__(self, url: str, prefix: str = '', *, size: int = 32, timeout_s: float = 5.0) -> None:
+        self.db = Database(url, size=size, timeout_s=timeout_s)
+        self.keys = Keys(prefix)
+        scripts = Scripts(self.db, self.keys)
+        self.queues = Queues(self.db, self.keys, scripts)
+        self.workers = Workers(self.db, self.keys, scripts)
+        self.runs = Runs(self.db, self.keys, scripts, self.workers)
+
+    def ping(self) -> None:
+        """Raise Unavailable where Redis does not answer."""
+        self.db.call('PING')
+
+    def events(self, run_ids: Iterable[str] | None = None) -> EventStream:
+        """Subscribe to the events of some runs, or of all."""
+        return EventStream(self.db, self.keys, run_ids)
+
+    def commands(self, worker_id: str) -> CommandStream:
+        return CommandStream(self.db, self.keys, worker_id)
+
+    def peek(self, queue: str, timeout_s: float) -> bool:
+        """Block until a queue has an entry, or so many seconds. Consumes nothing: a dead client loses nothing."""
+        line = self.keys.line(queue)
+        return self.db.call('BLMOVE', line, line, 'RIGHT', 'RIGHT', timeout_s) is not None
+
+    def publish(self, channel: str, text: str) -> None:
+        self.db.call('PUBLISH', channel, text)
+
+    def close(self) -> None:
+        self.db.close()

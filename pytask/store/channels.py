@@ -1,0 +1,64 @@
+"""Channels: a run's events, heard by anybody; a run's and a worker's commands, heard by the owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytask.messages import parse_command, parse_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytask.messages import Command, Event
+    from pytask.store.connect import Database, Subscription
+    from pytask.store.keys import Keys
+
+CONTROL = '-control'
+
+
+class EventStream:
+    """The events of some runs, or of all of them."""
+
+    def __init__(self, db: Database, keys: Keys, run_ids: Iterable[str] | None) -> None:
+        self._keys = keys
+        if run_ids is None:
+            self._subscription = db.subscription(patterns=[f'{keys.runs}*'])
+        else:
+            self._subscription = db.subscription(channels=[keys.run(run_id) for run_id in run_ids])
+
+    def read(self, *, timeout_s: float) -> Event | None:
+        """Return the next event, or None after at most so many seconds. Raises Unavailable."""
+        got = self._subscription.read(timeout_s=timeout_s)
+        if got is None or got[0].endswith(CONTROL):
+            return None
+        return parse_event(self._keys.run_id(got[0]), got[1])
+
+    def close(self) -> None:
+        self._subscription.close()
+
+
+class CommandStream:
+    """The commands to every run, and to one worker. The reader drops those of runs it does not hold."""
+
+    def __init__(self, db: Database, keys: Keys, worker_id: str) -> None:
+        self._keys = keys
+        self._own = keys.worker_control(worker_id)
+        self._db = db
+        self._subscription: Subscription = db.subscription(
+            channels=[self._own], patterns=[f'{keys.runs}*{CONTROL}']
+        )
+
+    def read(self, *, timeout_s: float) -> tuple[str, Command] | None:
+        """Return (run id, command), with run id '' for a command to the worker; None after so many seconds."""
+        got = self._subscription.read(timeout_s=timeout_s)
+        if got is None:
+            return None
+        command = parse_command(got[1])
+        if command is None:
+            return None
+        if got[0] == self._own:
+            return '', command
+        return self._keys.run_id(got[0]).removesuffix(CONTROL), command
+
+    def close(self) -> None:
+        self._subscription.close()

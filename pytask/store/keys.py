@@ -1,0 +1,54 @@
+"""Every key and channel name, as functions of the prefix; scripts take theirs from here by name.
+
+On a Cluster the prefix holds a hash tag, so that all names share one slot and a script may touch the
+`task-<id>` keys whose ids it reads from lists.
+"""
+
+from __future__ import annotations
+
+
+class Keys:
+    """The names below one prefix. An attribute named as in a script's KEYS header is passed to it."""
+
+    def __init__(self, prefix: str = '') -> None:
+        self.prefix = prefix
+        self.runs = f'{prefix}task-'  # and the id
+        self.lines = f'{prefix}new-task'  # and -<queue>, but for the default queue
+        self.leases = f'{prefix}leases'
+        self.due = f'{prefix}due'
+        self.held = f'{prefix}held'
+        self.ended = f'{prefix}ended-'  # and the state
+        self.dead = f'{prefix}dead-task'
+        self.parked = f'{prefix}parked-'  # and the task
+        self.parked_names = f'{prefix}parked-names'
+        self.workers = f'{prefix}workers'
+        self.worker_hashes = f'{prefix}worker-'  # and the worker's id
+        self.stats = f'{prefix}stats'
+
+    def run(self, run_id: str) -> str:
+        """Return the key of a run's hash, which is the name of its event channel too."""
+        return self.runs + run_id
+
+    def run_id(self, key: str) -> str:
+        return key.removeprefix(self.runs)
+
+    def run_control(self, run_id: str) -> str:
+        return f'{self.runs}{run_id}-control'
+
+    def line(self, queue: str) -> str:
+        return self.lines if queue == 'default' else f'{self.lines}-{queue}'
+
+    def ended_in(self, state: str) -> str:
+        return self.ended + state
+
+    def parked_list(self, task: str) -> str:
+        return self.parked + task
+
+    def worker_hash(self, worker_id: str) -> str:
+        return self.worker_hashes + worker_id
+
+    def worker_control(self, worker_id: str) -> str:
+        return f'{self.worker_hashes}{worker_id}-control'
+
+    def claim_record(self, worker_id: str) -> str:
+        return f'{self.prefix}claim-{worker_id}'

@@ -1,0 +1,31 @@
+-- Write a command down, then tell the owner. What waits is obeyed here and now.
+-- KEYS  runs ended stats due held
+-- ARGV  id command data command_id
+-- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, or the end state it already has
+-- include clock event end
+redis.call('ZREM', held, '') -- harmless, and never refused: see finish
+local key = runs .. id
+local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local')
+local task, state = v[1], v[2]
+if v.err or not task then return 'NOT_FOUND' end
+if v[4] and string.sub(task, 1, 7) == 'pytask/' then return 'REFUSED' end
+if state == 'RUNNING' then
+  if command == 'stop' then
+    redis.call('HSET', key, 'stop', v[3])
+    redis.call('PUBLISH', key .. '-control', '{"command":"stop","attempt":' .. v[3] .. '}')
+  else
+    if data ~= '' then redis.call('HSET', key, 'reload_data', data) end
+    redis.call('HSET', key, 'reload_id', command_id)
+    redis.call('PUBLISH', key .. '-control', '{"command":"reload","attempt":' .. v[3] .. '}')
+  end
+  return 'REQUESTED'
+end
+if state and state ~= '' and state ~= 'WAIT' then return state end
+if command == 'stop' then
+  redis.call('ZREM', due, id)
+  redis.call('ZREM', held, id)
+  end_run(id, task, 'STOPPED', 'stop') -- its entry in the list is left alone: no claim takes it now
+elseif data ~= '' then
+  redis.call('HSET', key, 'data', data)
+end
+return 'APPLIED'

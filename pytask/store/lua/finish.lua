@@ -1,0 +1,37 @@
+-- Record how attempts ended: state, lease, index, counter and event together, for the holder of the token only.
+-- KEYS  runs leases ended stats
+-- ARGV  ...  of each run: id, token, state, reason, output, seq
+-- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
+-- include clock event
+redis.call('ZREM', leases, '') -- harmless, and never refused: when memory is full an outcome is recorded all the same
+local answers, done, scores, counts = {}, {}, {}, {}
+for i = rest, #ARGV, 6 do
+  local id, token, state, reason, output = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  local key = runs .. id
+  local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local')
+  if v[1] ~= token then
+    table.insert(answers, 'STALE')
+  elseif v[2] ~= 'RUNNING' then
+    table.insert(answers, v[2] == 'WAIT' and 'STALE' or 'DUP')
+  else
+    if reason == '' then
+      redis.call('HSET', key, 'state', state, 'output', output, 'ended', now)
+    else
+      redis.call('HSET', key, 'state', state, 'output', output, 'ended', now, 'reason', reason)
+    end
+    if v[4] or v[5] then redis.call('HDEL', key, 'stop', 'reload_data', 'reload_id') end
+    if v[6] then redis.call('PERSIST', key) end
+    table.insert(done, id)
+    scores[state] = scores[state] or {}
+    table.insert(scores[state], now_ms)
+    table.insert(scores[state], id)
+    local counter = state .. ':' .. v[3]
+    counts[counter] = (counts[counter] or 0) + 1
+    publish(id, string.lower(state), #output <= 65536 and output or 'null', ARGV[i + 5])
+    table.insert(answers, 'OK')
+  end
+end
+if #done > 0 then redis.call('ZREM', leases, unpack(done)) end
+for state, pairs_of_state in pairs(scores) do redis.call('ZADD', ended .. state, unpack(pairs_of_state)) end
+for counter, n in pairs(counts) do redis.call('HINCRBY', stats, counter, n) end
+return answers

@@ -1,0 +1,27 @@
+-- Delete ended runs: hash and index together. What is marked `keep` stays, unless somebody asked for it by name.
+-- KEYS  runs ended
+-- ARGV  takes_kept ...  ids
+-- ANSWER for each id: OK, KEPT, NOT_FOUND, or the state of one that has not ended
+local function forget(id)
+  for _, state in ipairs({'STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION'}) do
+    redis.call('ZREM', ended .. state, id)
+  end
+end
+local answers = {}
+for i = rest, #ARGV do
+  local id = ARGV[i]
+  local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'keep')
+  if v.err or not v[1] then
+    forget(id)
+    table.insert(answers, 'NOT_FOUND')
+  elseif not v[2] or v[2] == '' or v[2] == 'WAIT' or v[2] == 'RUNNING' then
+    table.insert(answers, v[2] == 'RUNNING' and 'RUNNING' or 'WAIT')
+  elseif v[3] and takes_kept ~= '1' then
+    table.insert(answers, 'KEPT')
+  else
+    redis.call('ZREM', ended .. v[2], id)
+    redis.call('UNLINK', runs .. id)
+    table.insert(answers, 'OK')
+  end
+end
+return answers

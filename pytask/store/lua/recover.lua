@@ -1,0 +1,33 @@
+-- Put overdue runs back in line. Two-phase: the caller saw each of these deadlines overdue half a lease ago, and
+-- one that is unchanged was renewed by nobody since. A crash is counted only when the owner is gone too.
+-- KEYS  runs lines leases ended stats workers
+-- ARGV  lease_ms ...  of each run: id, the deadline seen
+-- ANSWER the ids put back or ended
+-- include clock event line end
+redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
+local recovered = {}
+local function is_overdue(deadline)
+  return deadline <= now_ms or deadline > now_ms + 2 * lease_ms -- too far ahead: the server's clock jumped back
+end
+local function put_back(id, v)
+  if v[6] and v[6] == v[3] then return end_run(id, v[2], 'STOPPED', 'stop') end
+  local alive = v[4] and tonumber(redis.call('ZSCORE', workers, v[4]) or 0) > now_ms
+  if not alive then redis.call('HINCRBY', runs .. id, 'crashes', 1) end
+  redis.call('HDEL', runs .. id, 'token', 'reload_data', 'reload_id', 'stop')
+  redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', alive and 'lost by its worker' or 'its worker died')
+  redis.call('LPUSH', line_of(v[5]), id)
+  publish(id, 'wait', '{"reason":"recovered"}', 0)
+end
+for i = rest, #ARGV, 2 do
+  local id = ARGV[i]
+  local deadline = redis.call('ZSCORE', leases, id)
+  if deadline and tonumber(deadline) == tonumber(ARGV[i + 1]) and is_overdue(tonumber(deadline)) then
+    local v = redis.pcall('HMGET', runs .. id, 'state', 'task', 'attempt', 'worker', 'queue', 'stop')
+    redis.call('ZREM', leases, id)
+    if v[1] == 'RUNNING' then
+      put_back(id, v)
+      table.insert(recovered, id)
+    end
+  end
+end
+return recovered

@@ -1,0 +1,18 @@
+-- Write down that a worker is alive for one more lease. All workers of a prefix have the same lease length.
+-- KEYS  workers worker_hash worker_hashes runs
+-- ARGV  worker lease_ms ttl_ms locals ...  locals ids of its local runs, then field, value of its hash
+-- ANSWER OK, or the lease in ms of the worker that was here first
+-- include clock
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms)
+if redis.call('EXISTS', worker_hash) == 0 then
+  for _, other in ipairs(redis.call('ZRANGE', workers, 0, -1)) do
+    local lease = redis.call('HGET', worker_hashes .. other, 'lease_ms')
+    if other ~= worker and lease and lease ~= lease_ms then return lease end
+  end
+end
+redis.call('ZADD', workers, now_ms + ttl_ms, worker)
+local fields = rest + tonumber(locals)
+for i = rest, fields - 1 do redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms) end
+redis.call('HSET', worker_hash, 'lease_ms', lease_ms, 'seen', now, unpack(ARGV, fields))
+redis.call('PEXPIRE', worker_hash, ttl_ms)
+return 'OK'

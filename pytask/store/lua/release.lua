@@ -1,0 +1,26 @@
+-- Give runs back to the front of their queues: not a failure. One that was told to stop ends STOPPED instead.
+-- KEYS  runs lines leases ended stats
+-- ARGV  ...  of each run: id, token, reason
+-- ANSWER for each run: OK, STALE (not the holder, or released before)
+-- include clock event line end
+redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
+local answers = {}
+for i = rest, #ARGV, 3 do
+  local id, token, reason = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local v = redis.pcall('HMGET', runs .. id, 'token', 'state', 'task', 'stop', 'attempt', 'queue')
+  if v[1] ~= token or v[2] ~= 'RUNNING' then
+    table.insert(answers, 'STALE')
+  else
+    redis.call('ZREM', leases, id)
+    redis.call('HDEL', runs .. id, 'token', 'worker', 'reload_data', 'reload_id')
+    if v[4] and v[4] == v[5] then
+      end_run(id, v[3], 'STOPPED', 'stop')
+    else
+      redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', reason)
+      redis.call('RPUSH', line_of(v[6]), id)
+      publish(id, 'wait', cjson.encode({reason = reason}), 0)
+    end
+    table.insert(answers, 'OK')
+  end
+end
+return answers

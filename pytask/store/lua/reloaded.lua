@@ -1,0 +1,15 @@
+-- Answer a reload: on success the new data becomes the run's data, in the same attempt under the same lease.
+-- KEYS  runs
+-- ARGV  id token reload_id error data seq
+-- ANSWER OK, STALE (not the holder)
+-- include clock event
+local key = runs .. id
+if redis.call('HGET', key, 'token') ~= token then return 'STALE' end
+if error == '' then
+  redis.call('HSET', key, 'data', data, 'reloaded', reload_id)
+  publish(id, 'reloaded', 'null', seq)
+else
+  redis.call('HSET', key, 'reloaded', reload_id .. ' ' .. error)
+end
+if redis.call('HGET', key, 'reload_id') == reload_id then redis.call('HDEL', key, 'reload_data', 'reload_id') end
+return 'OK'

@@ -1,0 +1,25 @@
+-- Renew leases by token, expired ones too as long as nobody recovered them. A minute of life forgives crashes.
+-- KEYS  runs leases
+-- ARGV  lease_ms ...  of each run: id, token
+-- ANSWER id, verdict of those to act on: LOST (another's now), GONE (no hash), STOP, RELOAD; ended ones are passed over
+-- include clock
+redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
+local verdicts, scores = {}, {}
+local function say(id, verdict)
+  table.insert(verdicts, id)
+  table.insert(verdicts, verdict)
+end
+for i = rest, #ARGV, 2 do
+  local id = ARGV[i]
+  local v = redis.pcall('HMGET', runs .. id, 'token', 'state', 'stop', 'attempt', 'reload_id', 'crashes', 'started')
+  if v[1] ~= ARGV[i + 1] then
+    say(id, v[1] and 'LOST' or 'GONE')
+  elseif v[2] == 'RUNNING' then
+    table.insert(scores, now_ms + lease_ms)
+    table.insert(scores, id)
+    if v[3] and v[3] == v[4] then say(id, 'STOP') elseif v[5] then say(id, 'RELOAD') end
+    if v[6] and now_ms / 1000 - (tonumber(v[7]) or 0) > 60 then redis.call('HDEL', runs .. id, 'crashes') end
+  end
+end
+if #scores > 0 then redis.call('ZADD', leases, unpack(scores)) end
+return verdicts

@@ -1,0 +1,5 @@
+-- Publish a life-cycle event. `data` is JSON text and goes through untouched.
+local function publish(id, event, data, seq)
+  redis.call('PUBLISH', runs .. id,
+    '{"event":"' .. event .. '","data":' .. data .. ',"at":' .. now .. ',"seq":' .. seq .. '}')
+end

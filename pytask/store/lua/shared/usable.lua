@@ -1,0 +1,13 @@
+-- Tell why bytes can not be the id of a run: too long, unprintable, or the name of a control channel. Else nil.
+local function not_usable(id)
+  if #id == 0 or #id > 256 then return 'an id has 1 to 256 bytes' end
+  if string.find(id, '%c') then return 'an id is printable' end
+  if string.sub(id, -8) == '-control' then return 'an id does not end in -control' end
+  if string.find(id, '[\128-\255]') then -- what is left without the well-formed characters is no UTF-8
+    local left = string.gsub(id, '[\194-\223][\128-\191]', '')
+    left = string.gsub(left, '[\224-\236\238\239][\128-\191][\128-\191]', '')
+    left = string.gsub(left, '\237[\128-\159][\128-\191]', '')
+    left = string.gsub(left, '[\240-\244][\128-\191][\128-\191][\128-\191]', '')
+    if string.find(left, '[\128-\255]') then return 'an id is UTF-8' end
+  end
+end

@@ -1,0 +1,192 @@
+"""The life of a run in Redis: accepted, granted, renewed, given back, recorded.
+
+Each method is one script, atomic and safe to repeat, so a caller whose reply was lost asks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytask.states import Outcome
+    from pytask.store.connect import Database
+    from pytask.store.keys import Keys
+    from pytask.store.scripts import Scripts
+
+# A grant stops growing at so much data; a reply must not block the other greenlets while it is parsed.
+MAX_GRANT_BYTES = 4 * 2**20
+# Items a call: the longest stays near 5 ms of Redis time.
+CHUNK = 500
+
+
+T = TypeVar('T')
+
+
+class NewRun(NamedTuple):
+    run_id: str
+    queue: str
+    task: str
+    data: bytes
+
+
+class Claimed(NamedTuple):
+    """One granted run. `token` names this claim; every write for the run carries it."""
+
+    run_id: str
+    task: str
+    data: bytes
+    attempt: int
+    token: str
+
+
+@dataclass(slots=True)
+class Grant:
+    """The answer to a claim. `has_more` says that entries are left which were not looked at."""
+
+    runs: list[Claimed] = field(default_factory=list)
+    has_more: bool = False
+    dead: list[tuple[str, str]] = field(default_factory=list)
+    parked: list[tuple[str, str]] = field(default_factory=list)
+    is_registered: bool = True
+
+
+class Ending(NamedTuple):
+    """An outcome on its way to Redis. `seq` is the number of its event."""
+
+    run_id: str
+    token: str
+    outcome: Outcome
+    seq: int
+
+
+class Note(NamedTuple):
+    """An event on its way to Redis. `head` is JSON up to its time and number; done and target mark progress."""
+
+    run_id: str
+    token: str
+    done: int | str
+    target: int | str
+    head: bytes
+    seq: int
+
+
+class Queues:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
+        self._db, self._keys, self._scripts = db, keys, scripts
+
+    def start(self, runs: Sequence[NewRun]) -> list[bool]:
+        """Accept runs in one round trip; tell for each whether its id was new."""
+        calls = [
+            self._scripts.start.command(*(part for run in chunk for part in run)) for chunk in chunks(runs, CHUNK)
+        ]
+        return [answer == b'OK' for answers in self._db.pipe(calls) for answer in answers]
+
+    def claim(self, who: Claimant, line: str, limit: int, *, queue: str = '', parked: str = '') -> Grant:
+        """Take up to `limit` runs from a line: that of `queue`, or those parked for the task `parked`."""
+        reply = self._scripts.claim(
+            who.worker_id, who.nonce, who.lease_ms, limit, MAX_GRANT_BYTES, queue, parked,
+            line=line, record=who.record, worker_hash=who.worker_hash,
+        )  # fmt: skip
+        if reply[0] == b'UNREGISTERED':
+            return Grant(is_registered=False)
+        tail = f':{who.nonce}:{who.worker_id}'
+        parts = iter(reply[4:])
+        runs = [
+            Claimed(run_id.decode(), task.decode('utf-8', 'replace'), data, int(attempt), attempt.decode() + tail)
+            for run_id, task, data, attempt in zip(parts, parts, parts, parts, strict=True)
+        ]
+        return Grant(runs, reply[1] == 1, _pairs(reply[2]), _pairs(reply[3]))
+
+    def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:
+        self._scripts.begin(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
+
+    def record(self, notes: Sequence[Note], endings: Sequence[Ending]) -> list[bytes]:
+        """Publish events, then record outcomes, in one round trip; answer OK, DUP or STALE per outcome."""
+        ended = [ending for ending in endings if not ending.outcome.is_given_back]
+        back = [ending for ending in endings if ending.outcome.is_given_back]
+        calls = []
+        if notes:
+            calls.append(self._scripts.emit.command(*(part for note in notes for part in note)))
+        if ended:
+            calls.append(self._scripts.finish.command(*_flat(ended)))
+        if back:
+            items = (part for e in back for part in (e.run_id, e.token, e.outcome.reason))
+            calls.append(self._scripts.release.command(*items))
+        replies = self._db.pipe(calls)[1 if notes else 0 :]
+        by_id = dict(
+            zip([e.token + e.run_id for e in (*ended, *back)], [a for r in replies for a in r], strict=True)
+        )
+        return [by_id[e.token + e.run_id] for e in endings]
+
+    def renew(self, pairs: Sequence[tuple[str, str]], *, lease_ms: int) -> list[tuple[str, str]]:
+        """Renew the leases of (run id, token) pairs; return (run id, verdict) of those to act on."""
+        return _pairs(self._scripts.renew(lease_ms, *(part for pair in pairs for part in pair)))
+
+    def overdue(self, *, lease_ms: int, limit: int) -> list[tuple[str, int]]:
+        """Return (run id, deadline) of leases that are over, or impossibly far ahead."""
+        seconds, micros = self._db.call('TIME')
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        page = ('WITHSCORES', 'LIMIT', 0, limit)
+        leases = self._keys.leases
+        found = self._db.pipe([
+            ('ZRANGEBYSCORE', leases, '-inf', now_ms, *page),
+            ('ZRANGEBYSCORE', leases, now_ms + 2 * lease_ms, '+inf', *page),
+        ])  # fmt: skip
+        return [(run_id, int(float(score))) for flat in found for run_id, score in _pairs(flat)]
+
+    def recover(self, seen: Sequence[tuple[str, int]], *, lease_ms: int) -> list[str]:
+        """Put runs back in line whose deadline is still the one that was seen."""
+        return [raw.decode() for raw in self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))]
+
+    def promote(self, limit: int) -> int:
+        found: int = self._scripts.promote(limit)
+        return found
+
+    def parked_names(self) -> list[str]:
+        return [raw.decode('utf-8', 'replace') for raw in self._db.call('SMEMBERS', self._keys.parked_names)]
+
+    def oldest_parked(self, tasks: Sequence[str]) -> list[tuple[str, float]]:
+        """Return (task, seconds parked) of the oldest run parked for each task."""
+        if not tasks:
+            return []
+        ids = self._db.pipe([('LINDEX', self._keys.parked_list(task), -1) for task in tasks])
+        known = [(task, run_id.decode()) for task, run_id in zip(tasks, ids, strict=True) if run_id]
+        reads = [('HGET', self._keys.run(run_id), 'parked') for _, run_id in known]
+        now, *since = self._db.pipe([('TIME',), *reads])
+        return [(task, int(now[0]) - float(at or 0)) for (task, _), at in zip(known, since, strict=True)]
+
+    def waiting(self, queues: Iterable[str]) -> dict[str, int]:
+        """Return how many entries stand in each queue."""
+        names = list(queues)
+        lengths = self._db.pipe([('LLEN', self._keys.line(name)) for name in names])
+        return dict(zip(names, lengths, strict=True))
+
+
+class Claimant(NamedTuple):
+    """Who claims: the same nonce again gets the same answer again."""
+
+    worker_id: str
+    nonce: str
+    lease_ms: int
+    record: str
+    worker_hash: str
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for at in range(0, len(items), size):
+        yield items[at : at + size]
+
+
+def _flat(endings: Sequence[Ending]) -> list[object]:
+    flat: list[object] = []
+    for run_id, token, outcome, seq in endings:
+        flat += (run_id, token, outcome.state.value, outcome.reason, outcome.output, seq)
+    return flat
+
+
+def _pairs(flat: list[bytes]) -> list[tuple[str, str]]:
+    texts = [raw.decode('utf-8', 'replace') for raw in flat]
+    return list(zip(texts[::2], texts[1::2], strict=True))

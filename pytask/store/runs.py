@@ -1,0 +1,144 @@
+"""Stored runs: read one, page through many, command, retry, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytask.run import Run
+from pytask.states import ENDED, State
+from pytask.store.queues import CHUNK, chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytask.store.connect import Database
+    from pytask.store.keys import Keys
+    from pytask.store.scripts import Scripts
+    from pytask.store.workers import Workers
+
+PAGE = 200
+
+
+class Runs:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts, workers: Workers) -> None:
+        self._db, self._keys, self._scripts, self._workers = db, keys, scripts, workers
+
+    def read(self, run_ids: Sequence[str], client: Any = None) -> list[Run | None]:
+        """Read some runs in one round trip; None where there is no such run."""
+        raws = self._db.pipe([('HGETALL', self._keys.run(run_id)) for run_id in run_ids]) if run_ids else []
+        return [
+            Run.from_hash(run_id, dict(zip(flat[::2], flat[1::2], strict=True)), client) if b'task' in flat[::2] else None
+            for run_id, flat in zip(run_ids, raws, strict=True)
+        ]  # fmt: skip
+
+    def ids(self, states: Sequence[State], queues: Sequence[str]) -> Iterator[str]:
+        """Yield ids by the indexes, page by page: what runs, what waits here, then what ended, newest first.
+
+        An index is a hint: the caller reads the hash.
+        """
+        if State.RUNNING in states:
+            yield from self._local_ids()
+            yield from self._page_set(self._keys.leases)
+        if State.WAIT in states:
+            for line in self._waiting_lines(queues):
+                yield from self._page_list(line)
+            yield from self._page_set(self._keys.due)
+            yield from self._page_set(self._keys.held)
+        for state in states:
+            if state in ENDED:
+                yield from self._page_set(self._keys.ended_in(state))
+
+    def command(self, run_id: str, command: str, *, data: bytes = b'', command_id: str = '') -> str:
+        """Give a command; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state."""
+        answer: bytes = self._scripts.command(run_id, command, data, command_id)
+        return answer.decode()
+
+    def command_many(self, run_ids: Sequence[str], command: str) -> list[str]:
+        """Give the same command to many runs, in chunks of one round trip."""
+        answers: list[bytes] = []
+        for chunk in chunks(run_ids, CHUNK):
+            answers += self._db.pipe([self._scripts.command.command(i, command, b'', '') for i in chunk])
+        return [answer.decode() for answer in answers]
+
+    def reloaded(self, run_id: str, token: str, reload_id: str, error: str, data: bytes, seq: int) -> bool:  # noqa: PLR0913, PLR0917 - the fields of one answer
+        """Answer a reload; false where the run is not this token's any more."""
+        return bool(self._scripts.reloaded(run_id, token, reload_id, error, data, seq) == b'OK')
+
+    def reload_wanted(self, run_id: str) -> tuple[str, bytes | None, bytes]:
+        """Return (reload id, new data or None, present data)."""
+        fields = ('reload_id', 'reload_data', 'data')
+        reload_id, new, data = self._db.call('HMGET', self._keys.run(run_id), *fields)
+        return (reload_id or b'').decode(), new, data or b'{}'
+
+    def reload_answer(self, run_id: str) -> str:
+        """Return the last answered reload: its id, and after a blank why it failed."""
+        return (self._db.call('HGET', self._keys.run(run_id), 'reloaded') or b'').decode('utf-8', 'replace')
+
+    def retry(self, run_id: str) -> str:
+        answer: bytes = self._scripts.retry(run_id)
+        return answer.decode()
+
+    def remove(self, run_ids: Sequence[str], *, takes_kept: bool) -> list[str]:
+        """Delete ended runs; answer OK, KEPT, NOT_FOUND, or the state of one that has not ended."""
+        if not run_ids:
+            return []
+        return [answer.decode() for answer in self._scripts.prune(int(takes_kept), *run_ids)]
+
+    def oldest_ended(self, state: State, *, keep_s: float, keep_count: int, offset: int) -> list[str]:
+        """Return a page of ids that ended too long ago, or are too many; from the `offset`-th oldest on."""
+        key = self._keys.ended_in(state)
+        seconds, size = self._db.pipe([('TIME',), ('ZCARD', key)])
+        cutoff_ms = int((int(seconds[0]) - keep_s) * 1000)
+        surplus = min(PAGE, max(0, size - keep_count - offset))
+        old, many = self._db.pipe([
+            ('ZRANGEBYSCORE', key, '-inf', f'({cutoff_ms}', 'LIMIT', offset, PAGE),
+            ('ZRANGE', key, offset, offset + surplus - 1) if surplus else ('ECHO', ''),
+        ])  # fmt: skip
+        longest = max(old, many or [], key=len)
+        return [raw.decode() for raw in longest]
+
+    def counts(self) -> dict[State, int]:
+        """Return how many runs are in each state, by the indexes."""
+        lines = list(self._waiting_lines(()))
+        queries = [('ZCARD', self._keys.leases), *(('ZCARD', self._keys.ended_in(state)) for state in State)]
+        found = self._db.pipe([*queries, *(('LLEN', line) for line in lines)])
+        counts = dict(zip(State, found[1 : 1 + len(State)], strict=True))
+        return counts | {State.RUNNING: found[0], State.WAIT: sum(found[1 + len(State) :])}
+
+    def starting_with(self, prefix: str, limit: int) -> list[str]:
+        """Return up to `limit` ids that begin so; scans, for abbreviated ids typed by hand."""
+        escaped = ''.join(f'\\{c}' if c in '*?[]\\' else c for c in prefix)
+        pattern, cursor = f'{self._keys.runs}{escaped}*', b'0'
+        found: list[str] = []
+        while len(found) < limit:
+            cursor, keys = self._db.call('SCAN', cursor, 'MATCH', pattern, 'COUNT', 1000, 'TYPE', 'hash')
+            found += [self._keys.run_id(key.decode('utf-8', 'replace')) for key in keys]
+            if cursor == b'0':
+                break
+        return found[:limit]
+
+    def _local_ids(self) -> list[str]:
+        return [i for worker in self._workers.alive() for i in worker.get('locals', '').split('\n') if i]
+
+    def _waiting_lines(self, queues: Sequence[str]) -> Iterator[str]:
+        names = set(queues) or {'default', *self._served_queues()}
+        yield from sorted(self._keys.line(name) for name in names)
+        for raw in self._db.call('SMEMBERS', self._keys.parked_names):
+            yield self._keys.parked_list(raw.decode('utf-8', 'replace'))
+
+    def _served_queues(self) -> list[str]:
+        return [queue for worker in self._workers.alive() for queue in worker.get('queues', '').split(',')]
+
+    def _page_list(self, key: str) -> Iterator[str]:
+        for at in range(0, 1_000_000_000, PAGE):
+            page = self._db.call('LRANGE', key, at, at + PAGE - 1)
+            yield from (raw.decode('utf-8', 'replace') for raw in page)
+            if len(page) < PAGE:
+                return
+
+    def _page_set(self, key: str) -> Iterator[str]:
+        for at in range(0, 1_000_000_000, PAGE):
+            page = self._db.call('ZREVRANGE', key, at, at + PAGE - 1)
+            yield from (raw.decode('utf-8', 'replace') for raw in page)
+            if len(page) < PAGE:
+                return

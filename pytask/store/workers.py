@@ -1,0 +1,55 @@
+"""Workers: who is alive, and until when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytask.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pytask.store.connect import Database
+    from pytask.store.keys import Keys
+    from pytask.store.scripts import Scripts
+
+
+class Workers:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
+        self._db, self._keys, self._scripts = db, keys, scripts
+
+    def register(
+        self, worker_id: str, *, lease_ms: int, fields: Mapping[str, Any], local_ids: Iterable[str] = ()
+    ) -> None:
+        """Say that a worker is alive for one more lease. Raises ConfigError where the others lease otherwise."""
+        locals_ = list(local_ids)
+        flat = [part for pair in fields.items() for part in pair]
+        answer = self._scripts.register(
+            worker_id, lease_ms, lease_ms, len(locals_), *locals_, *flat,
+            worker_hash=self._keys.worker_hash(worker_id),
+        )  # fmt: skip
+        if answer != b'OK':
+            other = int(answer) / 1000
+            raise ConfigError(
+                f'the other workers of this prefix lease for {other:g} s, this one for {lease_ms / 1000:g} s; '
+                'start it with the same --lease'
+            )
+
+    def forget(self, worker_id: str) -> None:
+        self._db.pipe([
+            ('ZREM', self._keys.workers, worker_id),
+            ('UNLINK', self._keys.worker_hash(worker_id), self._keys.claim_record(worker_id)),
+        ])  # fmt: skip
+
+    def alive(self) -> list[dict[str, str]]:
+        """Return the hashes of all live workers, each with its `id`."""
+        seconds, micros = self._db.call('TIME')
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        ids = [raw.decode() for raw in self._db.call('ZRANGEBYSCORE', self._keys.workers, now_ms, '+inf')]
+        hashes = self._db.pipe([('HGETALL', self._keys.worker_hash(worker_id)) for worker_id in ids])
+        return [_worker(worker_id, flat) for worker_id, flat in zip(ids, hashes, strict=True) if flat]
+
+
+def _worker(worker_id: str, flat: list[bytes]) -> dict[str, str]:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return {'id': worker_id} | {key.decode(): value.decode('utf-8', 'replace') for key, value in pairs}

@@ -1,0 +1,153 @@
+"""The fetcher: claims waiting runs while slots are free, one claim in flight.
+
+Waiting consumes nothing: a `Peeker` per queue blocks until an entry stands there, then the fetcher
+claims. A full claim is followed at once by the next and by a larger one; an empty one backs off with
+jitter, so that neither a herd of idle workers nor an entry nobody may claim makes it spin.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.event import Event
+
+from pytask.clock import boot_s, monotonic_s
+from pytask.errors import Unavailable
+from pytask.registry import no_such_task
+from pytask.store import Claimant
+from pytask.worker.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.store import Grant, Store
+    from pytask.worker.report import Reporter
+    from pytask.worker.worker import Worker
+
+FIRST_BATCH, LARGEST_BATCH = 16, 256
+PEEK_S = 1.0
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.005, 0.1
+PARKED_EVERY_S = 1.0
+# A run nobody knows ends as ERROR after a day: long enough for any rolling deploy.
+PARKED_LIMIT_S = 86_400.0
+PARKED_LIMIT_EVERY_S = 60.0
+
+
+class Peeker(Service):
+    """Waits for one queue to have entries; asked once, it tells once."""
+
+    def __init__(self, queue: str, store: Store, report: Reporter, on_broken: Callable[[str], None]) -> None:
+        super().__init__(f'peek {queue}', report, on_broken)
+        self.queue = queue
+        self.is_ready = True
+        self.backoff_s = 0.0
+        self.asked = Event()
+        self.heard: Event | None = None
+        self._store = store
+
+    def turn(self) -> None:
+        if not self.asked.wait(PEEK_S):
+            return
+        if self.backoff_s:
+            gevent.sleep(self.backoff_s * random.uniform(0.5, 1.0))
+        if self._store.peek(self.queue, PEEK_S):
+            self.asked.clear()
+            self.is_ready = True
+            self.heard.set()  # type: ignore[union-attr]
+
+    def ask(self, *, was_empty: bool) -> None:
+        """Look again; later and later while claims come back empty-handed."""
+        self.backoff_s = min(LONGEST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * self.backoff_s)) if was_empty else 0.0
+        self.is_ready = False
+        self.asked.set()
+
+
+class Fetcher(Service):
+    def __init__(self, worker: Worker, queues: tuple[str, ...]) -> None:
+        super().__init__('fetcher', worker.report, worker.broken)
+        self._worker, self._store, self._slots = worker, worker.store, worker.slots
+        self._heard = Event()
+        self._peekers = [Peeker(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)]
+        self._batch = FIRST_BATCH
+        self._nonces = 0
+        self._parked_at = self._parked_limit_at = 0.0
+        for peeker in self._peekers:
+            peeker.heard = self._heard
+
+    def start(self) -> None:
+        for peeker in self._peekers:
+            peeker.start()
+        super().start()
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        super().stop(timeout_s)
+        for peeker in self._peekers:
+            peeker.stop(timeout_s)
+
+    def turn(self) -> None:
+        if not self._slots.room.wait(PEEK_S):
+            return
+        ready = [peeker for peeker in self._peekers if peeker.is_ready]
+        for peeker in ready:
+            self._fetch(peeker)
+        # The next turn begins with another queue: one that is always full does not starve the others.
+        self._peekers.append(self._peekers.pop(0))
+        if monotonic_s() >= self._parked_at:
+            self._fetch_parked()
+        if not ready:
+            self._heard.clear()
+            if not any(peeker.is_ready for peeker in self._peekers):
+                self._heard.wait(PEEK_S)
+
+    def _fetch(self, peeker: Peeker) -> None:
+        limit = min(self._batch, self._slots.free)
+        if limit <= 0:
+            return
+        grant = self._claim(self._store.keys.line(peeker.queue), limit, queue=peeker.queue)
+        if len(grant.runs) == limit:
+            self._batch = min(LARGEST_BATCH, 2 * self._batch)
+        elif not grant.has_more:
+            self._batch = FIRST_BATCH
+            peeker.ask(was_empty=not grant.runs)
+
+    def _claim(self, line: str, limit: int, *, queue: str = '', parked: str = '') -> Grant:
+        self._nonces += 1
+        worker_id, keys = self._worker.id, self._store.keys
+        record, own = keys.claim_record(worker_id), keys.worker_hash(worker_id)
+        who = Claimant(worker_id, f'{self._nonces:x}', self._worker.lease_ms, record, own)
+        asked_at = boot_s()
+        try:
+            grant = self._store.queues.claim(who, line, limit, queue=queue, parked=parked)
+        except Unavailable:
+            # Perhaps granted, and only the answer was lost: ask for the same grant once more.
+            asked_at = boot_s()
+            grant = self._store.queues.claim(who, line, limit, queue=queue, parked=parked)
+        if not grant.is_registered:
+            self._worker.register()
+        self._take(grant, asked_at)
+        return grant
+
+    def _take(self, grant: Grant, asked_at: float) -> None:
+        for claimed in grant.runs:
+            self._worker.launch(claimed, asked_at)
+        for entry, why in grant.dead:
+            self._report.dead_entry(entry, why)
+        for run_id, task in grant.parked:
+            self._report.parked(run_id, no_such_task(task, self._worker.app.registry.names()))
+        if grant.runs:
+            gevent.sleep(0)  # let them begin before the next claim
+
+    def _fetch_parked(self) -> None:
+        self._parked_at = monotonic_s() + PARKED_EVERY_S
+        names = self._store.queues.parked_names()
+        mine = [name for name in names if self._worker.app.registry.get(name)]
+        if names and monotonic_s() >= self._parked_limit_at:
+            self._parked_limit_at = monotonic_s() + PARKED_LIMIT_EVERY_S
+            ages = self._store.queues.oldest_parked([name for name in names if name not in mine])
+            mine += [name for name, age_s in ages if age_s > PARKED_LIMIT_S]
+        for name in mine:
+            limit = min(FIRST_BATCH, self._slots.free)
+            if limit > 0:
+                self._claim(self._store.keys.parked_list(name), limit, parked=name)

@@ -1,0 +1,134 @@
+"""The heartbeat: renews leases from a native thread, so that a task that blocks the hub loses none.
+
+The thread starts after the main hub and one command (two threads that build hubs at once fight over
+the import lock), and shares no pool, lock or logger with the greenlets: it reads a copy of the table,
+and posts what it learned to the hub. It is also the last guard of "never twice": a run that was not
+renewed for three quarters of a lease is interrupted; one that is still alive when the lease is over
+takes the process with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent import monkey
+
+from pytask.clock import boot_s
+from pytask.errors import PytaskError
+from pytask.store import Store, chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+BEATS_PER_LEASE = 4
+FENCE_AT, OVER_AT = 0.75, 1.0
+CHUNK = 200
+EXIT_HUNG = 70
+
+_start_thread = monkey.get_original('_thread', 'start_new_thread')
+_allocate_lock = monkey.get_original('_thread', 'allocate_lock')
+
+
+class Heartbeat:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        lease_s = worker.lease_ms / 1000
+        self.lease_s, self._period_s = lease_s, lease_s / BEATS_PER_LEASE
+        self._store: Store
+        self._news: deque[tuple[str, Any]] = deque()
+        self._nudge = gevent.get_hub().loop.async_()
+        self._nudge.start(self._post)
+        self._wake = _allocate_lock()
+        self._wake.acquire()
+        self._gone = gevent.event.Event()
+        self._is_stopping = False
+        self.beat_at = boot_s()
+
+    def start(self) -> None:
+        _start_thread(self._run, ())
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        self._is_stopping = True
+        self.hurry()
+        self._gone.wait(timeout_s)
+
+    def hurry(self) -> None:
+        """Renew now rather than at the next beat."""
+        if self._wake.locked():
+            with contextlib.suppress(RuntimeError):  # released by another one just now
+                self._wake.release()
+
+    # In the native thread.
+
+    def _run(self) -> None:
+        try:
+            app = self._worker.app
+            # Its own connection, made here; a reply that takes longer than this is a missed beat.
+            self._store = Store(app.url, app.settings.prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))
+            while not self._is_stopping:
+                self._beat()
+                self._wake.acquire(True, self._period_s)  # noqa: FBT003 - the lock's own signature
+        except BaseException as error:  # noqa: BLE001 - a heartbeat that dies silently would double every run
+            sys.__stderr__.write(f'pytask: the heartbeat crashed: {error!r}\n')  # type: ignore[union-attr]
+            os._exit(EXIT_HUNG)
+        self._tell('gone', None)
+
+    def _beat(self) -> None:
+        lives = [live for live in self._worker.slots.all() if not live.is_local]
+        try:
+            self._worker.register(self._store)
+            for chunk in chunks(lives, CHUNK):
+                self._renew(chunk)
+            self.beat_at = boot_s()
+            self._tell('beat', None)
+        except PytaskError as error:
+            self._tell('error', error)
+        self._guard(lives)
+
+    def _renew(self, lives: Iterable[Live]) -> None:
+        sent_at = boot_s()
+        pairs = [(live.run_id, live.token) for live in lives]
+        verdicts = dict(self._store.queues.renew(pairs, lease_ms=self._worker.lease_ms))
+        for live in lives:
+            verdict = verdicts.get(live.run_id)
+            if verdict not in ('LOST', 'GONE'):
+                live.renewed_at = sent_at
+            if verdict is not None:
+                self._tell(verdict, live)
+
+    def _guard(self, lives: Iterable[Live]) -> None:
+        now = boot_s()
+        for live in lives:
+            age = (now - live.renewed_at) / self.lease_s
+            if age <= FENCE_AT or not live.is_open:
+                continue
+            live.fenced_at = live.fenced_at or now
+            told_for = (now - live.fenced_at) / self.lease_s
+            if age > OVER_AT and told_for >= OVER_AT - FENCE_AT:
+                sys.__stderr__.write(  # type: ignore[union-attr]
+                    f'pytask: run {live.run_id} outlived its lease and could not be interrupted; exit {EXIT_HUNG}\n'
+                )
+                os._exit(EXIT_HUNG)
+            self._tell('LOST', live)
+
+    def _tell(self, what: str, about: Any) -> None:
+        self._news.append((what, about))
+        self._nudge.send()
+
+    # In the hub.
+
+    def _post(self) -> None:
+        while self._news:
+            what, about = self._news.popleft()
+            if what == 'gone':
+                self._gone.set()
+            else:
+                self._worker.on_heartbeat(what, about)

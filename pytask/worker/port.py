@@ -1,0 +1,98 @@
+"""A run's side of a task: what `self.emit`, `self.spawn`, `self.stopping` and the rest do inside a worker."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from pytask import messages
+from pytask.clock import monotonic_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gevent.event import Event
+
+    from pytask.app import PyTask
+    from pytask.worker.slots import Live
+    from pytask.worker.writer import Writer
+
+MAX_TEXT = 64 * 1024
+_log = logging.getLogger('pytask.task')
+
+
+class RunPort:
+    """One run's port; as short-lived as the attempt."""
+
+    __slots__ = ('_writer', 'app', 'live')
+
+    def __init__(self, live: Live, app: PyTask, writer: Writer) -> None:
+        self.live, self.app, self._writer = live, app, writer
+
+    @property
+    def run_id(self) -> str:
+        return self.live.run_id
+
+    @property
+    def attempt(self) -> int:
+        return self.live.attempt
+
+    @property
+    def stopping(self) -> Event:
+        return self.live.stopping_event()
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        return logging.LoggerAdapter(_log, {'run_id': self.live.run_id, 'task': self.live.task_name})
+
+    @property
+    def client(self) -> Any:
+        return self.app.client
+
+    @property
+    def redis(self) -> Any:
+        return self.app.client.store.db.client
+
+    def emit(self, event: str, data: Any) -> None:
+        self._writer.note(self.live, messages.event_head(str(event), data))
+
+    def progress(self, done: int, target: int | None) -> None:
+        for value in (done, target):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise TypeError(f'progress and target are whole numbers, not {value!r}')
+        head = messages.event_head(messages.PROGRESS, {'progress': done, 'target': target})
+        self._writer.note(self.live, head, done=done, target='' if target is None else target)
+
+    def message(self, text: str) -> None:
+        self._writer.note(self.live, messages.event_head(messages.MESSAGE, str(text)[:MAX_TEXT]))
+
+    def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return gevent.spawn(fn, *args, **kwargs)  # owned and given the context by `children.adopt`
+
+    def join(self, timeout: float | None) -> None:
+        children = list(self.live.children or ())
+        gevent.joinall(children, timeout=timeout)
+        for child in children:
+            if child.dead and child.exception is not None:
+                raise child.exception
+
+    def sleep(self, seconds: float) -> None:
+        self.stopping.wait(seconds)
+
+    def every(self, seconds: float) -> Iterator[int]:
+        begun = monotonic_s()
+        for turn in itertools.count():
+            if self.stopping.is_set():
+                return
+            yield turn
+            # From the beginning, not from the last turn: the time a turn takes does not add up.
+            behind_s = monotonic_s() - begun
+            self.stopping.wait(seconds - behind_s % seconds)
+
+    def offload(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        context = copy_context()
+        return gevent.get_hub().threadpool.apply(context.run, (fn, *args), kwargs)

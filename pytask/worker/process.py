@@ -1,0 +1,66 @@
+"""A worker as a process: POSIX signals in, exit code out.
+
+A Python signal handler runs inside whatever greenlet is current, so it sets a flag and wakes the
+main greenlet, and nothing else. Plain `signal.signal` answers also while the hub is blocked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from pytask.worker.report import set_up_logging
+from pytask.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from pytask.app import PyTask
+
+EXIT_FORCED = 130
+
+
+def run_worker(app: PyTask, *, level: int = logging.INFO) -> int:
+    """Run a worker in this process, in the main greenlet, and return its exit code.
+
+    Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
+    """
+    set_up_logging(level)
+    worker = Worker(app)
+    app.bind(worker)
+    with Signals(worker):
+        return worker.serve()
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP shut the worker down; the second hurries, the third exits at once."""
+
+    NAMES = ('SIGTERM', 'SIGINT', 'SIGHUP')
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._count = 0
+        self._why = ''
+        self._before: dict[int, Any] = {}
+        self._nudge = gevent.get_hub().loop.async_()
+
+    def __enter__(self) -> Signals:
+        self._nudge.start(lambda: self._worker.shut_down(self._why))
+        for name in self.NAMES:
+            number = getattr(signal, name)
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._nudge.stop()
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        self._count += 1
+        if self._count > 2:
+            os._exit(EXIT_FORCED)
+        self._why = signal.Signals(number).name
+        self._nudge.send()

@@ -1,0 +1,65 @@
+"""Reload: a new instance in the same attempt, under the same lease.
+
+The new instance is built first; where its data is bad the old one goes on, and the answer says why.
+Else the old one is stopped as usual, and the run's own greenlet takes the successor over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent
+
+from pytask.errors import PytaskError
+from pytask.worker.explain import first_line
+
+if TYPE_CHECKING:
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+
+class Reloader:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def reload(self, live: Live) -> None:
+        """Begin a reload; returns at once. One that is under way takes the newest data along."""
+        if not live.ending and live.successor is None:
+            gevent.spawn(self._reload, live)
+
+    def _reload(self, live: Live) -> None:
+        worker = self._worker
+        try:
+            reload_id, new, present = worker.store.runs.reload_wanted(live.run_id)
+            if reload_id and reload_id == live.reload_id:
+                return
+            live.reload_id = reload_id
+            data = present if new is None else new
+            if live.task is None:
+                return
+            context = getattr(live.greenlet, 'gr_context', None)
+            build = worker.runner.build
+            args = (live, type(live.task), data)
+            successor = context.copy().run(build, *args) if context is not None else build(*args)
+        except PytaskError as error:
+            self._refuse(live, error)
+        except Exception as error:  # noqa: BLE001 - user code: the new instance could not be made
+            self._refuse(live, error)
+        else:
+            live.successor = (successor, data, reload_id)
+            worker.stopper.end(live, 'reload')
+
+    def _refuse(self, live: Live, error: Exception) -> None:
+        self._worker.report.reload_failed(live, error)
+        why = first_line(error) or type(error).__name__
+        self._answer(live, live.reload_id, why, b'')
+
+    def answer(self, live: Live, reload_id: str, data: bytes) -> None:
+        """Record that the successor runs, with its data."""
+        self._answer(live, reload_id, '', data)
+
+    def _answer(self, live: Live, reload_id: str, why: str, data: bytes) -> None:
+        try:
+            self._worker.store.runs.reloaded(live.run_id, live.token, reload_id, why, data, live.next_seq())
+        except PytaskError as error:
+            self._worker.report.reload_failed(live, error)

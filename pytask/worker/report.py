@@ -1,0 +1,152 @@
+"""What a worker has to say: code reports events here, and only here they become log lines.
+
+Level INFO: start, stop, outages, one record per ERROR or EXCEPTION. Successes at DEBUG.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from pytask.clock import monotonic_s
+from pytask.states import Outcome, State
+from pytask.worker.explain import describe, first_line
+
+if TYPE_CHECKING:
+    from pytask.errors import Unavailable
+    from pytask.worker.slots import Live
+
+log = logging.getLogger('pytask')
+# An outage is told when it begins, once a minute, and when it is over.
+OUTAGE_EVERY_S = 60.0
+
+
+class Reporter:
+    """One per worker. Also counts what it reports."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._away: set[str] = set()
+        self._away_since = self._told_at = 0.0
+
+    def started(self, worker_id: str, queues: Any, tasks: int, slots: int, url: str) -> None:
+        log.info(
+            'worker %s: %s, %s slots, queues %s, %s',
+            worker_id,
+            _count(tasks, 'task'),
+            slots,
+            ', '.join(queues),
+            url,
+        )
+
+    def shutting_down(self, why: str, running: int) -> None:
+        log.info('shutting down (%s), %s still going', why, _count(running, 'run'))
+
+    def hurrying(self) -> None:
+        log.info('told again: interrupting what runs')
+
+    def stopped(self, code: int) -> None:
+        log.info('worker stopped, exit code %d', code)
+
+    def recorded(self, live: Live, outcome: Outcome, answer: str) -> None:
+        self.counts[answer if answer != 'OK' else outcome.state.value] += 1
+        name = (live.run_id, live.task_name)
+        if answer == 'STALE':
+            if live.ending != 'lost':
+                log.warning("run %s %s: %s not recorded, the run is another worker's by now", *name, outcome.state)
+        elif outcome.is_given_back:
+            log.debug('run %s %s given back: %s', *name, outcome.reason)
+        elif outcome.state is State.ERROR and outcome.exception is not None:
+            log.info('run %s %s ERROR: %s', *name, first_line(outcome.exception))
+        elif outcome.state is State.EXCEPTION and outcome.exception is not None:
+            text = describe(outcome.exception)
+            log.error('run %s %s EXCEPTION %s: %s\n%s', *name, text['type'], text['message'], text['traceback'])
+        else:
+            log.debug('run %s %s %s', *name, outcome.state)
+
+    def redis_is_away(self, service: str, error: Unavailable) -> None:
+        now = monotonic_s()
+        if not self._away:
+            self._away_since = now
+        if not self._away or now - self._told_at > OUTAGE_EVERY_S:
+            self._told_at = now
+            log.warning('%s; trying again, runs go on until their leases end', error)
+        self._away.add(service)
+
+    def redis_is_back(self, service: str) -> None:
+        if self._away:
+            self._away.discard(service)
+            if not self._away:
+                log.info('Redis is back after %.1f s', monotonic_s() - self._away_since)
+
+    def service_crashed(self, service: str, error: BaseException) -> None:
+        log.error('service %s crashed and is restarted: %s', service, describe(error)['traceback'])
+
+    def service_is_broken(self, service: str) -> None:
+        log.critical('service %s crashes again and again; this worker gives up', service)
+
+    def heartbeat_failed(self, error: BaseException) -> None:
+        log.debug('heartbeat: %s', error)
+
+    def deaf(self) -> None:
+        log.warning('the control subscription has gone deaf; subscribing anew')
+
+    def lost(self, live: Live) -> None:
+        log.warning('run %s %s: its lease is lost, interrupting it', live.run_id, live.task_name)
+
+    def unkillable(self, live: Live) -> None:
+        log.error('run %s %s ignores every interruption', live.run_id, live.task_name)
+
+    def stop_failed(self, live: Live, error: BaseException) -> None:
+        log.error('run %s %s: stop() failed: %s', live.run_id, live.task_name, describe(error)['traceback'])
+
+    def context_failed(self, live: Live, error: BaseException) -> None:
+        text = describe(error)['traceback']
+        log.error('run %s %s: leaving its context failed: %s', live.run_id, live.task_name, text)
+
+    def reload_failed(self, live: Live, error: BaseException) -> None:
+        log.warning('run %s %s not reloaded: %s', live.run_id, live.task_name, first_line(error))
+
+    def refused(self, live: Live, why: str) -> None:
+        log.error('run %s %s: Redis refused an event of it: %s', live.run_id, live.task_name, why)
+
+    def dead_entry(self, entry: str, why: str) -> None:
+        log.warning('an entry of a queue can not be a run, and went to dead-task: %r: %s', entry[:80], why)
+
+    def parked(self, run_id: str, why: str) -> None:
+        log.warning('run %s is parked: %s', run_id, why)
+
+    def recovered(self, run_ids: list[str]) -> None:
+        log.warning(
+            'recovered %s of a dead or frozen worker: %s', _count(len(run_ids), 'run'), ', '.join(run_ids[:5])
+        )
+
+
+class LogFormat(logging.Formatter):
+    """`12:00:00 INFO text`; control characters in foreign text are escaped, line by line."""
+
+    def __init__(self) -> None:
+        super().__init__('%(asctime)s %(levelname)-7s %(message)s', '%H:%M:%S')
+
+    def format(self, record: logging.LogRecord) -> str:
+        run_id = getattr(record, 'run_id', None)
+        text = super().format(record)
+        if run_id:
+            text += f'  [{run_id} {getattr(record, "task", "")}]'
+        return ''.join(c if c.isprintable() or c in '\n\t' else repr(c)[1:-1] for c in text)
+
+
+def set_up_logging(level: int) -> None:
+    """Log to stderr, unless the embedding program has set logging up already."""
+    if logging.getLogger().handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormat())
+    log.addHandler(handler)
+    log.setLevel(level)
+
+
+def _count(n: int, noun: str) -> str:
+    return f'{n:,} {noun}' if n == 1 else f'{n:,} {noun}s'

@@ -1,0 +1,74 @@
+"""Service: the one shape of every loop in a worker. Named, owned, supervised.
+
+A turn is short: it ends by itself within seconds, whatever Redis does, and leaves a stamp. While
+Redis is away a service tries again with a growing pause and counts as neither crashed nor dead. A
+turn that raises anything else is reported and restarted; one that crashes again and again takes the
+worker down, since a worker that only seems alive is worse than a dead one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import TYPE_CHECKING
+
+import gevent
+
+from pytask.clock import monotonic_s
+from pytask.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.worker.report import Reporter
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+# Five crashes within a minute: no passing trouble, a bug. Erlang's supervisors count alike.
+CRASHES, WITHIN_S = 5, 60.0
+
+
+class Service:
+    """A supervised loop; subclasses define `turn`."""
+
+    def __init__(self, name: str, report: Reporter, on_broken: Callable[[str], None]) -> None:
+        self.name = name
+        self.turned_at = monotonic_s()
+        self._report, self._on_broken = report, on_broken
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._is_stopping = False
+        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._pause_s = FIRST_PAUSE_S
+
+    def turn(self) -> None:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        self._greenlet = gevent.spawn(self._run)
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """Stop the loop, wherever it is; never started and stopped twice are both fine."""
+        self._is_stopping = True
+        if self._greenlet is not None:
+            self._greenlet.kill(timeout=timeout_s)
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            try:
+                self.turn()
+                self.turned_at = monotonic_s()
+                self._pause_s = FIRST_PAUSE_S
+                self._report.redis_is_back(self.name)
+            except Unavailable as error:
+                self._report.redis_is_away(self.name, error)
+                self._pause()
+            except Exception as error:  # noqa: BLE001 - one of two homes of a broad except: a loop must not die silently
+                self._report.service_crashed(self.name, error)
+                self._crashes.append(monotonic_s())
+                if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S:
+                    self._on_broken(self.name)
+                    return
+                self._pause()
+
+    def _pause(self) -> None:
+        gevent.sleep(self._pause_s * random.uniform(0.5, 1.0))
+        self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)

@@ -1,0 +1,129 @@
+"""The runs a worker holds. The table owns their leases, not the greenlets: a greenlet killed before
+its first switch never enters a `finally`.
+
+A run stands here from its claim until its outcome is recorded, so that its lease is renewed to the end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from gevent.event import Event
+
+if TYPE_CHECKING:
+    from pytask.store import Claimed
+    from pytask.task import Task
+
+
+class Live:
+    """One attempt of one run, inside this worker.
+
+    `ending` is the reason it was told to end, '' while it was not. `is_open` is true while user code
+    runs, which is when an interruption may be delivered.
+    """
+
+    __slots__ = (
+        'attempt',
+        'child_error',
+        'children',
+        'data',
+        'ended',
+        'ending',
+        'fenced_at',
+        'greenlet',
+        'is_local',
+        'is_open',
+        'lost_notes',
+        'note_bytes',
+        'notes',
+        'reload_id',
+        'renewed_at',
+        'run_id',
+        'seq',
+        'stopping',
+        'successor',
+        'task',
+        'task_name',
+        'token',
+    )  # fmt: skip
+
+    def __init__(self, claimed: Claimed, renewed_at: float, *, is_local: bool = False) -> None:
+        self.run_id, self.task_name, self.data, self.attempt, self.token = claimed
+        self.renewed_at = renewed_at
+        self.fenced_at = 0.0
+        self.is_local = is_local
+        self.ending = ''
+        self.is_open = False
+        self.seq = 0
+        self.greenlet: Any = None
+        self.task: Task | None = None
+        self.successor: tuple[Task, bytes, str] | None = None
+        self.reload_id = ''
+        self.children: set[Any] | None = None
+        self.child_error: BaseException | None = None
+        # Made when first asked for: most runs are over before anybody asks.
+        self.stopping: Event | None = None
+        self.ended: Event | None = None
+        self.notes: deque[Any] | None = None
+        self.note_bytes = 0
+        self.lost_notes = 0
+
+    def next_seq(self) -> int:
+        self.seq += 1
+        return self.seq
+
+    def stopping_event(self) -> Event:
+        if self.stopping is None:
+            self.stopping = Event()
+            if self.ending:
+                self.stopping.set()
+        return self.stopping
+
+    def ended_event(self) -> Event:
+        if self.ended is None:
+            self.ended = Event()
+        return self.ended
+
+
+class Slots:
+    """Run id → Live, and how many more may come. Local runs take no slot."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.taken = 0
+        self.room = Event()
+        self.room.set()
+        self.empty = Event()
+        self.empty.set()
+        self._live: dict[str, Live] = {}
+
+    @property
+    def free(self) -> int:
+        return self.size - self.taken
+
+    def add(self, live: Live) -> None:
+        self._live[live.run_id] = live
+        if not live.is_local:
+            self.taken += 1
+            self.empty.clear()
+            if self.taken >= self.size:
+                self.room.clear()
+
+    def remove(self, live: Live) -> None:
+        """Let go of a run; twice is fine."""
+        if self._live.get(live.run_id) is not live:
+            return
+        del self._live[live.run_id]
+        if not live.is_local:
+            self.taken -= 1
+            self.room.set()
+            if not self.taken:
+                self.empty.set()
+
+    def get(self, run_id: str) -> Live | None:
+        return self._live.get(run_id)
+
+    def all(self) -> list[Live]:
+        """Return a copy, atomic also as seen from the heartbeat's native thread."""
+        return list(self._live.values())

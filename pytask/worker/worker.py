@@ -1,0 +1,190 @@
+"""The worker: which services it has, in which order they start and stop, and who talks to whom.
+
+It holds no logic of its own beyond that order. The main greenlet waits for a reason to stop; POSIX
+signals, `app.stop()` and the worker command only give it one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.event import Event
+
+import pytask
+from pytask import messages
+from pytask.builtin import BUILTINS
+from pytask.clock import monotonic_s
+from pytask.store import Claimed, Store
+from pytask.worker import children
+from pytask.worker.fetcher import Fetcher
+from pytask.worker.heartbeat import Heartbeat
+from pytask.worker.listener import Listener
+from pytask.worker.local import LocalRuns
+from pytask.worker.reloader import Reloader
+from pytask.worker.report import Reporter
+from pytask.worker.runner import Runner
+from pytask.worker.slots import Live, Slots
+from pytask.worker.stopper import Stopper
+from pytask.worker.writer import Writer
+
+if TYPE_CHECKING:
+    from pytask.app import PyTask
+    from pytask.messages import Command
+
+EXIT_OK, EXIT_BROKEN, EXIT_RESTART = 0, 70, 75
+# What the orderly end may take beyond --drain: stop() and GRACE, interruptions, the last writes.
+STOP_LIMIT_S, FLUSH_LIMIT_S = 13.0, 3.0
+
+
+class Worker:
+    """One worker. `serve` runs it to its end."""
+
+    def __init__(self, app: PyTask) -> None:
+        self.app = app
+        settings = app.settings
+        name = settings.name or socket.gethostname().split('.')[0][:24]
+        self.id = f'{name}-{secrets.token_hex(2)}'
+        self.lease_ms = int(settings.lease_s * 1000)
+        self.report = Reporter()
+        self.slots = Slots(settings.concurrency)
+        self.store = Store(app.url, settings.prefix, size=8 + len(settings.queue))
+        for builtin in BUILTINS:
+            app.registry.add(builtin)
+        self.writer = Writer(self.store, self.slots, self.report, self.broken)
+        self.stopper = Stopper(self.slots, self.report)
+        self.reloader = Reloader(self)
+        self.runner = Runner(self)
+        self.heartbeat = Heartbeat(self)
+        self.fetcher = Fetcher(self, settings.queue)
+        self.listener = Listener(self)
+        self.local_runs = LocalRuns(self)
+        self._tasks = '\n'.join(['', *app.registry.answers_to(), ''])
+        self._reason_to_stop = Event()
+        self._hurry = Event()
+        self._why = ''
+        self._exit_code = EXIT_OK
+
+    def serve(self) -> int:
+        """Work until there is a reason to stop; return the exit code. Raises Unavailable and ConfigError at first."""
+        self._start_all()
+        while not self._reason_to_stop.wait(60):
+            pass
+        return self._stop_all()
+
+    def shut_down(self, why: str) -> None:
+        """Give a reason to stop; the second one hurries. Safe from signal handlers and any greenlet."""
+        if self._reason_to_stop.is_set():
+            self._hurry.set()
+        self._why = self._why or why
+        self._reason_to_stop.set()
+
+    def broken(self, service: str) -> None:
+        """Stop, since a service does not live."""
+        self.report.service_is_broken(service)
+        self._exit_code = EXIT_BROKEN
+        self.shut_down(f'{service} is broken')
+
+    def register(self, store: Store | None = None) -> None:
+        """Say that this worker is alive; the heartbeat does so through its own store. Raises ConfigError."""
+        local_ids = [live.run_id for live in self.slots.all() if live.is_local]
+        settings = self.app.settings
+        fields = {
+            'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
+            'queues': ','.join(settings.queue), 'slots': self.slots.size, 'taken': self.slots.taken,
+            'tasks': self._tasks, 'locals': '\n'.join(local_ids), 'draining': int(self._reason_to_stop.is_set()),
+        }  # fmt: skip
+        workers = (store or self.store).workers
+        workers.register(self.id, lease_ms=self.lease_ms, fields=fields, local_ids=local_ids)
+
+    def launch(self, claimed: Claimed, asked_at: float, *, is_local: bool = False) -> Live:
+        """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
+        live = Live(claimed, asked_at, is_local=is_local)
+        self.slots.add(live)
+        live.greenlet = gevent.spawn_raw(self.runner.run, live)
+        return live
+
+    def obey(self, run_id: str, command: Command) -> None:
+        """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
+        live = self.slots.get(run_id)
+        if live is None or command.attempt not in (0, live.attempt):
+            return
+        if command.name == messages.STOP and not self.local_runs.is_builtin(live):
+            self.stopper.end(live, 'stop')
+        elif command.name == messages.RELOAD:
+            self.reloader.reload(live)
+
+    def on_heartbeat(self, news: str, about: Any) -> None:
+        """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""
+        if news in ('LOST', 'GONE'):
+            live: Live = about
+            if live.ending != 'lost' and self.slots.get(live.run_id) is live:
+                self.report.lost(live)
+                self.stopper.end(live, 'lost')
+        elif news == 'STOP':
+            self.stopper.end(about, 'stop')
+        elif news == 'RELOAD':
+            self.reloader.reload(about)
+        elif news == 'error':
+            self.report.heartbeat_failed(about)
+
+    def _start_all(self) -> None:
+        children.install()
+        self.store.ping()  # the main hub and one command first, then the heartbeat's thread
+        self.register()
+        self.heartbeat.start()
+        for service in (self.writer, self.listener, self.fetcher):
+            service.start()
+        self.local_runs.start()
+        self.report.started(
+            self.id, self.app.settings.queue, len(self.app.registry.names()), self.slots.size, self.store.db.url
+        )
+
+    def _stop_all(self) -> int:
+        self.report.shutting_down(self._why, self.slots.taken)
+        self.fetcher.stop()  # no new runs; whatever the last claim granted is in the table
+        self._drain()
+        self.local_runs.stop()
+        self._wait(self.writer.flushed, FLUSH_LIMIT_S)  # outcomes, and what is given back to the front
+        self.heartbeat.stop()  # leases were renewed to the end
+        self.listener.stop()
+        self.writer.stop()
+        self._leave()
+        code = self._exit_code or (EXIT_RESTART if self.stopper.unkillable else EXIT_OK)
+        self.report.stopped(code)
+        return code
+
+    def _drain(self) -> None:
+        limit_s = self.app.settings.drain_s
+        since = monotonic_s()
+        while not self._hurry.is_set() and monotonic_s() - since < limit_s and not self.slots.empty.is_set():
+            self._hurry.wait(0.02)
+        for live in self.slots.all():
+            if not self.local_runs.is_builtin(live):
+                self.stopper.end(live, 'shutdown', hurry=self._hurry.is_set())
+        since = monotonic_s()
+        was_hurried = self._hurry.is_set()
+        while not self.slots.empty.is_set() and monotonic_s() - since < STOP_LIMIT_S:
+            if self._hurry.is_set() and not was_hurried:
+                was_hurried = True
+                self.report.hurrying()
+                for live in self.slots.all():
+                    self.stopper.end(live, live.ending or 'shutdown', hurry=True)
+            self.slots.empty.wait(0.05)
+
+    def _wait(self, event: Event, limit_s: float) -> None:
+        until = monotonic_s() + limit_s
+        while not event.is_set() and monotonic_s() < until:
+            event.wait(0.05)
+
+    def _leave(self) -> None:
+        from pytask.errors import PytaskError
+
+        try:
+            self.store.workers.forget(self.id)
+        except PytaskError as error:  # its record ends by itself
+            self.report.heartbeat_failed(error)
+        self.store.close()

@@ -1,0 +1,182 @@
+"""The writer: every event and outcome of this worker's runs, in order, in batches, until answered.
+
+One line for both, so that a run's events stand before its outcome. What is taken is sent in one
+round trip and let go only when Redis has answered. Events are bounded per run: while Redis is there
+a task that floods waits; while it is away its oldest are dropped, and one event `lost` says how many.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.event import Event
+
+from pytask import messages
+from pytask.errors import PytaskError, Unavailable
+from pytask.states import Outcome, State
+from pytask.store import Ending, Note
+from pytask.worker.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytask.store import Store
+    from pytask.worker.report import Reporter
+    from pytask.worker.slots import Live, Slots
+
+BATCH = 256
+BATCH_BYTES = 2**20
+RUN_NOTES = 1000
+RUN_BYTES = 2**20
+
+
+class Pending:
+    """An event waiting to leave. Dropped ones stay in line, without their text."""
+
+    __slots__ = ('done', 'head', 'is_dropped', 'live', 'seq', 'target')
+
+    def __init__(self, live: Live, head: bytes, done: int | str, target: int | str) -> None:
+        self.live, self.head, self.done, self.target = live, head, done, target
+        self.seq = live.next_seq()
+        self.is_dropped = False
+
+
+class Writer(Service):
+    """Records outcomes and publishes events. `end` and `note` may be called from any thread."""
+
+    def __init__(self, store: Store, slots: Slots, report: Reporter, on_broken: Callable[[str], None]) -> None:
+        super().__init__('writer', report, on_broken)
+        self._store, self._slots = store, slots
+        self._line: deque[Pending | tuple[Live, Outcome]] = deque()
+        self._wake = Event()
+        self._moved = Event()
+        self._hub_thread = get_ident()
+        self._nudge = gevent.get_hub().loop.async_()
+        self._nudge.start(self._wake.set)
+        self.is_away = False
+        self.flushed = Event()
+        self.flushed.set()
+
+    def end(self, live: Live, outcome: Outcome) -> None:
+        self._append((live, outcome))
+
+    def note(self, live: Live, head: bytes, *, done: int | str = '', target: int | str = '') -> None:
+        """Queue an event; waits while the run's buffer is full and Redis is there."""
+        if live.notes is None:
+            live.notes = deque()
+        while len(live.notes) >= RUN_NOTES or live.note_bytes + len(head) > RUN_BYTES:
+            if not live.notes or not self._make_room(live):
+                break
+        pending = Pending(live, head, done, target)
+        live.notes.append(pending)
+        live.note_bytes += len(head)
+        self._append(pending)
+
+    def _make_room(self, live: Live) -> bool:
+        if self.is_away or live.ending == 'lost':
+            dropped = live.notes.popleft()  # type: ignore[union-attr]
+            live.note_bytes -= len(dropped.head)
+            live.lost_notes += 1
+            dropped.is_dropped, dropped.head = True, b''
+        elif get_ident() == self._hub_thread:
+            self._moved.clear()
+            self._moved.wait(1.0)
+        else:
+            gevent.sleep(0.01)  # a native thread has a hub of its own to sleep in
+        return True
+
+    def _append(self, item: Any) -> None:
+        self._line.append(item)
+        if get_ident() != self._hub_thread:
+            self._nudge.send()
+        elif not self._wake.ready():
+            self._wake.set()
+
+    def turn(self) -> None:
+        if not self._line:
+            self.flushed.set()
+            self._wake.clear()
+            self._wake.wait(1.0)
+        if self._line:
+            self.flushed.clear()
+            batch = self._next_batch()
+            try:
+                self._record(batch)
+            except Unavailable:
+                self.is_away = True
+                self._moved.set()
+                raise
+            self.is_away = False
+            for _ in batch:
+                self._line.popleft()
+            self._moved.set()
+
+    def _next_batch(self) -> list[Any]:
+        batch: list[Any] = []
+        size = 0
+        for item in self._line:
+            size += len(item.head) if isinstance(item, Pending) else len(item[1].output)
+            if batch and size > BATCH_BYTES:
+                break
+            batch.append(item)
+            if len(batch) == BATCH:
+                break
+        return batch
+
+    def _record(self, batch: Sequence[Any]) -> None:
+        events = [item for item in batch if isinstance(item, Pending)]
+        endings = [item for item in batch if not isinstance(item, Pending)]
+        notes = [note for event in events for note in _notes(event)]
+        if not notes and not endings:
+            return
+        try:
+            self._send(notes, endings)
+        except Unavailable:
+            raise
+        except PytaskError as error:
+            self._split(batch, error)
+            return
+        for event in events:
+            self._let_go(event)
+
+    def _send(self, notes: Sequence[Note], endings: Sequence[tuple[Live, Outcome]]) -> None:
+        items = [Ending(live.run_id, live.token, outcome, live.next_seq()) for live, outcome in endings]
+        answers = self._store.queues.record(notes, items)
+        for (live, outcome), answer in zip(endings, answers, strict=True):
+            self._slots.remove(live)
+            self._report.recorded(live, outcome, answer.decode())
+
+    def _split(self, batch: Sequence[Any], error: PytaskError) -> None:
+        # Redis refuses something in here: halve until it stands alone, so that it can not jam the others.
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self._record(batch[:middle])
+            self._record(batch[middle:])
+        elif isinstance(batch[0], Pending):
+            self._let_go(batch[0])
+            self._report.refused(batch[0].live, str(error))
+        else:
+            live, _ = batch[0]
+            short = messages.encode({'type': 'PytaskError', 'message': str(error)[:500], 'traceback': ''})
+            self._send([], [(live, Outcome(State.EXCEPTION, short))])
+
+    def _let_go(self, pending: Pending) -> None:
+        live = pending.live
+        if not pending.is_dropped and live.notes and live.notes[0] is pending:
+            live.notes.popleft()
+            live.note_bytes -= len(pending.head)
+
+
+def _notes(item: Pending) -> list[Note]:
+    if item.is_dropped:
+        return []
+    live = item.live
+    notes = [Note(live.run_id, live.token, item.done, item.target, item.head, item.seq)]
+    if live.lost_notes:
+        head = messages.event_head(messages.LOST, live.lost_notes)
+        notes.insert(0, Note(live.run_id, live.token, '', '', head, item.seq))
+        live.lost_notes = 0
+    return notes
