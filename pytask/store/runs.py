@@ -26,10 +26,8 @@ class Runs:
     def read(self, run_ids: Sequence[str], client: Any = None) -> list[Run | None]:
         """Read some runs in one round trip; None where there is no such run."""
         raws = self._db.pipe([('HGETALL', self._keys.run(run_id)) for run_id in run_ids]) if run_ids else []
-        return [
-            Run.from_hash(run_id, dict(zip(flat[::2], flat[1::2], strict=True)), client) if b'task' in flat[::2] else None
-            for run_id, flat in zip(run_ids, raws, strict=True)
-        ]  # fmt: skip
+        found = zip(run_ids, (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in raws), strict=True)
+        return [Run.from_hash(run_id, raw, client) if b'task' in raw else None for run_id, raw in found]
 
     def ids(self, states: Sequence[State], queues: Sequence[str]) -> Iterator[str]:
         """Yield ids by the indexes, page by page: what runs, what waits here, then what ended, newest first.

