@@ -92,6 +92,11 @@ class PyTask:
         """Remember the worker of this process; it calls this itself."""
         self._worker = worker
 
+    @property
+    def worker_id(self) -> str:
+        """The id of this process's worker, '' where none runs."""
+        return self._worker.id if self._worker is not None else ''
+
     def stop(self) -> None:
         """Tell a running worker to shut down, as SIGTERM does. From any thread or task."""
         if self._worker is not None:

@@ -17,13 +17,17 @@ from pytask.worker.report import set_up_logging
 from pytask.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytask.app import PyTask
 
 EXIT_FORCED = 130
 
 
-def run_worker(app: PyTask, *, level: int = logging.INFO) -> int:
+def run_worker(app: PyTask, *, level: int = logging.INFO, on_ready: Callable[[], None] | None = None) -> int:
     """Run a worker in this process, in the main greenlet, and return its exit code.
+
+    `on_ready` is called in a greenlet of its own once the worker claims.
 
     Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
     """
@@ -31,7 +35,7 @@ def run_worker(app: PyTask, *, level: int = logging.INFO) -> int:
     worker = Worker(app)
     app.bind(worker)
     with Signals(worker):
-        return worker.serve()
+        return worker.serve(on_ready)
 
 
 class Signals:

@@ -33,6 +33,8 @@ from pytask.worker.stopper import Stopper
 from pytask.worker.writer import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytask.app import PyTask
     from pytask.messages import Command
 
@@ -70,12 +72,14 @@ class Worker:
         self.is_ready = False
         self._exit_code = EXIT_OK
 
-    def serve(self) -> int:
+    def serve(self, on_ready: Callable[[], None] | None = None) -> int:
         """Work until there is a reason to stop; return the exit code.
 
         Raises Unavailable and ConfigError, at the start only.
         """
         self._start_all()
+        if on_ready is not None:
+            gevent.spawn(on_ready)
         while not self._reason_to_stop.wait(60):
             pass
         return self._stop_all()

@@ -1,0 +1,119 @@
+"""The command line: its tree, and how errors become exit codes.
+
+Data goes to stdout, everything else to stderr. Modules of commands are imported when their command is
+called, and they import the store only inside functions: `pytask --help` must answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from pytask import errors
+from pytask.cli.options import common
+
+# Exit codes: 0 well, 1 ended ERROR or EXCEPTION, 2 usage, 3 not found, 4 timed out, 5 stopped, 69 Redis
+# unreachable, 70 hung, 75 please restart me, 78 bad configuration, 130 Ctrl-C.
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (errors.InputError, 2),
+    (errors.NotFound, 3),
+    (errors.WaitTimeout, 4),
+    (errors.Unavailable, 69),
+    (errors.ConfigError, 78),
+    (errors.PytaskError, 1),
+)
+EXIT_INTERRUPTED = 130
+
+# Command → module, one line of help. The help stands here, so that `--help` imports none of them.
+COMMANDS = {
+    'dev': ('serve', 'A Redis, a worker on ./tasks and demo runs, for development.'),
+    'worker': ('serve', 'Run a worker on a folder of tasks.'),
+    'run': ('launch', 'Start a run, follow it, print its output.'),
+    'start': ('launch', 'Start a run and print its id.'),
+    'ls': ('look', 'List runs.'),
+    'show': ('look', 'Show one run in full.'),
+    'tail': ('look', 'Follow events as they happen.'),
+    'wait': ('look', 'Wait until runs have ended.'),
+    'stop': ('control', 'Stop runs, waiting or running.'),
+    'reload': ('control', 'Start a run anew in place, with new data or the same.'),
+    'retry': ('control', 'Run ended runs again.'),
+    'rm': ('control', 'Delete ended runs.'),
+    'tasks': ('look', 'List the tasks in ./tasks and what they take.'),
+    'workers': ('look', 'List live workers.'),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is called, and knows the near names of a wrong one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f'pytask.cli.{COMMANDS[cmd_name][0]}')
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        name = args[0] if args else ''
+        if name and name not in COMMANDS and not name.startswith('-'):
+            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
+            hint = f' Did you mean {" or ".join(near)}?' if near else ' See pytask --help.'
+            ctx.fail(f'No command {name!r}.{hint}')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section('Commands'):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100})
+@click.version_option(package_name='pytaskd', prog_name='pytask')
+@common
+def cli() -> None:
+    """Run tasks that live: start them from anywhere, see them, talk to them, stop them.
+
+    First steps: `pytask dev` in a folder with a ./tasks, then `pytask run hello-world` beside it.
+    """
+
+
+def command_line(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit code; the first line of every failure says what to do."""
+    try:
+        code = cli.main(argv, prog_name='pytask', standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough: `pytask ls | head -1`
+        _close_stdout()
+        return 0
+    except errors.PytaskError as error:
+        click.echo(f'Error: {error}{_remedy(error)}', err=True)
+        return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+    return code if isinstance(code, int) else 0
+
+
+def _remedy(error: errors.PytaskError) -> str:
+    if not isinstance(error, errors.Unavailable):
+        return ''
+    return (
+        '\n  - use the built-in one:  pytask dev'
+        '\n  - or point at yours:     --redis redis://host:6379/0   or PYTASK_REDIS=...'
+    )
+
+
+def _close_stdout() -> None:
+    # Else the interpreter complains once more while it flushes at exit.
+    try:
+        sys.stdout.close()
+    except BrokenPipeError:
+        return

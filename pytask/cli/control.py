@@ -1,0 +1,125 @@
+"""Commands that act on runs: stop, reload, retry, rm. By ids, or by what runs have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytask.cli import paint
+from pytask.cli.options import client, common, find_id, is_json
+from pytask.states import ENDED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.client import Client
+
+STATES = click.Choice([state.value for state in State], case_sensitive=False)
+# More lines than this become a count on a terminal.
+LINES = 20
+DELETE_AT_ONCE = 500
+
+
+def _selecting(command: Any) -> Any:
+    for add in (
+        click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
+        click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
+        click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
+        click.option('--state', 'states', type=STATES, multiple=True, help='Those in these states.'),
+        click.option('--task', metavar='NAME', help='Those of this task.'),
+        click.argument('run_ids', metavar='[ID]...', nargs=-1),
+    ):
+        command = add(command)
+    return command
+
+
+def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> list[str]:
+    """Return the ids that were named or fit, after asking where they were not named."""
+    if by['run_ids']:
+        return [find_id(asked, text) for text in by['run_ids']]
+    if not (by['takes_all'] or by['task'] or by['states'] or by['queues']):
+        raise click.UsageError('name runs by id, or with --task, --state, --queue or --all')
+    states = [state for state in possible if not by['states'] or state.value in by['states']]
+    if not states:
+        return []
+    runs = asked.list(states=states, task=by['task'], queues=by['queues'], limit=None)
+    ids = [run.id for run in runs if not run.task.startswith('pytask/')]
+    if ids and not by['yes']:
+        if not paint.is_terminal():
+            raise click.UsageError(f'this would {verb} {len(ids):,} runs; say --yes')
+        click.confirm(f'{verb} {len(ids):,} runs?', abort=True, err=True)
+    return ids
+
+
+def _report(answers: dict[str, str]) -> int:
+    """Print what became of each; exit code 3 where a run was not there, 1 where one was refused."""
+    if is_json():
+        for run_id, answer in answers.items():
+            paint.json_line({'id': run_id, 'answer': answer})
+    elif len(answers) > LINES and paint.is_terminal():
+        for answer, n in Counter(answers.values()).items():
+            click.echo(f'{n:,} {answer}')
+    else:
+        paint.table(('ID', ''), list(answers.items()))
+    if not answers:
+        paint.say('no runs fit')
+    codes = {'not_found': 3, 'refused': 1, 'kept': 1}
+    return max((codes.get(answer, 0) for answer in answers.values()), default=0)
+
+
+@click.command()
+@_selecting
+@click.option('--wait', 'wait_s', type=float, metavar='SECONDS', help='Wait so long until they have ended.')
+@common
+def stop(wait_s: float | None, **by: Any) -> int:
+    """Stop runs: `applied` (it waited and never starts), `requested` (its worker was told), or its end state."""
+    asked = client()
+    ids = _select(asked, 'stop', (State.RUNNING, State.WAIT), **by)
+    answers = dict(zip(ids, asked.stop_many(ids), strict=True))
+    if wait_s is not None:
+        told = [run_id for run_id, answer in answers.items() if answer == 'requested']
+        for run in asked.wait(*told, timeout=wait_s) if told else ():
+            answers[run.id] = run.state.value
+    return _report(answers)
+
+
+@click.command()
+@_selecting
+@common
+def retry(**by: Any) -> int:
+    """Run ended runs again, with the same id and data."""
+    asked = client()
+    ids = _select(asked, 'retry', sorted(ENDED), **by)
+    return _report({run_id: asked.retry(run_id) for run_id in ids})
+
+
+@click.command()
+@_selecting
+@common
+def rm(**by: Any) -> int:
+    """Delete ended runs. What waits or runs is left alone: stop it first."""
+    asked = client()
+    ids = _select(asked, 'delete', sorted(ENDED), **by)
+    answers: dict[str, str] = {}
+    for at in range(0, len(ids), DELETE_AT_ONCE):
+        page = ids[at : at + DELETE_AT_ONCE]
+        answers |= zip(page, asked.remove(*page), strict=True)
+    for run_id, answer in answers.items():
+        if answer in ('RUNNING', 'WAIT'):
+            paint.say(f'{run_id} is {answer} and stays; stop it first')
+    return _report(answers)
+
+
+@click.command()
+@click.argument('run_id', metavar='ID')
+@click.option('--data', 'whole', metavar='JSON|@FILE|-', help='New data as one JSON object. Default: the same.')
+@common
+def reload(run_id: str, whole: str | None) -> int:
+    """Start a run anew inside its worker: same id, same attempt. Bad data leaves the old instance going."""
+    from pytask.cli.launch import whole_data
+
+    asked = client()
+    full = find_id(asked, run_id)
+    return _report({full: asked.reload(full, None if whole is None else whole_data(whole))})

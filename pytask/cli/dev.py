@@ -1,0 +1,137 @@
+"""`pytask dev`: embedded server, worker and demo runs in one process, and a window on all of it."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+import pytask
+from pytask.cli import paint
+from pytask.cli.look import Names
+from pytask.cli.options import command_name, given, load_tasks, make_app
+from pytask.embedded import Server
+from pytask.errors import Unavailable
+from pytask.messages import ENDING_EVENTS
+from pytask.states import State
+from pytask.worker.process import run_worker
+
+if TYPE_CHECKING:
+    from pytask.app import PyTask
+    from pytask.messages import Event
+    from pytask.run import Run
+
+# How long `--exit` lets a demo run without an end live on once the others have ended.
+RESIDENT_S = 1.0
+MARKS = {State.SUCCESS: '✓', State.STOPPED: '■', State.ERROR: '✗', State.EXCEPTION: '✗'}
+
+
+class Dev:
+    def __init__(self, folder: Path, *, exits: bool, with_demo: bool) -> None:
+        self._folder, self._exits, self._with_demo = folder, exits, with_demo
+        self._app: PyTask
+        self._demo: list[Run] = []
+        self._ended_well = True
+
+    def run(self) -> int:
+        url = given().get('redis')
+        if url:
+            return self._serve(url, f'redis   {url}')
+        with Server(self._folder) as server:
+            how = (
+                'joined: another `dev` runs it'
+                if server.is_joined
+                else f'{Path(server.binary).name}, data in .pytask/redis'
+            )
+            return self._serve(server.url, f'redis   {server.url}   {how}')
+
+    def _serve(self, url: str, redis_line: str) -> int:
+        self._app = make_app(redis=url, drain=0)
+        load_tasks(self._app, is_needed=True)
+        click_line(f'pytask {pytask.__version__}   Python {platform.python_version()}   gevent {version("gevent")}')
+        click_line(redis_line)
+        code = run_worker(self._app, level=logging.WARNING, on_ready=self._begin)
+        click_line('stopped')
+        return code or int(self._exits and not self._ended_well)
+
+    def _begin(self) -> None:
+        app = self._app
+        own = [task for task in app.registry if not task.NAME.startswith('pytask/')]
+        slots = app.settings.concurrency
+        click_line(f'worker  {app.worker_id}   {slots:,} slots   {len(own)} tasks from {app.settings.tasks}\n')
+        window = gevent.spawn(self._watch)
+        if self._with_demo:
+            gevent.sleep(0.05)  # let the window subscribe first
+            self._demo = [
+                app.client.start(task, data) for task in own if (data := getattr(task, 'DEMO', None)) is not None
+            ]
+        if self._exits:
+            gevent.spawn(self._end_with_demo, window)
+        else:
+            self._hint(own)
+
+    def _hint(self, own: list[Any]) -> None:
+        first = next(
+            (task.NAME for task in own if getattr(task, 'DEMO', None) is not None), own[0].NAME if own else 'TASK'
+        )
+        pytask_ = command_name()
+        click_line(
+            f'Try, in another terminal:   {pytask_} run {first}\n'
+            f'                            {pytask_} ls\n'
+            f'                            {pytask_} tail\n'
+            f'Ctrl-C stops everything; what still runs is given back to its queue.\n'
+        )
+
+    def _watch(self) -> None:
+        store = self._app.client.store
+        names = Names(self._app.client)
+        while True:
+            try:
+                stream = store.events()
+                while True:
+                    event = stream.read(timeout_s=1.0)
+                    if event is not None:
+                        self._show(event, names.of(event.run_id))
+            except Unavailable:
+                gevent.sleep(1.0)
+
+    def _show(self, event: Event, task: str) -> None:
+        if task.startswith('pytask/'):
+            return
+        text = paint.plain(event.data) if event.data is not None else ''
+        state = event.event.upper()
+        mark, shown = ' ', event.event
+        if event.event in ENDING_EVENTS:
+            mark, shown = MARKS[State(state)], state
+            if state == State.EXCEPTION and isinstance(event.data, dict):
+                text = str(event.data.get('message')) + '\n' + str(event.data.get('traceback', '')).rstrip()
+        elif event.event == 'running':
+            shown, text = 'RUNNING', ''
+        label = paint.colour(f'{shown:<9}', shown)
+        click_line(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
+
+    def _end_with_demo(self, window: gevent.Greenlet[[], None]) -> None:
+        client = self._app.client
+        residents: list[Run] = []
+        for run in self._demo:
+            task = self._app.registry.get(run.task)
+            (residents if hasattr(task, 'stop') or getattr(task, 'graceful', False) else []).append(run)
+        finite = [run for run in self._demo if run not in residents]
+        client.wait(*finite) if finite else None
+        gevent.sleep(RESIDENT_S if residents else 0)
+        client.stop_many([run.id for run in residents])
+        ended = client.wait(*self._demo) if self._demo else []
+        self._ended_well = all(run.state in (State.SUCCESS, State.STOPPED) for run in ended)
+        gevent.sleep(0.05)  # the last events
+        window.kill()
+        self._app.stop()
+
+
+def click_line(text: str) -> None:
+    sys.stdout.write(text + '\n')
+    sys.stdout.flush()

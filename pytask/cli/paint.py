@@ -1,0 +1,108 @@
+"""How things look: tables on a terminal, tab-separated in a pipe, one JSON object a line on demand.
+
+Colour only on a terminal and without NO_COLOR. Foreign text is escaped: a task's message must not be
+able to steer a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+import msgspec
+
+from pytask.clock import wall_s
+
+if TYPE_CHECKING:
+    from pytask.run import Run
+
+COLOURS = {
+    'SUCCESS': 'green', 'RUNNING': 'cyan', 'WAIT': 'yellow', 'STOPPED': 'magenta', 'ERROR': 'red',
+    'EXCEPTION': 'red',
+}  # fmt: skip
+BAR = 20
+
+
+def is_terminal(stream: TextIO | None = None) -> bool:
+    return (stream or sys.stdout).isatty()
+
+
+def colour(text: str, state: str, *, stream: TextIO | None = None) -> str:
+    if not is_terminal(stream) or os.environ.get('NO_COLOR'):
+        return text
+    return click.style(text, fg=COLOURS.get(state))
+
+
+def say(text: str) -> None:
+    """Say something beside the data, on stderr."""
+    click.echo(text, err=True)
+
+
+def json_line(value: Any) -> None:
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def plain(value: Any) -> str:
+    """Return text for a cell or a line: JSON for what is no text, control characters escaped."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows: aligned under a head on a terminal, tab-separated and without a head elsewhere."""
+    lines = [[plain(cell) for cell in row] for row in rows]
+    if not is_terminal():
+        for line in lines:
+            click.echo('\t'.join(line))
+        return
+    widths = [max(len(row[i]) for row in (head, *lines)) for i in range(len(head))]
+    room = shutil.get_terminal_size().columns
+    for row in (head, *lines):
+        text = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[:room]
+        for cell in row:
+            if cell in COLOURS:
+                text = text.replace(cell, colour(cell, cell), 1)
+                break
+        click.echo(click.style(text, bold=True) if row is head else text)
+
+
+def bar(run: Run) -> str:
+    """Return progress as text: `████░░░░  40%`, or the bare number without a target."""
+    if run.progress is None:
+        return ''
+    if not run.target or run.target < 0:
+        return f'{run.progress:,}'
+    share = min(1.0, max(0.0, run.progress / run.target))
+    full = round(share * BAR)
+    return f'{"█" * full}{"░" * (BAR - full)} {share:4.0%}'
+
+
+def age(run: Run) -> str:
+    """Return how long a run took, has been running, or waiting."""
+    begun = run.started or run.created
+    if begun is None:
+        return ''
+    return span((run.ended or wall_s()) - begun)
+
+
+def span(seconds: float) -> str:
+    seconds = max(0.0, seconds)
+    if seconds < 10:
+        return f'{seconds:.2f}s'
+    if seconds < 120:
+        return f'{seconds:.0f}s'
+    if seconds < 2 * 3600:
+        return f'{seconds / 60:.0f}m'
+    return f'{seconds / 3600:.0f}h' if seconds < 48 * 3600 else f'{seconds / 86400:.0f}d'
+
+
+def outcome(run: Run) -> str:
+    """Return the end of a run in one line."""
+    if isinstance(run.output, dict) and run.state == 'EXCEPTION':
+        return f'{run.output.get("type")}: {run.output.get("message")}'
+    text = '' if run.output is None else plain(run.output)
+    return ' '.join(part for part in (text, f'({run.reason})' if run.reason else '') if part)

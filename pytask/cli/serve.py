@@ -1,0 +1,48 @@
+"""`worker` and `dev`: the two commands that run greenlets; `__main__` has patched the process for them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from pytask.cli.options import common, load_tasks, make_app, option
+
+
+@click.command()
+@option('--tasks', metavar='DIR', help='Folder of tasks. Default: ./tasks.')
+@option('--queue', '-q', metavar='NAME', multiple=True, help='Queues to serve. Default: default.')
+@option('--concurrency', '-c', type=int, metavar='N', help='How many runs at a time. Default: 1000.')
+@option('--lease', type=float, metavar='SECONDS', help='Length of a lease; the same for all workers. Default: 15.')
+@option('--drain', type=float, metavar='SECONDS', help='At shutdown, let runs finish so long. Default: 10.')
+@option('--name', metavar='NAME', help='Name of this worker. Default: the host.')
+@click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
+@common
+def worker(*, verbose: bool) -> int:
+    """Run a worker on a folder of tasks, until SIGTERM or Ctrl-C.
+
+    The first signal lets runs finish for --drain seconds, then stops them and gives them back to their
+    queues; a second one hurries, a third exits at once.
+    """
+    from pytask.worker.process import run_worker
+
+    app = make_app()
+    load_tasks(app, is_needed=True)
+    return run_worker(app, level=logging.DEBUG if verbose else logging.INFO)
+
+
+@click.command()
+@option('--tasks', metavar='DIR', help='Folder of tasks. Default: ./tasks.')
+@option('--concurrency', '-c', type=int, metavar='N', help='How many runs at a time. Default: 1000.')
+@click.option('--exit', 'exits', is_flag=True, help='End when the demo runs have ended; 0 if they ended well.')
+@click.option('--no-demo', is_flag=True, help='Start no demo runs.')
+@common
+def dev(*, exits: bool, no_demo: bool) -> int:
+    """Start a Redis of this folder's own, a worker on ./tasks and the demo runs, and show what happens.
+
+    A demo run is that of a task with a `DEMO`, the data to start it with.
+    """
+    from pytask.cli.dev import Dev
+
+    return Dev(Path.cwd(), exits=exits, with_demo=not no_demo).run()
