@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytask.app import PyTask, default_app
     from pytask.builtin import Cleanup, Monitor
     from pytask.client import Client
+    from pytask.definition import Task, current_task, task
     from pytask.errors import (
         ConfigError,
         InputError,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     )
     from pytask.run import Run
     from pytask.states import State
-    from pytask.task import Task, current_task, task
 
 __version__ = '0.1.0'
 
@@ -42,12 +42,12 @@ _HOMES = {
     'Run': 'pytask.run',
     'RunExists': 'pytask.errors',
     'State': 'pytask.states',
-    'Task': 'pytask.task',
+    'Task': 'pytask.definition',
     'Unavailable': 'pytask.errors',
     'WaitTimeout': 'pytask.errors',
-    'current_task': 'pytask.task',
+    'current_task': 'pytask.definition',
     'default_app': 'pytask.app',
-    'task': 'pytask.task',
+    'task': 'pytask.definition',
 }
 
 __all__ = [

@@ -13,8 +13,8 @@ from pytask.client import Client
 from pytask.registry import Registry
 
 if TYPE_CHECKING:
+    from pytask.definition import Task
     from pytask.settings import Settings
-    from pytask.task import Task
 
 LOCALHOST = 'redis://localhost:6379/0'
 
@@ -53,7 +53,7 @@ class PyTask:
 
     def task(self, target: Any = None, /, **policy: Any) -> Any:
         """Decorate a function or a class: `@app.task`, or `@app.task(queue='mail')`."""
-        from pytask.task import task
+        from pytask.definition import task
 
         if target is None:
             return lambda target: self.task(target, **policy)
@@ -69,8 +69,8 @@ class PyTask:
 
     def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:
         """Run a task in this app's worker, from its start to its end; it takes no slot. Raises NotFound."""
+        from pytask.definition import as_task_class
         from pytask.registry import find
-        from pytask.task import as_task_class
 
         name = task if isinstance(task, str) else as_task_class(task).NAME  # type: ignore[union-attr]
         self.registry.inputs(find(self.registry, name)).bind(data or {})

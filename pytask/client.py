@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytask import messages
 from pytask.clock import monotonic_s, wall_ms
+from pytask.definition import as_task_class
 from pytask.errors import InputError, NotFound, PytaskError, RunExists, WaitTimeout
 from pytask.messages import encode
 from pytask.run import Run, is_valid_id
 from pytask.states import State
 from pytask.store import NewRun, Store
-from pytask.task import as_task_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -195,7 +195,7 @@ class Client:
         name = launch.task if task is None else task.NAME
         if task is None and self._registry is not None:
             task = self._registry.get(name)
-        data = launch.data or {}
+        data = {} if launch.data is None else launch.data
         if not isinstance(data, dict):
             raise InputError(str(name), [('data', f'is {type(data).__name__}, not a dict')], f'{name}(…)')
         if task is not None and self._registry is not None:
@@ -229,7 +229,7 @@ class Client:
 
     def _follow(self, stream: EventStream, ids: Sequence[str], timeout: float | None) -> Iterator[Event | None]:
         limit = None if timeout is None else monotonic_s() + timeout
-        pending: dict[str, None] = dict.fromkeys(ids)
+        pending, unheard = dict.fromkeys(ids), set(ids)
         reread_at = 0.0
         try:
             while True:
@@ -237,6 +237,7 @@ class Client:
                     self._drop_ended(pending)
                     reread_at = monotonic_s() + REREAD_S
                 if not pending:
+                    yield from stream.rest(unheard)
                     return
                 left = TURN_S if limit is None else min(TURN_S, limit - monotonic_s())
                 if left <= 0:
@@ -244,6 +245,7 @@ class Client:
                 event = stream.read(timeout_s=left)
                 if event is not None and event.event in messages.ENDING_EVENTS:
                     reread_at = 0.0
+                    unheard.discard(event.run_id)
                 yield event
         finally:
             stream.close()

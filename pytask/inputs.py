@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -18,7 +18,7 @@ from pytask.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.task import Task
+    from pytask.definition import Task
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -38,11 +38,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All inputs of one task. `takes_more` is true where the signature ends in `**kwargs`."""
+    """All inputs of one task. `takes_more` is true where the signature ends in `**kwargs`.
+
+    `are_attributes` is true for annotated class fields, which are set on the instance instead of passed.
+    """
 
     task: str
     fields: dict[str, Input]
     takes_more: bool
+    are_attributes: bool = False
 
     @property
     def usage(self) -> str:
@@ -81,7 +85,7 @@ def inputs_of(task_class: type[Task]) -> Inputs:
     """Read the inputs of a task class. Raises ConfigError for a signature that data can not fill."""
     source: Callable[..., Any] = getattr(task_class, 'inputs_of', task_class.__init__)
     if source is object.__init__:
-        return Inputs(task_class.NAME, {}, takes_more=False)
+        return Inputs(task_class.NAME, _annotated(task_class), takes_more=False, are_attributes=True)
     parameters = list(inspect.signature(source).parameters.values())
     if source is task_class.__init__:
         parameters = parameters[1:]
@@ -94,11 +98,22 @@ def inputs_of(task_class: type[Task]) -> Inputs:
     return Inputs(task_class.NAME, fields, takes_more=more)
 
 
-def _hints(source: Callable[..., Any]) -> dict[str, Any]:
+def _annotated(task_class: type[Task]) -> dict[str, Input]:
+    # What Task itself annotates is policy; what a subclass adds and does not call ClassVar is an input.
+    fields = {}
+    for name, hint in _hints(task_class).items():
+        if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'port':
+            default = getattr(task_class, name, inspect.Parameter.empty)
+            parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+            fields[name] = _input(parameter, hint)
+    return fields
+
+
+def _hints(source: Any) -> dict[str, Any]:
     try:
         return get_type_hints(source)
     except (NameError, TypeError, AttributeError):  # names that exist only for type checkers
-        return {}
+        return dict.fromkeys(inspect.get_annotations(source), Any)
 
 
 def _input(parameter: inspect.Parameter, hint: Any) -> Input:

@@ -54,8 +54,11 @@ def event_head(event: str, data: Any) -> bytes:
 
 
 def encode(value: Any) -> bytes:
-    """Encode as JSON. Raises TypeError or ValueError for what JSON can not carry, NaN and infinity included."""
-    text = msgspec.json.encode(value)
+    """Encode as JSON. Raises TypeError for what JSON can not carry, NaN and infinity included."""
+    try:
+        text = msgspec.json.encode(value)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise TypeError(f'not JSON: {error}') from None
     if b'null' in text:
         _refuse_nan(msgspec.to_builtins(value))
     return text
@@ -65,7 +68,7 @@ def _refuse_nan(value: Any) -> None:
     # msgspec writes NaN and infinity as null: silently another value.
     if isinstance(value, float):
         if value - value != 0.0:
-            raise ValueError(f'JSON has no {value}')
+            raise TypeError(f'JSON has no {value}')
     elif isinstance(value, dict):
         for item in value.values():
             _refuse_nan(item)

@@ -15,16 +15,16 @@ import traceback
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from pytask.definition import as_task_class
 from pytask.errors import ConfigError, NotFound
 from pytask.inputs import inputs_of
-from pytask.task import as_task_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from pytask.definition import Task
     from pytask.inputs import Inputs
-    from pytask.task import Task
 
 RESERVED = 'pytask/'
 

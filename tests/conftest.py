@@ -48,7 +48,7 @@ def pytest_generate_tests(metafunc):
     folder = Path(metafunc.definition.path).parent.name
     if 'server_binary' in metafunc.fixturenames:
         both = folder in ('store', 'system') and not metafunc.definition.get_closest_marker('one_server')
-        params = servers() if both else [bundled_server() or shutil.which('redis-server')]
+        params = servers() if both else [pytest.param(bundled_server() or shutil.which('redis-server'), id='one')]
         metafunc.parametrize('server_binary', params, indirect=True)
 
 

@@ -133,7 +133,7 @@ class Processes:
         environment = self.environment(**options.pop('environment', {}))
         process = subprocess.Popen(
             [sys.executable, '-m', 'pytask', *arguments], cwd=self.folder, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+            stdout=subprocess.PIPE, stderr=options.pop('stderr', subprocess.PIPE), **options,
         )  # fmt: skip
         self.running.append(process)
         return process

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from pytask.definition import Task
 from pytask.states import ENDED, State
-from pytask.task import Task
 
 if TYPE_CHECKING:
     from pytask.settings import Settings

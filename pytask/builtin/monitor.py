@@ -12,7 +12,7 @@ import random
 from typing import TYPE_CHECKING
 
 from pytask.clock import boot_s
-from pytask.task import Task
+from pytask.definition import Task
 
 if TYPE_CHECKING:
     from pytask.store import Store

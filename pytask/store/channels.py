@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytask.messages import parse_command, parse_event
+from pytask.messages import ENDING_EVENTS, parse_command, parse_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pytask.messages import Command, Event
     from pytask.store.connect import Database, Subscription
     from pytask.store.keys import Keys
 
 CONTROL = '-control'
+# An event leaves the server with the change of the hash, but on another connection.
+ON_ITS_WAY_S = 0.02
 
 
 class EventStream:
@@ -32,6 +34,18 @@ class EventStream:
         if got is None or got[0].endswith(CONTROL):
             return None
         return parse_event(self._keys.run_id(got[0]), got[1])
+
+    def rest(self, run_ids: set[str]) -> Iterator[Event]:
+        """Yield what is still on its way for runs that have ended, up to the ends of these."""
+        while run_ids:
+            got = self._subscription.read(timeout_s=ON_ITS_WAY_S)
+            if got is None:
+                return
+            event = parse_event(self._keys.run_id(got[0]), got[1])
+            if event is not None:
+                yield event
+                if event.event in ENDING_EVENTS:
+                    run_ids.discard(event.run_id)
 
     def close(self) -> None:
         self._subscription.close()

@@ -145,6 +145,10 @@ class Queues:
         found: int = self._scripts.promote(limit)
         return found
 
+    def explain_parked(self, reasons: Sequence[tuple[str, str]]) -> None:
+        """Write down, for (run id, reason) pairs, why runs are parked."""
+        self._scripts.explain(*(part for pair in reasons for part in pair))
+
     def parked_names(self) -> list[str]:
         return [raw.decode('utf-8', 'replace') for raw in self._db.call('SMEMBERS', self._keys.parked_names)]
 

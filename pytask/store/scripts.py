@@ -17,22 +17,10 @@ if TYPE_CHECKING:
     from pytask.store.connect import Database
     from pytask.store.keys import Keys
 
-NAMES = [
-    'begin',
-    'claim',
-    'command',
-    'emit',
-    'finish',
-    'promote',
-    'prune',
-    'recover',
-    'register',
-    'release',
-    'reloaded',
-    'renew',
-    'retry',
-    'start',
-]
+NAMES = (
+    'begin', 'claim', 'command', 'emit', 'explain', 'finish', 'promote', 'prune', 'recover', 'register', 'release',
+    'reloaded', 'renew', 'retry', 'start',
+)  # fmt: skip
 
 
 class Source:

@@ -1,7 +1,8 @@
 """Owned greenlets: whatever a run spawns ends with it, by `self.spawn` or by plain `gevent.spawn`.
 
 gevent tells of every Greenlet being born, in the greenlet that gives birth; the task that runs there
-is found in its context variables, and the child gets a copy of them.
+is found in its context variables, and the child gets a copy of them. Children belong to the instance
+that spawned them, by its port: those of a reload's successor outlive the old instance.
 """
 
 from __future__ import annotations
@@ -11,45 +12,74 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from pytask.definition import current
 from pytask.errors import Interrupted
-from pytask.task import current
 
 if TYPE_CHECKING:
-    from pytask.worker.slots import Live
+    from collections.abc import Callable
+
+    from pytask.definition import Task
+    from pytask.worker.port import RunPort
 
 # How long interrupted children may take to clean up before the run is recorded without them.
 CHILD_GRACE_S = 1.0
 
 
-def install() -> None:
-    """Begin to watch births. Interrupted is no error of a greenlet: the hub prints nothing about it."""
+def install(failed: Callable[[RunPort, BaseException], None]) -> None:
+    """Begin to watch births and deaths. `failed` is told of each child that ends in an error.
+
+    Nothing of a child reaches the hub: neither a print, nor a SystemExit that would end the process.
+    """
     gevent.Greenlet.add_spawn_callback(adopt)
-    hub = gevent.get_hub()
-    if Interrupted not in hub.NOT_ERROR:
-        hub.NOT_ERROR = (*hub.NOT_ERROR, Interrupted)
+    hub: Any = gevent.get_hub()
+    handle = getattr(hub, 'handle_error_without_pytask', hub.handle_error)
+    hub.handle_error_without_pytask = handle
+
+    def handle_error(context: Any, kind: Any, error: Any, trace: Any) -> None:
+        port = getattr(context, 'pytask_port', None)
+        if port is None:
+            handle(context, kind, error, trace)
+        elif not isinstance(error, Interrupted):
+            failed(port, error)
+
+    hub.handle_error = handle_error
 
 
 def adopt(child: Any) -> None:
+    """Make a greenlet the child of the run that is spawning it, if one is."""
     task = current.get()
     if task is None:
         return
-    live: Live = task.port.live  # type: ignore[attr-defined]
+    port: RunPort = task.port  # type: ignore[assignment]
     child.gr_context = copy_context()
-    if live.children is None:
-        live.children = set()
-    live.children.add(child)
-    child.rawlink(live.children.discard)
+    child.pytask_port = port
+    if port.children is None:
+        port.children = set()
+    port.children.add(child)
+    child.rawlink(_died)
 
 
-def interrupt(live: Live, reason: str) -> None:
-    """Deliver an interruption to every greenlet a run owns, without waiting."""
-    for child in list(live.children or ()):
+def _died(child: Any) -> None:
+    port: RunPort = child.pytask_port
+    port.children.discard(child)  # type: ignore[union-attr]
+    error = child.exception
+    if error is not None and not isinstance(error, Interrupted) and port.child_error is None:
+        port.child_error = error
+
+
+def has_any(task: Task | None) -> bool:
+    return task is not None and bool(task.port.children)  # type: ignore[attr-defined]
+
+
+def interrupt(task: Task | None, reason: str) -> None:
+    """Deliver an interruption to every greenlet of an instance, without waiting."""
+    for child in list(task.port.children or ()) if task is not None else ():  # type: ignore[attr-defined]
         child.kill(Interrupted(reason), block=False)
 
 
-def close(live: Live) -> None:
-    """End what a run's `start` left behind."""
+def close(task: Task | None) -> None:
+    """End what an instance left behind."""
     for _ in range(2):
-        if live.children:
-            interrupt(live, 'ended')
-            gevent.joinall(list(live.children), timeout=CHILD_GRACE_S)
+        if has_any(task):
+            interrupt(task, 'ended')
+            gevent.joinall(list(task.port.children), timeout=CHILD_GRACE_S)  # type: ignore[union-attr]

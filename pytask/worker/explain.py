@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_TEXT = 64 * 1024
-_OWN = str(Path(__file__).parent)
+_OWN = str(Path(__file__).parents[1])
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -39,7 +39,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _leave_out_own_frames(lines: Any) -> None:
-    while lines.stack and lines.stack[0].filename.startswith(_OWN):
+    while len(lines.stack) > 1 and lines.stack[0].filename.startswith(_OWN):
         del lines.stack[0]
 
 

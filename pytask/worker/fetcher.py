@@ -134,10 +134,14 @@ class Fetcher(Service):
             self._worker.launch(claimed, asked_at)
         for entry, why in grant.dead:
             self._report.dead_entry(entry, why)
-        for run_id, task in grant.parked:
-            self._report.parked(run_id, no_such_task(task, self._worker.app.registry.names()))
         if grant.runs:
             gevent.sleep(0)  # let them begin before the next claim
+        if grant.parked:
+            known = self._worker.app.registry.names()
+            reasons = [(run_id, no_such_task(task, known)) for run_id, task in grant.parked]
+            self._store.queues.explain_parked(reasons)
+            for run_id, why in reasons:
+                self._report.parked(run_id, why)
 
     def _fetch_parked(self) -> None:
         self._parked_at = monotonic_s() + PARKED_EVERY_S

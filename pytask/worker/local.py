@@ -66,6 +66,7 @@ class Supervisor(Service):
         live = Live(self._local_runs.claimed(self.name, {}), boot_s(), is_local=True)
         self._live = live
         self._worker.slots.add(live)
+        self._report.redis_is_back(self.name)  # a turn is as long as the task runs
         try:
             outcome = self._worker.runner.perform(live)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -28,10 +28,12 @@ _log = logging.getLogger('pytask.task')
 class RunPort:
     """One run's port; as short-lived as the attempt."""
 
-    __slots__ = ('_writer', 'app', 'live')
+    __slots__ = ('_writer', 'app', 'child_error', 'children', 'live')
 
     def __init__(self, live: Live, app: PyTask, writer: Writer) -> None:
         self.live, self.app, self._writer = live, app, writer
+        self.children: set[Any] | None = None
+        self.child_error: BaseException | None = None
 
     @property
     def run_id(self) -> str:
@@ -74,11 +76,11 @@ class RunPort:
         return gevent.spawn(fn, *args, **kwargs)  # owned and given the context by `children.adopt`
 
     def join(self, timeout: float | None) -> None:
-        children = list(self.live.children or ())
-        gevent.joinall(children, timeout=timeout)
-        for child in children:
-            if child.dead and child.exception is not None:
-                raise child.exception
+        me = gevent.getcurrent()
+        gevent.joinall([child for child in self.children or () if child is not me], timeout=timeout)
+        error, self.child_error = self.child_error, None
+        if error is not None:
+            raise error
 
     def sleep(self, seconds: float) -> None:
         self.stopping.wait(seconds)
@@ -94,5 +96,15 @@ class RunPort:
             self.stopping.wait(seconds - behind_s % seconds)
 
     def offload(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        context = copy_context()
-        return gevent.get_hub().threadpool.apply(context.run, (fn, *args), kwargs)
+        is_good, value = gevent.get_hub().threadpool.apply(_in_thread, (copy_context(), fn, args, kwargs))
+        if is_good:
+            return value
+        raise value
+
+
+def _in_thread(context: Context, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[bool, Any]:
+    # Errors travel as values: the thread pool would print them too, and SystemExit is the task's own matter.
+    try:
+        return True, context.run(fn, *args, **kwargs)
+    except BaseException as error:  # noqa: BLE001 - raised again in the greenlet that asked
+        return False, error

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import gevent
 
 from pytask.errors import PytaskError
-from pytask.worker.explain import first_line
+from pytask.worker.explain import describe
 
 if TYPE_CHECKING:
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
+
+# What an answer says at most: all problems of the data, but no novel.
+MAX_WHY = 4096
 
 
 class Reloader:
@@ -41,17 +44,15 @@ class Reloader:
             build = worker.runner.build
             args = (live, type(live.task), data)
             successor = context.copy().run(build, *args) if context is not None else build(*args)
-        except PytaskError as error:
-            self._refuse(live, error)
-        except Exception as error:  # noqa: BLE001 - user code: the new instance could not be made
+        except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
             self._refuse(live, error)
         else:
             live.successor = (successor, data, reload_id)
             worker.stopper.end(live, 'reload')
 
-    def _refuse(self, live: Live, error: Exception) -> None:
+    def _refuse(self, live: Live, error: BaseException) -> None:
         self._worker.report.reload_failed(live, error)
-        why = first_line(error) or type(error).__name__
+        why = describe(error)['message'][:MAX_WHY] or type(error).__name__
         self._answer(live, live.reload_id, why, b'')
 
     def answer(self, live: Live, reload_id: str, data: bytes) -> None:

@@ -16,6 +16,7 @@ from pytask.worker.explain import describe, first_line
 
 if TYPE_CHECKING:
     from pytask.errors import Unavailable
+    from pytask.worker.port import RunPort
     from pytask.worker.slots import Live
 
 log = logging.getLogger('pytask')
@@ -101,6 +102,10 @@ class Reporter:
 
     def stop_failed(self, live: Live, error: BaseException) -> None:
         log.error('run %s %s: stop() failed: %s', live.run_id, live.task_name, describe(error)['traceback'])
+
+    def child_failed(self, port: RunPort, error: BaseException) -> None:
+        name = (port.live.run_id, port.live.task_name)
+        log.warning('run %s %s: a greenlet of it failed: %s: %s', *name, type(error).__name__, first_line(error))
 
     def context_failed(self, live: Live, error: BaseException) -> None:
         text = describe(error)['traceback']

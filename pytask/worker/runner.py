@@ -13,10 +13,10 @@ import gevent
 import msgspec
 
 from pytask import messages
+from pytask.definition import Task, current
 from pytask.errors import InputError, Interrupted, TaskError
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
-from pytask.task import Task, current
 from pytask.worker import children
 from pytask.worker.explain import describe
 from pytask.worker.port import RunPort
@@ -42,8 +42,17 @@ class Runner:
         """Be the body of an attempt's greenlet."""
         outcome = self.perform(live)
         live.is_open = False
-        if live.children:
-            children.close(live)
+        if children.has_any(live.task):
+            # Not here: a Timeout that the task has left ticking would hit this greenlet while it waits.
+            gevent.spawn_raw(self._close, live, outcome)
+        else:
+            self._over(live, outcome)
+
+    def _close(self, live: Live, outcome: Outcome) -> None:
+        children.close(live.task)
+        self._over(live, outcome)
+
+    def _over(self, live: Live, outcome: Outcome) -> None:
         if live.ended is not None:
             live.ended.set()
         self._writer.end(live, outcome)
@@ -102,7 +111,10 @@ class Runner:
 
     def _succeed(self, live: Live) -> None:
         # Same attempt, same lease, same greenlet: only the instance and its data are others.
-        children.close(live)
+        children.close(live.task)
+        if live.ending != 'reload':  # told to stop while the old instance was ending
+            children.close(live.successor[0])  # type: ignore[index]
+            raise Interrupted(live.ending)
         live.task, live.data, reload_id = live.successor  # type: ignore[misc]
         live.successor, live.ending, live.stopping = None, '', None
         if live.ended is not None:
@@ -124,7 +136,15 @@ class Runner:
         task.port = RunPort(live, self._app, self._writer)
         current.set(task)
         inputs = self._registry.inputs(task_class)
-        task.__init__(**inputs.bind(_object(task_class.NAME, data)))  # type: ignore[misc]
+        bound = inputs.bind(_object(task_class.NAME, data))
+        if inputs.are_attributes:
+            task.__dict__.update(bound)
+            return task
+        try:
+            task.__init__(**bound)  # type: ignore[misc]
+        except BaseException:
+            children.close(task)
+            raise
         return task
 
     def _leaving(self, live: Live, outcome: Outcome | None, error: BaseException) -> Outcome:
@@ -142,12 +162,13 @@ def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
     told = live.ending
     if told == 'stop':
         kept = _output(value).output if error is None else b'null'
-        return Outcome(State.STOPPED, kept, 'stop')
+        return Outcome(State.STOPPED, kept, 'stop', error)
     if told == 'timeout':
         late = TimeoutError('it ran longer than its TIMEOUT')
         return Outcome(State.EXCEPTION, messages.encode(describe(late)), 'timeout', late)
     if told == 'lost' or (told == 'shutdown' and not _own_outcome_counts(live, error)):
-        return Outcome(State.STOPPED if live.is_local else State.WAIT, reason=told)
+        state = State.STOPPED if live.is_local else State.WAIT
+        return Outcome(state, reason=told, exception=error)
     if error is None:
         return _output(value)
     if isinstance(error, (TaskError, InputError)):

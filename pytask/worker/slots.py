@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from gevent.event import Event
 
 if TYPE_CHECKING:
+    from pytask.definition import Task
     from pytask.store import Claimed
-    from pytask.task import Task
 
 
 class Live:
@@ -25,8 +25,6 @@ class Live:
 
     __slots__ = (
         'attempt',
-        'child_error',
-        'children',
         'data',
         'ended',
         'ending',
@@ -60,8 +58,6 @@ class Live:
         self.task: Task | None = None
         self.successor: tuple[Task, bytes, str] | None = None
         self.reload_id = ''
-        self.children: set[Any] | None = None
-        self.child_error: BaseException | None = None
         # Made when first asked for: most runs are over before anybody asks.
         self.stopping: Event | None = None
         self.ended: Event | None = None

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import gevent
 
+from pytask.definition import current
 from pytask.errors import Interrupted
-from pytask.task import current
 from pytask.worker import children
 
 if TYPE_CHECKING:
-    from pytask.task import Task
+    from pytask.definition import Task
     from pytask.worker.report import Reporter
     from pytask.worker.slots import Live, Slots
 
@@ -66,7 +66,7 @@ class Stopper:
         if not self._is_still(live, task):
             return
         reason = live.ending
-        children.interrupt(live, reason)
+        children.interrupt(live.task, reason)
         greenlet = live.greenlet
         if greenlet is not None and not greenlet.dead:
             greenlet.throw(Interrupted(reason))
@@ -76,17 +76,14 @@ class Stopper:
         return hasattr(live.task, 'stop') or bool(live.task and live.task.graceful)
 
     def _call_stop(self, live: Live) -> None:
-        # In a greenlet of its own, under a copy of the run's context as it is inside: same Flask `g`.
-        context = getattr(live.greenlet, 'gr_context', None)
-        body = self._stop_body
-        if context is None:
-            gevent.spawn_raw(body, live)
-        else:
-            gevent.spawn_raw(context.copy().run, body, live)
+        # Under a copy of the run's context as it is inside (same Flask `g`), in a child of the run: a stop
+        # that hangs ends with it.
+        context = live.greenlet.gr_context.copy()
+        context.run(current.set, live.task)
+        context.run(gevent.spawn, self._stop_body, live)
 
     def _stop_body(self, live: Live) -> None:
         task = live.task
-        current.set(task)
         try:
             task.stop()  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001 - user code; a failing stop means the interruption comes sooner

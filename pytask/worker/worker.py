@@ -141,7 +141,7 @@ class Worker:
             self.report.heartbeat_failed(about)
 
     def _start_all(self) -> None:
-        children.install()
+        children.install(self.report.child_failed)
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
         self.register()
         self.heartbeat.start()

@@ -86,7 +86,7 @@ class Task:
     Error: ClassVar[type[TaskError]] = TaskError
 
     port: Port = Prompt()
-    bound_app: ClassVar[PyTask | None] = None
+    bound_app: ClassVar[Any] = None  # the PyTask it was added to
 
     id = _Attached[str]('run_id')
     attempt = _Attached[int]('attempt')
