@@ -37,6 +37,8 @@ def install(failed: Callable[[RunPort, BaseException], None]) -> None:
 
     def handle_error(context: Any, kind: Any, error: Any, trace: Any) -> None:
         port = getattr(context, 'pytask_port', None)
+        if port is None and isinstance(error, gevent.Timeout) and not isinstance(context, gevent.Greenlet):
+            return  # one that a run left ticking, and that found nobody any more
         if port is None:
             handle(context, kind, error, trace)
         elif not isinstance(error, Interrupted):

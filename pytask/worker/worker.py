@@ -172,18 +172,22 @@ class Worker:
         since = monotonic_s()
         while not self._hurry.is_set() and monotonic_s() - since < limit_s and not self.slots.empty.is_set():
             self._hurry.wait(0.02)
-        for live in self.slots.all():
-            if not self.local_runs.is_builtin(live):
-                self.stopper.end(live, 'shutdown', hurry=self._hurry.is_set())
+        was_hurried = self._tell_all(hurry=self._hurry.is_set())
         since = monotonic_s()
-        was_hurried = self._hurry.is_set()
-        while not self.slots.empty.is_set() and monotonic_s() - since < STOP_LIMIT_S:
+        while self._others() and monotonic_s() - since < STOP_LIMIT_S:
             if self._hurry.is_set() and not was_hurried:
-                was_hurried = True
                 self.report.hurrying()
-                for live in self.slots.all():
-                    self.stopper.end(live, live.ending or 'shutdown', hurry=True)
-            self.slots.empty.wait(0.05)
+                was_hurried = self._tell_all(hurry=True)
+            gevent.sleep(0.01)
+
+    def _tell_all(self, *, hurry: bool) -> bool:
+        for live in self._others():
+            self.stopper.end(live, live.ending or 'shutdown', hurry=hurry)
+        return hurry
+
+    def _others(self) -> list[Live]:
+        # All but pytask's own, which go on until the last run has ended.
+        return [live for live in self.slots.all() if not self.local_runs.is_builtin(live)]
 
     def _wait(self, event: Event, limit_s: float) -> None:
         until = monotonic_s() + limit_s

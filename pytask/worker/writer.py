@@ -8,10 +8,12 @@ a task that floods waits; while it is away its oldest are dropped, and one event
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
+from gevent import monkey
 from gevent.event import Event
 
 from pytask import messages
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from pytask.store import Store
     from pytask.worker.report import Reporter
     from pytask.worker.slots import Live, Slots
+
+_allocate_lock = monkey.get_original('_thread', 'allocate_lock')
 
 BATCH = 256
 BATCH_BYTES = 2**20
@@ -44,13 +48,23 @@ class Pending:
         self.is_dropped = False
 
 
+class Final(NamedTuple):
+    """An outcome waiting to be recorded."""
+
+    live: Live
+    outcome: Outcome
+    seq: int
+
+
 class Writer(Service):
     """Records outcomes and publishes events. `end` and `note` may be called from any thread."""
 
     def __init__(self, store: Store, slots: Slots, report: Reporter, on_broken: Callable[[str], None]) -> None:
         super().__init__('writer', report, on_broken)
         self._store, self._slots = store, slots
-        self._line: deque[Pending | tuple[Live, Outcome]] = deque()
+        self._line: deque[Pending | Final] = deque()
+        # Tasks emit from native threads too. Never held across a switch or a call to Redis.
+        self._lock = _allocate_lock()
         self._wake = Event()
         self._moved = Event()
         self._hub_thread = get_ident()
@@ -61,35 +75,44 @@ class Writer(Service):
         self.flushed.set()
 
     def end(self, live: Live, outcome: Outcome) -> None:
-        self._append((live, outcome))
+        with self._lock:
+            self._line.append(Final(live, outcome, live.next_seq()))
+        self._rouse()
 
     def note(self, live: Live, head: bytes, *, done: int | str = '', target: int | str = '') -> None:
         """Queue an event; waits while the run's buffer is full and Redis is there."""
-        if live.notes is None:
-            live.notes = deque()
-        while len(live.notes) >= RUN_NOTES or live.note_bytes + len(head) > RUN_BYTES:
-            if not live.notes or not self._make_room(live):
-                break
-        pending = Pending(live, head, done, target)
-        live.notes.append(pending)
-        live.note_bytes += len(head)
-        self._append(pending)
+        while not self._has_queued(live, head, done, target):
+            if get_ident() == self._hub_thread:
+                self._moved.clear()
+                self._moved.wait(1.0)
+            else:
+                gevent.sleep(0.01)  # a native thread has a hub of its own to sleep in
+        self._rouse()
 
-    def _make_room(self, live: Live) -> bool:
-        if self.is_away or live.ending == 'lost':
-            dropped = live.notes.popleft()  # type: ignore[union-attr]
-            live.note_bytes -= len(dropped.head)
-            live.lost_notes += 1
-            dropped.is_dropped, dropped.head = True, b''
-        elif get_ident() == self._hub_thread:
-            self._moved.clear()
-            self._moved.wait(1.0)
-        else:
-            gevent.sleep(0.01)  # a native thread has a hub of its own to sleep in
-        return True
+    def _has_queued(self, live: Live, head: bytes, done: int | str, target: int | str) -> bool:
+        with self._lock:
+            if live.notes is None:
+                live.notes = deque()
+            while live.notes and (len(live.notes) >= RUN_NOTES or live.note_bytes + len(head) > RUN_BYTES):
+                if not self.is_away and live.ending != 'lost':
+                    return False
+                live.notes[0].is_dropped = True
+                self._take_out(live.notes[0])
+                live.lost_notes += 1
+            pending = Pending(live, head, done, target)
+            live.notes.append(pending)
+            live.note_bytes += len(head)
+            self._line.append(pending)
+            return True
 
-    def _append(self, item: Any) -> None:
-        self._line.append(item)
+    @staticmethod
+    def _take_out(pending: Pending) -> None:
+        live = pending.live
+        if live.notes and live.notes[0] is pending:
+            live.notes.popleft()
+            live.note_bytes -= len(pending.head)
+
+    def _rouse(self) -> None:
         if get_ident() != self._hub_thread:
             self._nudge.send()
         elif not self._wake.ready():
@@ -110,20 +133,21 @@ class Writer(Service):
                 self._moved.set()
                 raise
             self.is_away = False
-            for _ in batch:
-                self._line.popleft()
+            with self._lock:
+                for _ in batch:
+                    self._line.popleft()
             self._moved.set()
 
     def _next_batch(self) -> list[Any]:
+        with self._lock:
+            first = list(islice(self._line, BATCH))
         batch: list[Any] = []
         size = 0
-        for item in self._line:
-            size += len(item.head) if isinstance(item, Pending) else len(item[1].output)
+        for item in first:
+            size += len(item.head) if isinstance(item, Pending) else len(item.outcome.output)
             if batch and size > BATCH_BYTES:
                 break
             batch.append(item)
-            if len(batch) == BATCH:
-                break
         return batch
 
     def _record(self, batch: Sequence[Any]) -> None:
@@ -139,13 +163,14 @@ class Writer(Service):
         except PytaskError as error:
             self._split(batch, error)
             return
-        for event in events:
-            self._let_go(event)
+        with self._lock:
+            for event in events:
+                self._take_out(event)
 
-    def _send(self, notes: Sequence[Note], endings: Sequence[tuple[Live, Outcome]]) -> None:
-        items = [Ending(live.run_id, live.token, outcome, live.next_seq()) for live, outcome in endings]
+    def _send(self, notes: Sequence[Note], finals: Sequence[Final]) -> None:
+        items = [Ending(live.run_id, live.token, outcome, seq) for live, outcome, seq in finals]
         answers = self._store.queues.record(notes, items)
-        for (live, outcome), answer in zip(endings, answers, strict=True):
+        for (live, outcome, _), answer in zip(finals, answers, strict=True):
             self._slots.remove(live)
             self._report.recorded(live, outcome, answer.decode())
 
@@ -156,18 +181,13 @@ class Writer(Service):
             self._record(batch[:middle])
             self._record(batch[middle:])
         elif isinstance(batch[0], Pending):
-            self._let_go(batch[0])
+            with self._lock:
+                self._take_out(batch[0])
             self._report.refused(batch[0].live, str(error))
         else:
-            live, _ = batch[0]
+            live, _, seq = batch[0]
             short = messages.encode({'type': 'PytaskError', 'message': str(error)[:500], 'traceback': ''})
-            self._send([], [(live, Outcome(State.EXCEPTION, short))])
-
-    def _let_go(self, pending: Pending) -> None:
-        live = pending.live
-        if not pending.is_dropped and live.notes and live.notes[0] is pending:
-            live.notes.popleft()
-            live.note_bytes -= len(pending.head)
+            self._send([], [Final(live, Outcome(State.EXCEPTION, short), seq)])
 
 
 def _notes(item: Pending) -> list[Note]:
