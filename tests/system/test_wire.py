@@ -51,6 +51,7 @@ def worker(processes):
     return processes.worker('--tasks', str(processes.tasks(TASKS)), '--lease', '2')
 
 
+@pytest.mark.promise(5)
 @needs_redis_cli
 def test_two_commands_start_a_run_and_its_hash_tells_the_end(cli, worker):
     cli('HSET', 'task-42', 'task', 'hello-world', 'data', '{"name": "you"}')
@@ -139,6 +140,7 @@ def test_an_id_pushed_before_its_hash_waits_for_it(redis, worker):
     wait_until(lambda: redis.hget('task-early', 'state') == 'SUCCESS', 'the run ends')
 
 
+@pytest.mark.promise(3)
 def test_a_stopped_waiting_run_never_starts_also_after_a_double_push_and_a_restart(redis, processes):
     redis.hset('task-9', mapping={'task': 'hello-world', 'data': '{}'})
     redis.lpush('new-task', '9', '9')

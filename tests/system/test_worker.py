@@ -110,6 +110,8 @@ def test_a_second_signal_hurries_and_a_third_exits_at_once(processes, tasks, cli
         client.stop(run.id)
 
 
+@pytest.mark.promise(1)
+@pytest.mark.promise(2)
 def test_a_kill_of_one_of_two_workers_ends_all_runs_once_within_1_7_leases(processes, tasks, client, redis):
     lease_s, nap_s = 2.0, 1.5
     options = ('--tasks', tasks, '--lease', str(lease_s), '--concurrency', '40')
@@ -131,6 +133,7 @@ def test_a_kill_of_one_of_two_workers_ends_all_runs_once_within_1_7_leases(proce
     check_keys(redis)
 
 
+@pytest.mark.promise(3)
 @pytest.mark.one_server
 def test_two_thousand_live_runs_are_all_listed_and_stopped_by_one_command(processes, tasks, client, redis):
     processes.worker('--tasks', tasks, '--concurrency', '2500')

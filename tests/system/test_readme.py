@@ -1,0 +1,139 @@
+"""The README: every code block is executed, every promise has a test that names it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from support import ROOT, wait_until
+
+README = (ROOT / 'README.rst').read_text()
+needs_redis_cli = pytest.mark.skipif(not shutil.which('redis-cli'), reason='no redis-cli on PATH')
+
+
+def blocks(section):
+    """Return the code blocks of a section, as (language, text)."""
+    title = README.index(f'\n{section}\n---')
+    text = README[title:].split('\n\n\n')[0]
+    found = re.findall(r'^\.\. code:: (\w+)\n\n((?:    .*\n|\n)+)', text + '\n', re.MULTILINE)
+    return [(language, textwrap.dedent(body)) for language, body in found]
+
+
+def environment(processes, folder):
+    """Return an environment in which `pytask` and `redis-cli` mean this checkout and this test's server."""
+    scripts = folder / 'path'
+    scripts.mkdir()
+    for name, words in {
+        'pytask': f'{sys.executable} -m pytask "$@"',
+        'redis-cli': f'{shutil.which("redis-cli")} -p {processes.server.port} "$@"',
+    }.items():
+        script = scripts / name
+        script.write_text(f'#!/bin/sh\nexec {words}\n')
+        script.chmod(0o755)
+    return processes.environment(PATH=f'{scripts}{os.pathsep}{os.environ["PATH"]}')
+
+
+@pytest.fixture
+def site(processes):
+    """A folder with the README's first task in it, and a worker on it."""
+    (processes.folder / 'tasks').mkdir()
+    (processes.folder / 'tasks' / 'crawl.py').write_text(blocks('A first task')[0][1])
+    processes.worker('--lease', '2')
+    return processes
+
+
+def shell(text, processes, folder):
+    return subprocess.run(
+        ['sh', '-e', '-c', text], cwd=processes.folder, env=environment(processes, folder), capture_output=True,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_every_code_block_is_known_to_these_tests():
+    found = {title: [kind for kind, _ in blocks(title)] for title in re.findall(r'\n\n\n(.+)\n-{5,}\n', README)}
+    assert {title: kinds for title, kinds in found.items() if kinds} == {
+        'Two commands': ['shell'],
+        'A first task': ['python', 'shell', 'python'],
+        'Control from redis-cli': ['shell'],
+        'Beside Flask': ['python'],
+    }
+    assert README.count('.. code::') == sum(len(kinds) for kinds in found.values())
+
+
+def test_the_two_commands_are_there():
+    commands = [line.split('#')[0].split()[0] for line in blocks('Two commands')[0][1].splitlines() if line]
+    assert commands == ['bin/pytask', 'bin/test']
+    assert all(os.access(ROOT / command, os.X_OK) for command in commands)
+
+
+@pytest.mark.one_server
+def test_a_first_task_from_the_shell(site, tmp_path):
+    done = shell(blocks('A first task')[1][1], site, tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == 'hello you'
+    assert lines[1] == '{"pages":3}'
+    assert lines[2] == 'nightly'
+    assert lines[-1] == 'exit code 5: it was stopped'
+
+
+@pytest.mark.one_server
+def test_a_first_task_from_python(site, tmp_path):
+    program = blocks('A first task')[2][1]
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=site.folder, env=site.environment(), capture_output=True, text=True,
+        timeout=30, check=False,
+    )  # fmt: skip
+    assert done.stdout == "SUCCESS {'pages': 1}\n", done.stderr
+
+
+@needs_redis_cli
+@pytest.mark.one_server
+def test_control_from_redis_cli(site, redis, tmp_path):
+    lines = blocks('Control from redis-cli')[0][1].splitlines()
+    assert shell('\n'.join(lines[:2]), site, tmp_path).returncode == 0
+    wait_until(lambda: redis.hget('task-42', 'state') == 'RUNNING', 'it runs')
+    shutil.rmtree(tmp_path / 'path')
+    done = shell('\n'.join(lines[2:4]), site, tmp_path)
+    assert done.stdout.split() == ['RUNNING', '1']
+    wait_until(lambda: redis.hget('task-42', 'state') == 'STOPPED', 'it has stopped')
+    shutil.rmtree(tmp_path / 'path')
+    assert shell(lines[4], site, tmp_path).stdout.split() == ['STOPPED', 'null']
+
+
+@pytest.mark.one_server
+def test_beside_flask(site, monkeypatch):
+    monkeypatch.setenv('PYTASK_REDIS', site.server.url)
+    names: dict = {}
+    exec(blocks('Beside Flask')[0][1], names)  # noqa: S102 - the README's own text
+    browser = names['web'].test_client()
+    answer = browser.post('/crawls', json={'url': 'http://localhost', 'depth': 1})
+    assert answer.status_code == 202
+    run_id = answer.get_json()['id']
+    read = wait_until(
+        lambda: (told := browser.get(f'/crawls/{run_id}').get_json())['state'] == 'SUCCESS' and told, 'the run ends'
+    )
+    assert read['output'] == {'pages': 1}
+    names['tasks'].close()
+
+
+def test_every_promise_has_a_test_that_names_it():
+    promised = re.findall(r'^(\d)\. \*\*', README, re.MULTILINE)
+    named = set()
+    for path in (ROOT / 'tests').rglob('test_*.py'):
+        named |= set(re.findall(r'mark\.promise\((\d)\)', path.read_text()))
+    assert promised == ['1', '2', '3', '4', '5', '6']
+    assert set(promised) <= named, 'a promise without a test marked with its number'
+
+
+def test_the_tour_names_files_that_exist():
+    links = re.findall(r'<(pytask/[\w/.]+)>`_', README)
+    assert len(links) == 12
+    assert all((ROOT / link).is_file() for link in links)
+
+
