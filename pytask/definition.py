@@ -75,7 +75,8 @@ class Task:
 
     Policy: `QUEUE` is where its runs wait; `GRACE` the seconds an orderly stop may take before the run
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
-    `TIMEOUT` the seconds a run may take, None for no limit.
+    `TIMEOUT` the seconds a run may take, None for no limit; `DEMO` the data with which `pytask dev` starts
+    a first run, None for no such run.
     """
 
     NAME: ClassVar[str]
@@ -83,6 +84,7 @@ class Task:
     TIMEOUT: ClassVar[float | None] = None
     GRACE: ClassVar[float | None] = 10
     graceful: ClassVar[bool] = False
+    DEMO: ClassVar[dict[str, Any] | None] = None
     Error: ClassVar[type[TaskError]] = TaskError
 
     port: Port = Prompt()
@@ -136,7 +138,7 @@ class Task:
         self.port.sleep(seconds)
 
     def every(self, seconds: float) -> Iterator[int]:
-        """Yield 0, 1, 2, … every so many seconds without drift, until `stopping` is set."""
+        """Yield 0, 1, 2, … every so many seconds, without drift, until `stopping` is set."""
         return self.port.every(seconds)
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -191,12 +193,12 @@ def task(*, name: str | None = None, **policy: Any) -> Callable[[Any], Any]: ...
 def task(target: Any = None, /, *, name: str | None = None, **policy: Any) -> Any:
     """Make a function, or a class, a task; needs no app.
 
-    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`.
+    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `demo`.
     """
     attributes = {key if key == 'graceful' else key.upper(): value for key, value in policy.items()}
     if name is not None:
         attributes['NAME'] = name
-    unknown = attributes.keys() - {'NAME', 'QUEUE', 'GRACE', 'TIMEOUT', 'graceful'}
+    unknown = attributes.keys() - {'NAME', 'QUEUE', 'GRACE', 'TIMEOUT', 'DEMO', 'graceful'}
     if unknown:
         raise TypeError(f'@task does not know {", ".join(sorted(unknown)).lower()}')
     if target is None:

@@ -54,9 +54,11 @@ class Settings:
 def load(given: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Settings:
     """Gather the settings for this process; `given` wins, None values in it count as not given."""
     values: dict[str, Any] = {}
-    for source, pairs in (*_files(folder or Path.cwd()), ('environment', _environment())):
+    for source, pairs in _files(folder or Path.cwd()):
         for key, value in pairs.items():
             values[key] = _checked(key, value, source)
+    for key, value in _environment().items():
+        values[key] = _checked(key, value, f'PYTASK_{key.upper()}')
     for key, value in (given or {}).items():
         if value is not None and value != ():
             values[key] = _checked(key, value, f'--{key}')

@@ -51,7 +51,9 @@ class TestServer:
     def start(self):
         options = ['--port', str(self.port), '--bind', '127.0.0.1', '--save', '', '--dir', str(self.folder)]
         options += ['--appendonly', 'yes' if self.appendonly else 'no', '--appendfsync', 'always']
-        self.process = subprocess.Popen([self.binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [self.binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         wait_until(self.answers, 'the server answers')
         return self
 

@@ -88,7 +88,7 @@ def command_line(argv: list[str] | None = None) -> int:
     try:
         code = cli.main(argv, prog_name='pytask', standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _explain(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo(err=True)
@@ -100,6 +100,15 @@ def command_line(argv: list[str] | None = None) -> int:
         click.echo(f'Error: {error}{_remedy(error)}', err=True)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: click.ClickException) -> None:
+    # What is wrong first, how it is used after that.
+    click.echo(f'Error: {error.format_message()}', err=True)
+    ctx = getattr(error, 'ctx', None)
+    if ctx is not None:
+        click.echo(f'  - {ctx.get_usage().replace("Usage: ", "usage:  ")}', err=True)
+        click.echo(f'  - more:   {ctx.command_path} --help', err=True)
 
 
 def _remedy(error: errors.PytaskError) -> str:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from pytask.messages import Event
     from pytask.run import Run
 
-# How long `--exit` lets a demo run without an end live on once the others have ended.
-RESIDENT_S = 1.0
 MARKS = {State.SUCCESS: '✓', State.STOPPED: '■', State.ERROR: '✗', State.EXCEPTION: '✗'}
 
 
@@ -53,34 +51,30 @@ class Dev:
     def _serve(self, url: str, redis_line: str) -> int:
         self._app = make_app(redis=url, drain=0)
         load_tasks(self._app, is_needed=True)
-        click_line(f'pytask {pytask.__version__}   Python {platform.python_version()}   gevent {version("gevent")}')
-        click_line(redis_line)
+        line(f'pytask {pytask.__version__}   Python {platform.python_version()}   gevent {version("gevent")}')
+        line(redis_line)
         code = run_worker(self._app, level=logging.WARNING, on_ready=self._begin)
-        click_line('stopped')
+        line('stopped')
         return code or int(self._exits and not self._ended_well)
 
     def _begin(self) -> None:
         app = self._app
         own = [task for task in app.registry if not task.NAME.startswith('pytask/')]
         slots = app.settings.concurrency
-        click_line(f'worker  {app.worker_id}   {slots:,} slots   {len(own)} tasks from {app.settings.tasks}\n')
+        line(f'worker  {app.worker_id}   {slots:,} slots   {len(own)} tasks from {app.settings.tasks}\n')
         window = gevent.spawn(self._watch)
         if self._with_demo:
             gevent.sleep(0.05)  # let the window subscribe first
-            self._demo = [
-                app.client.start(task, data) for task in own if (data := getattr(task, 'DEMO', None)) is not None
-            ]
+            self._demo = [app.client.start(task, data) for task in own if (data := task.DEMO) is not None]
         if self._exits:
             gevent.spawn(self._end_with_demo, window)
         else:
             self._hint(own)
 
     def _hint(self, own: list[Any]) -> None:
-        first = next(
-            (task.NAME for task in own if getattr(task, 'DEMO', None) is not None), own[0].NAME if own else 'TASK'
-        )
+        first = next((task.NAME for task in own if task.DEMO is not None), own[0].NAME if own else 'TASK')
         pytask_ = command_name()
-        click_line(
+        line(
             f'Try, in another terminal:   {pytask_} run {first}\n'
             f'                            {pytask_} ls\n'
             f'                            {pytask_} tail\n'
@@ -113,25 +107,16 @@ class Dev:
         elif event.event == 'running':
             shown, text = 'RUNNING', ''
         label = paint.colour(f'{shown:<9}', shown)
-        click_line(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
+        line(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
 
     def _end_with_demo(self, window: gevent.Greenlet[[], None]) -> None:
-        client = self._app.client
-        residents: list[Run] = []
-        for run in self._demo:
-            task = self._app.registry.get(run.task)
-            (residents if hasattr(task, 'stop') or getattr(task, 'graceful', False) else []).append(run)
-        finite = [run for run in self._demo if run not in residents]
-        client.wait(*finite) if finite else None
-        gevent.sleep(RESIDENT_S if residents else 0)
-        client.stop_many([run.id for run in residents])
-        ended = client.wait(*self._demo) if self._demo else []
-        self._ended_well = all(run.state in (State.SUCCESS, State.STOPPED) for run in ended)
+        ended = self._app.client.wait(*self._demo) if self._demo else []
+        self._ended_well = all(run.state is State.SUCCESS for run in ended)
         gevent.sleep(0.05)  # the last events
         window.kill()
         self._app.stop()
 
 
-def click_line(text: str) -> None:
+def line(text: str) -> None:
     sys.stdout.write(text + '\n')
     sys.stdout.flush()

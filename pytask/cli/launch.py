@@ -10,10 +10,12 @@ import click
 import msgspec
 
 from pytask.cli import paint
-from pytask.cli.options import client, command_name, common, is_json, load_tasks, make_app
+from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
 from pytask.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytask.client import Client
     from pytask.messages import Event
     from pytask.run import Run
@@ -40,7 +42,8 @@ def _json(text: str, where: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise click.UsageError(f'{where} is not JSON: {error}') from error
+        why = str(error).removeprefix('JSON is malformed: ')
+        raise click.UsageError(f'{where} is not JSON: {why}') from error
 
 
 def whole_data(text: str | None) -> dict[str, Any]:
@@ -71,19 +74,18 @@ def _launching(command: Any) -> Any:
     return command
 
 
-def _begin(task: str, data: dict[str, Any], **options: Any) -> Run:
-    whole = whole_data(options.pop('whole'))
+def _client() -> Client:
     app = make_app()
     load_tasks(app, is_needed=False)  # to check the data before anything is enqueued
-    return app.client.start(task, whole | data, **options)
+    return app.client
 
 
 @click.command()
 @_launching
 @common
-def start(task: str, data: dict[str, Any], **options: Any) -> None:
+def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) -> None:
     """Start a run of TASK and print its id."""
-    run = _begin(task, data, **options)
+    run = _client().start(task, whole_data(whole) | data, **options)
     if is_json():
         paint.json_line(run.to_json())
     else:
@@ -94,18 +96,21 @@ def start(task: str, data: dict[str, Any], **options: Any) -> None:
 @_launching
 @click.option('--timeout', type=float, metavar='SECONDS', help='Stop following after so long; the run goes on.')
 @common
-def run(task: str, data: dict[str, Any], timeout: float | None, **options: Any) -> int:
+def run(task: str, data: dict[str, Any], timeout: float | None, whole: str | None, **options: Any) -> int:
     """Start a run of TASK, follow it, and print its output.
 
     Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED.
     """
-    run = _begin(task, data, **options)
+    asked = _client()
+    run_id = options.pop('run_id') or asked.new_id()
+    events = asked.watch(run_id, timeout=timeout)  # before it starts: a short run is over at once
+    run = asked.start(task, whole_data(whole) | data, run_id=run_id, **options)
     try:
-        _follow(run, timeout)
+        _follow(run, events)
     except KeyboardInterrupt:
         paint.say(f'\nrun {run.id} goes on; stop it with: {command_name()} stop {run.id}')
         raise
-    return finish(client().get(run.id))
+    return finish(asked.get(run.id))
 
 
 def finish(run: Run) -> int:
@@ -124,26 +129,26 @@ def finish(run: Run) -> int:
     return EXIT_OF.get(run.state, 1)
 
 
-def _follow(run: Run, timeout: float | None) -> None:
+def _follow(run: Run, events: Iterator[Event | None]) -> None:
     from pytask.clock import monotonic_s
 
     line = StatusLine()
     explain_at = monotonic_s() + EXPLAIN_AFTER_S
-    asked = client()
     with line:
-        for event in asked.watch(run.id, timeout=timeout):
+        for event in events:
             if event is not None:
                 line.show(run, event)
             elif monotonic_s() >= explain_at:
                 explain_at = monotonic_s() + 5 * EXPLAIN_AFTER_S
-                line.say(_why(asked, run.id))
+                line.say(_why(run))
 
 
-def _why(asked: Client, run_id: str) -> str:
+def _why(run: Run) -> str:
     from pytask.cli.why import why
 
-    text = why(asked, asked.get(run_id))
-    return f'{run_id} waits: {text}' if text else ''
+    asked: Client = run.client  # type: ignore[assignment]
+    text = why(asked, asked.get(run.id))
+    return f'{run.id} waits: {text}' if text else ''
 
 
 class StatusLine:

@@ -32,9 +32,13 @@ def is_terminal(stream: TextIO | None = None) -> bool:
 
 
 def colour(text: str, state: str, *, stream: TextIO | None = None) -> str:
-    if not is_terminal(stream) or os.environ.get('NO_COLOR'):
+    if not _has_colour(stream or sys.stdout):
         return text
     return click.style(text, fg=COLOURS.get(state))
+
+
+def _has_colour(stream: TextIO) -> bool:
+    return is_terminal(stream) and not os.environ.get('NO_COLOR')
 
 
 def say(text: str) -> None:
@@ -67,7 +71,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             if cell in COLOURS:
                 text = text.replace(cell, colour(cell, cell), 1)
                 break
-        click.echo(click.style(text, bold=True) if row is head else text)
+        click.echo(click.style(text, bold=True) if row is head and _has_colour(sys.stdout) else text)
 
 
 def bar(run: Run) -> str:

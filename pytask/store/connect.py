@@ -7,6 +7,7 @@ Errors leave as `Unavailable` when the server can not serve just now, whatever c
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -94,7 +95,10 @@ class Database:
         is_plain = isinstance(error, ResponseError) and not isinstance(error, _NOT_NOW_CLASSES)
         if is_plain and not text.startswith(_NOT_NOW):
             return PytaskError(f'Redis refused a command of pytask: {text}')
-        return Unavailable(f'cannot use Redis at {self.url} ({text.rstrip(".") or type(error).__name__})')
+        why = re.sub(r'^Error -?\d+ connecting to \S+ ', '', text).rstrip('.') or type(error).__name__
+        return Unavailable(
+            f'cannot use Redis at {self.url} ({why[:1].lower() + why[1:] if "Error" in text else why})'
+        )
 
 
 class Subscription:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 from contextvars import Context, copy_context
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.threadpool import ThreadPool
 
 from pytask import messages
 from pytask.clock import monotonic_s
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pytask.worker.writer import Writer
 
 MAX_TEXT = 64 * 1024
+MAX_THREADS = 64
 _log = logging.getLogger('pytask.task')
 
 
@@ -77,7 +80,10 @@ class RunPort:
 
     def join(self, timeout: float | None) -> None:
         me = gevent.getcurrent()
-        gevent.joinall([child for child in self.children or () if child is not me], timeout=timeout)
+        left = [child for child in self.children or () if child is not me]
+        for _ in gevent.iwait(left, timeout=timeout) if self.child_error is None else ():
+            if self.child_error is not None:
+                break
         error, self.child_error = self.child_error, None
         if error is not None:
             raise error
@@ -86,6 +92,8 @@ class RunPort:
         self.stopping.wait(seconds)
 
     def every(self, seconds: float) -> Iterator[int]:
+        if seconds <= 0:
+            raise ValueError(f'every {seconds!r} seconds: it must be more than 0')
         begun = monotonic_s()
         for turn in itertools.count():
             if self.stopping.is_set():
@@ -96,10 +104,16 @@ class RunPort:
             self.stopping.wait(seconds - behind_s % seconds)
 
     def offload(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        is_good, value = gevent.get_hub().threadpool.apply(_in_thread, (copy_context(), fn, args, kwargs))
+        is_good, value = _threads().apply(_in_thread, (copy_context(), fn, args, kwargs))
         if is_good:
             return value
         raise value
+
+
+@cache
+def _threads() -> ThreadPool:
+    # Not the hub's own ten threads: gevent looks up names in those, and each new connection needs them.
+    return ThreadPool(MAX_THREADS)
 
 
 def _in_thread(context: Context, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[bool, Any]:

@@ -110,7 +110,7 @@ def test_control_from_redis_cli(site, redis, tmp_path):
 def test_beside_flask(site, monkeypatch):
     monkeypatch.setenv('PYTASK_REDIS', site.server.url)
     names: dict = {}
-    exec(blocks('Beside Flask')[0][1], names)  # noqa: S102 - the README's own text
+    exec(blocks('Beside Flask')[0][1], names)
     browser = names['web'].test_client()
     answer = browser.post('/crawls', json={'url': 'http://localhost', 'depth': 1})
     assert answer.status_code == 202
@@ -135,5 +135,3 @@ def test_the_tour_names_files_that_exist():
     links = re.findall(r'<(pytask/[\w/.]+)>`_', README)
     assert len(links) == 12
     assert all((ROOT / link).is_file() for link in links)
-
-

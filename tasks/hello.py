@@ -1,0 +1,23 @@
+"""hello-world: the smallest task, a decorated function.
+
+Its parameters are the inputs, with their types and defaults; what it returns is the output. Start a
+worker in the folder that holds `tasks/`, with `pytask worker`, and then, from a shell::
+
+    pytask run hello-world name=you
+
+or from any language that speaks Redis, with an id of your own::
+
+    HSET task-42 task hello-world data '{"name": "you"}'
+    LPUSH new-task 42
+    HGETALL task-42
+
+It is still a function too: `hello_world('you')` calls it, `hello_world.apply(name='you')` starts a run.
+"""
+
+from pytask import task
+
+
+@task(demo={'name': 'world'})
+def hello_world(name: str = 'world') -> str:
+    """Greet somebody. The task's name is the function's, with dashes."""
+    return f'hello {name}'

@@ -1,0 +1,98 @@
+"""Short words for what a worker does with a store."""
+
+from itertools import count
+
+from pytask.states import Outcome, State
+from pytask.store import Claimant, Ending, NewRun, Note
+
+LEASE_MS = 60_000
+PAST_MS = 1000  # long ago by any server's clock
+
+
+class Hands:
+    """What a worker does, in one word each; every claim has its own nonce unless one is given."""
+
+    def __init__(self, store, redis, raw):
+        self.store, self.redis, self.raw, self.keys = store, redis, raw, store.keys
+        self.nonces = count(1)
+
+    def register(self, worker='w1', *tasks, lease_ms=LEASE_MS, local_ids=()):
+        fields = {'tasks': '\n'.join(['', *(tasks or ('hello',)), '']), 'queues': 'default'}
+        self.store.workers.register(worker, lease_ms=lease_ms, fields=fields, local_ids=local_ids)
+
+    def start(self, *run_ids, task='hello', data=b'{}', queue='default'):
+        return self.store.queues.start([NewRun(run_id, queue, task, data) for run_id in run_ids])
+
+    def claim(self, worker='w1', *, nonce=None, limit=16, queue='default', parked='', lease_ms=LEASE_MS):
+        who = Claimant(
+            worker, nonce or f'n{next(self.nonces)}', lease_ms,
+            self.keys.claim_record(worker), self.keys.worker_hash(worker),
+        )  # fmt: skip
+        if parked:
+            return self.store.queues.claim(who, self.keys.parked_list(parked), limit, parked=parked)
+        return self.store.queues.claim(who, self.keys.line(queue), limit, queue=queue)
+
+    def claimed_ids(self, **how):
+        return [run.run_id for run in self.claim(**how).runs]
+
+    def run(self, run_id='1', worker='w1', **how):
+        """Start a run and claim it; return the claim."""
+        self.register(worker)
+        self.start(run_id, **how)
+        [claimed] = self.claim(worker, queue=how.get('queue', 'default')).runs
+        return claimed
+
+    def record(self, *endings):
+        return [answer.decode() for answer in self.store.queues.record([], endings)]
+
+    def finish(self, claimed, state='SUCCESS', *, output=b'1', reason='', seq=1):
+        outcome = Outcome(State(state), output, reason)
+        return self.record(Ending(claimed.run_id, claimed.token, outcome, seq))[0]
+
+    def release(self, claimed, reason='shutdown'):
+        return self.finish(claimed, 'WAIT', reason=reason)
+
+    def emit(self, claimed, head=b'{"event":"page","data":1', *, done='', target='', seq=1):
+        return self.store.queues.record([Note(claimed.run_id, claimed.token, done, target, head, seq)], [])
+
+    def renew(self, *claims):
+        pairs = [(claimed.run_id, claimed.token) for claimed in claims]
+        return self.store.queues.renew(pairs, lease_ms=LEASE_MS)
+
+    def lose(self, run_id):
+        """Let its lease be over."""
+        self.redis.zadd('leases', {run_id: PAST_MS}, xx=True)
+
+    def recover(self, *run_ids):
+        """Let the leases of these be over, and recover them."""
+        for run_id in run_ids:
+            self.lose(run_id)
+        return self.store.queues.recover([(run_id, PAST_MS) for run_id in run_ids], lease_ms=LEASE_MS)
+
+    def command(self, run_id='1', command='stop', **more):
+        return self.store.runs.command(run_id, command, **more)
+
+    def hash(self, run_id='1'):
+        return self.redis.hgetall(f'task-{run_id}')
+
+    def state(self, run_id='1'):
+        return self.redis.hget(f'task-{run_id}', 'state')
+
+    def line(self, queue='default'):
+        """The ids of a queue, the next one first."""
+        return self.redis.lrange(self.keys.line(queue), 0, -1)[::-1]
+
+    def now_ms(self):
+        seconds, micros = self.redis.time()
+        return seconds * 1000 + micros // 1000
+
+    def everything(self):
+        """The whole database, for comparing before and after."""
+        read = {
+            'hash': self.raw.hgetall,
+            'string': self.raw.get,
+            'set': self.raw.smembers,
+            'list': lambda key: self.raw.lrange(key, 0, -1),
+            'zset': lambda key: self.raw.zrange(key, 0, -1, withscores=True),
+        }
+        return {key: read[self.raw.type(key).decode()](key) for key in self.raw.keys('*')}

@@ -1,0 +1,198 @@
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from pytask import Task
+from pytask.definition import function_class
+from pytask.errors import ConfigError, InputError
+from pytask.inputs import inputs_of
+
+
+class Colour(Enum):
+    RED = 'red'
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Crawl(Task):
+    def __init__(self, url: str, depth: int = 2, *, tags: list[str] = ()):
+        pass
+
+
+def inputs(function):
+    return inputs_of(function_class(function))
+
+
+def annotated(hint):
+    def f(x):
+        pass
+
+    f.__annotations__['x'] = hint
+    return inputs(f)
+
+
+def problems(function_or_task, data):
+    found = inputs_of(function_or_task) if isinstance(function_or_task, type) else inputs(function_or_task)
+    with pytest.raises(InputError) as caught:
+        found.bind(data)
+    return caught.value
+
+
+def test_inputs_without_types_take_anything():
+    def f(a, b=1):
+        pass
+
+    assert inputs(f).bind({'a': {'x': [None]}}) == {'a': {'x': [None]}}
+
+
+def test_what_is_left_out_keeps_its_default():
+    assert inputs_of(Crawl).bind({'url': 'x'}) == {'url': 'x'}
+
+
+@pytest.mark.parametrize(
+    ('hint', 'given', 'bound'),
+    [
+        (int, '6', 6),
+        (int, 6.0, 6),
+        (float, '2.5', 2.5),
+        (float, 2, 2.0),
+        (bool, 'true', True),
+        (bool, '0', False),
+        (int | None, None, None),
+        (list[int], ['1', 2], [1, 2]),
+        (dict[str, int], {'a': '1'}, {'a': 1}),
+        (datetime, '2026-01-02T03:04:05Z', datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (Colour, 'red', Colour.RED),
+        (Literal['a', 'b'], 'a', 'a'),
+        (Point, {'x': '1'}, Point(1)),
+        (Any, object, object),
+    ],
+)
+def test_an_annotated_input_is_converted_where_that_is_safe(hint, given, bound):
+    assert annotated(hint).bind({'x': given}) == {'x': bound}
+
+
+@pytest.mark.parametrize(
+    ('hint', 'given', 'why'),
+    [
+        (int, 'abc', 'expected int'),
+        (int, 2.5, 'expected int'),
+        (int, None, 'got null'),
+        (str, 5, 'expected str'),
+        (list[int], 'abc', 'expected array'),
+        (Point, {'y': 1}, 'x'),
+    ],
+)
+def test_what_does_not_fit_is_told_with_the_value(hint, given, why):
+    with pytest.raises(InputError) as caught:
+        annotated(hint).bind({'x': given})
+    [(name, what)] = caught.value.problems
+    assert name == 'x'
+    assert why in what
+    assert repr(given) in what
+
+
+def test_all_problems_are_told_at_once():
+    error = problems(Crawl, {'depth': 'deep', 'colour': 1})
+    assert [name for name, _ in error.problems] == ['depth', 'colour', 'url']
+    assert str(error).splitlines() == [
+        'invalid inputs for `crawl`',
+        "  depth  expected int, got str ('deep')",
+        '  colour  is not an input',
+        '  url  is missing',
+        '  usage  crawl(url: str, depth: int = 2, tags: list[str] = ())',
+    ]
+
+
+def test_a_giant_value_is_cut_in_the_message():
+    assert len(str(problems(Crawl, {'url': ['x' * 100_000]}))) < 300
+
+
+def test_more_keywords_are_taken_where_the_signature_takes_them():
+    def f(a: int, **more):
+        pass
+
+    assert inputs(f).bind({'a': '1', 'b': '2'}) == {'a': 1, 'b': '2'}
+    assert inputs(f).usage == 'f(a: int, **more)'
+
+
+def test_more_positions_are_no_inputs():
+    def f(*args, a=1):
+        pass
+
+    assert list(inputs(f).fields) == ['a']
+
+
+def test_a_task_without_inputs_says_so():
+    def f():
+        pass
+
+    assert problems(f, {'a': 1}).problems == [('a', 'is not taken: `f` declares no inputs')]
+
+
+def test_a_class_without_init_has_no_inputs():
+    class Plain(Task):
+        def start(self):
+            pass
+
+    assert inputs_of(Plain).bind({}) == {}
+    assert problems(Plain, {'a': 1}).problems == [('a', 'is not taken: `plain` declares no inputs')]
+
+
+def test_annotated_class_fields_are_inputs():
+    class Fetch(Task):
+        url: str
+        depth: int = 2
+
+        def start(self):
+            pass
+
+    assert inputs_of(Fetch).bind({'url': 'x', 'depth': '3'}) == {'url': 'x', 'depth': 3}
+
+
+def test_an_inherited_init_gives_the_inputs():
+    class Deeper(Crawl):
+        pass
+
+    assert list(inputs_of(Deeper).fields) == ['url', 'depth', 'tags']
+
+
+def test_positional_only_inputs_are_refused():
+    def f(a, /):
+        pass
+
+    with pytest.raises(ConfigError, match="f: input 'a' is positional only"):
+        inputs(f)
+
+
+@pytest.mark.parametrize('hint', [Path, object, complex, Task, type('Own', (), {}), 5])
+def test_a_type_nobody_can_convert_to_passes_through(hint):
+    given = 'some text'
+    assert annotated(hint).bind({'x': given})['x'] is given
+
+
+@pytest.mark.parametrize(
+    ('hint', 'given'), [(Path | None, 'a'), (list[Path], ['a']), (dict[str, Path], {'a': 'b'})], ids=str
+)
+def test_such_a_type_inside_another_passes_through(hint, given):
+    assert annotated(hint).bind({'x': given}) == {'x': given}
+
+
+@pytest.mark.parametrize('hint', ['OnlyForTypeCheckers', 'some words', 'a.b.c', 'list[Nowhere]'])
+def test_an_annotation_that_is_no_type_passes_through(hint):
+    assert annotated(hint).bind({'x': 'a'}) == {'x': 'a'}
+
+
+def test_usage_shows_names_types_and_defaults():
+    def f(a, b=1, c: str = 'x', *, d: bool = False):
+        pass
+
+    assert inputs(f).usage == "f(a, b=1, c: str = 'x', d: bool = False)"

@@ -1,0 +1,61 @@
+"""Files stay small enough to be read: comments, blank lines and headers do not count."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / 'pytask'
+LONGEST_PYTHON, LONGEST_LUA, LONGEST_COMMAND, LONGEST_TOUR = 300, 90, 30, 1300
+# What a newcomer reads, in this order: one run passes exactly these.
+TOUR = [
+    'definition.py',
+    'states.py',
+    'run.py',
+    'client.py',
+    'store/keys.py',
+    'store/lua/start.lua',
+    'store/lua/claim.lua',
+    'store/lua/finish.lua',
+    'store/queues.py',
+    'worker/worker.py',
+    'worker/fetcher.py',
+    'worker/runner.py',
+]
+
+
+def files(pattern):
+    return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in sorted(PACKAGE.rglob(pattern))]
+
+
+def code_lines(path, comment):
+    lines = path.read_text().splitlines()
+    first = 0
+    if path.suffix == '.py' and ast.get_docstring(tree := ast.parse(path.read_text())):
+        first = tree.body[0].end_lineno
+    return sum(bool(line.strip()) and not line.lstrip().startswith(comment) for line in lines[first:])
+
+
+@pytest.mark.parametrize('path', files('*.py'))
+def test_a_module_has_few_lines_of_code(path):
+    assert code_lines(path, '#') <= LONGEST_PYTHON
+
+
+@pytest.mark.parametrize('path', files('*.lua'))
+def test_a_script_has_few_lines_of_code(path):
+    assert code_lines(path, '--') <= LONGEST_LUA
+
+
+def commands():
+    return [path for path in sorted((ROOT / 'bin').glob('*')) if path.is_file()]
+
+
+@pytest.mark.parametrize('path', commands(), ids=lambda path: path.name)
+def test_a_command_of_the_project_is_short(path):
+    assert len(path.read_text().splitlines()) <= LONGEST_COMMAND
+
+
+def test_the_tour_is_read_in_twenty_minutes():
+    lengths = {name: len((PACKAGE / name).read_text().splitlines()) for name in TOUR}
+    assert sum(lengths.values()) <= LONGEST_TOUR, lengths

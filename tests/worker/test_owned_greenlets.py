@@ -1,0 +1,208 @@
+"""Owned greenlets: whatever a run spawns ends with it, however the run ends."""
+
+import gevent
+import pytest
+from support import wait_until
+
+from pytask import Interrupted, State, Task
+
+
+def family(app, end, **policy):
+    """Add a task that spawns children every way there is, then ends as told; return what it left."""
+    ended, started = [], gevent.event.Event()
+
+    def child(name):
+        try:
+            gevent.sleep(60)
+        except BaseException as error:
+            ended.append((name, type(error)))
+            raise
+
+    class Family(Task):
+        def start(self):
+            self.spawn(child, 'owned')
+            gevent.spawn(child, 'plain')
+            gevent.spawn_later(0, child, 'later')
+            gevent.spawn(lambda: gevent.spawn(child, 'grandchild').get())
+            gevent.sleep(0.02)
+            started.set()
+            return end(self)
+
+    for key, value in policy.items():
+        setattr(Family, key, value)
+    app.add_task(Family)
+    return Family, started, ended
+
+
+def fail(self):
+    raise ValueError
+
+
+def complain(self):
+    raise self.Error('x')
+
+
+ALL = ['grandchild', 'later', 'owned', 'plain']
+
+
+@pytest.mark.parametrize(
+    ('end', 'state'), [(lambda self: 'done', State.SUCCESS), (fail, State.EXCEPTION), (complain, State.ERROR)]
+)
+def test_children_end_with_the_run(app, worker, end, state):
+    task, _, ended = family(app, end)
+    worker()
+    assert app.client.start(task).wait(timeout=5).state is state
+    assert sorted(name for name, _ in ended) == ALL
+    assert {kind for _, kind in ended} == {Interrupted}
+
+
+@pytest.mark.parametrize(
+    'policy', [{}, {'stop': lambda self: None, 'GRACE': 0.1}, {'graceful': True, 'GRACE': 0.1}], ids=str
+)
+def test_children_end_when_the_run_is_stopped(app, worker, policy):
+    task, started, ended = family(app, lambda self: gevent.sleep(60), **policy)
+    worker()
+    run = app.client.start(task)
+    assert started.wait(5)
+    run.stop()
+    assert run.wait(timeout=5).state is State.STOPPED
+    assert sorted(name for name, _ in ended) == ALL
+
+
+def test_children_end_when_the_run_is_timed_out(app, worker):
+    task, _, ended = family(app, lambda self: gevent.sleep(60), TIMEOUT=0.1)
+    worker()
+    assert app.client.start(task).wait(timeout=5).reason == 'timeout'
+    assert sorted(name for name, _ in ended) == ALL
+
+
+def test_children_end_at_a_shutdown(app, worker):
+    task, started, ended = family(app, lambda self: gevent.sleep(60))
+    running = worker()
+    app.client.start(task)
+    assert started.wait(5)
+    running.shut_down('test')
+    running.shut_down('now')
+    wait_until(lambda: len(ended) == 4, 'the children end')
+
+
+def test_join_waits_for_the_children(app, worker):
+    done = []
+
+    class Spawn(Task):
+        def start(self):
+            for n in range(3):
+                self.spawn(self.work, n)
+            self.join()
+            return sorted(done)
+
+        def work(self, n):
+            gevent.sleep(0.02 * n)
+            done.append(n)
+
+    app.add_task(Spawn)
+    worker()
+    assert app.client.start(Spawn).wait(timeout=5).output == [0, 1, 2]
+
+
+def test_join_raises_the_first_error_of_a_child(app, worker):
+    class Spawn(Task):
+        def start(self):
+            self.spawn(gevent.sleep, 0.01)
+            self.spawn(self.work)
+            self.join()
+
+        def work(self):
+            gevent.sleep(0.02)
+            raise LookupError('from a child')
+
+    app.add_task(Spawn)
+    worker()
+    run = app.client.start(Spawn).wait(timeout=5)
+    assert run.state is State.EXCEPTION
+    assert (run.output['type'], run.output['message']) == ('LookupError', 'from a child')
+
+
+def test_join_raises_the_error_of_a_child_that_died_before(app, worker):
+    class Spawn(Task):
+        def start(self):
+            child = self.spawn(self.work)
+            gevent.wait([child])
+            self.join()
+
+        def work(self):
+            raise LookupError('from a child')
+
+    app.add_task(Spawn)
+    worker()
+    run = app.client.start(Spawn).wait(timeout=5)
+    assert (run.state, run.output and run.output['type']) == (State.EXCEPTION, 'LookupError')
+
+
+def test_join_with_a_timeout_returns(app, worker):
+    class Spawn(Task):
+        def start(self):
+            child = self.spawn(gevent.sleep, 60)
+            self.join(timeout=0.05)
+            return child.dead
+
+    app.add_task(Spawn)
+    worker()
+    assert app.client.start(Spawn).wait(timeout=5).output is False
+
+
+@pytest.mark.parametrize('kind', [SystemExit, KeyboardInterrupt])
+def test_a_child_can_not_end_the_process(app, worker, kind):
+    """gevent hands these two to the main greenlet; a run's must not get there."""
+
+    class Spawn(Task):
+        def start(self):
+            gevent.spawn(self.work)
+            gevent.sleep(0.05)
+            return 'went on'
+
+        def work(self):
+            raise kind
+
+    app.add_task(Spawn)
+    worker()
+    try:
+        run = app.client.start(Spawn).wait(timeout=5)
+    except (SystemExit, KeyboardInterrupt) as escaped:
+        pytest.fail(f'{type(escaped).__name__} of a child greenlet reached the main greenlet')
+    assert run.state in (State.SUCCESS, State.EXCEPTION)
+
+
+def test_a_child_that_swallows_one_interruption_ends_at_the_next(app, worker):
+    swallowed = []
+
+    class Stubborn(Task):
+        def start(self):
+            self.spawn(self.work)
+            gevent.sleep(0.01)
+
+        def work(self):
+            try:
+                gevent.sleep(60)
+            except BaseException:  # noqa: BLE001 - the stubborn task itself
+                swallowed.append(True)
+            gevent.sleep(60)
+
+    app.add_task(Stubborn)
+    worker()
+    assert app.client.start(Stubborn).wait(timeout=5).state is State.SUCCESS
+    assert swallowed == [True]
+
+
+def test_a_greenlet_of_the_process_is_nobodys_child(app, worker):
+    """What the embedding program spawned is not a run's, and is left alone."""
+
+    @app.task
+    def short():
+        return None
+
+    worker()
+    own = gevent.spawn(gevent.sleep, 60)
+    short.apply().wait(timeout=5)
+    assert not own.dead
+    own.kill()
