@@ -6,8 +6,11 @@ re-read the hash every few seconds, since an event may be lost and the hash is t
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
+import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 REREAD_S = 5.0
 # The longest single block on a subscription: short enough to notice the end of a timeout.
 TURN_S = 1.0
+ID_TAIL_BITS = 35
 ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 # `list` is a method below, so its builtin is named here.
@@ -56,16 +60,24 @@ class Client:
 
     def __init__(self, url: str, prefix: str = '', *, registry: Registry | None = None) -> None:
         self._url, self._prefix, self._registry = url, prefix, registry
-        self._store: Store | None = None
-        self._pid = 0
+        self._stores: dict[tuple[int, int], Store] = {}
         self._ids = _ids()
+        self._pid = os.getpid()
 
     @property
     def store(self) -> Store:
-        """The store behind this client; a new one after a fork, as connections are not shared with a child."""
-        if self._store is None or self._pid != os.getpid():
-            self._store, self._pid, self._ids = Store(self._url, self._prefix), os.getpid(), _ids()
-        return self._store
+        """The store behind this client; a new one where connections can not be shared.
+
+        That is after a fork, and for each native thread of a patched process: sockets of gevent belong
+        to the hub, and so to the thread, that made them.
+        """
+        place = (os.getpid(), threading.get_native_id() if 'gevent.monkey' in sys.modules else 0)
+        store = self._stores.get(place)
+        if store is None:
+            if self._pid != place[0]:
+                self._stores, self._ids, self._pid = {}, _ids(), place[0]
+            store = self._stores.setdefault(place, Store(self._url, self._prefix))
+        return store
 
     def start(
         self,
@@ -182,13 +194,15 @@ class Client:
         return [_lower(answer) for answer in self.store.runs.remove(run_ids, takes_kept=True)]
 
     def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        for store in list(self._stores.values()):
+            store.close()
+        self._stores.clear()
 
     def new_id(self) -> str:
         """Make an id: 16 characters that sort by time."""
-        return next(self._ids)
+        # 45 bits of milliseconds, then a number that only grows: ids of one process sort by time.
+        number = (wall_ms() << ID_TAIL_BITS) | (next(self._ids) & ((1 << ID_TAIL_BITS) - 1))
+        return ''.join(ALPHABET[(number >> shift) & 31] for shift in range(75, -5, -5))
 
     def _new_run(self, launch: Launch) -> NewRun:
         task = as_task_class(launch.task)
@@ -285,14 +299,6 @@ def _loads(text: bytes) -> Any:
     return msgspec.json.decode(text)
 
 
-def _ids() -> Iterator[str]:
-    # 45 bits of milliseconds, then a random start that only grows: sorted within a process too.
-    last_ms, tail = 0, 0
-    while True:
-        now_ms = wall_ms()
-        if now_ms > last_ms:
-            last_ms, tail = now_ms, secrets.randbits(34)
-        else:
-            tail += 1
-        number = (last_ms << 35) | tail
-        yield ''.join(ALPHABET[(number >> shift) & 31] for shift in range(75, -5, -5))
+def _ids() -> Iterator[int]:
+    # A random start, different in each process; `next` of a count is atomic between threads.
+    return itertools.count(secrets.randbits(ID_TAIL_BITS))

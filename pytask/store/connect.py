@@ -33,15 +33,16 @@ _NOT_NOW_CLASSES = (redis.ReadOnlyError, redis.exceptions.NoPermissionError, red
 class Database:
     """A pool of connections to one Redis, and the few ways we talk through it. Safe in threads and greenlets.
 
-    `timeout_s` bounds every reply; `size` the connections, for one of which a caller waits.
+    `timeout_s` bounds every reply; `size` the connections for commands, for one of which a caller waits.
     """
 
     def __init__(self, url: str, *, size: int = 32, timeout_s: float = 5.0) -> None:
         self.url = redacted(url)
+        options = _options(timeout_s)
         try:
-            pool = redis.BlockingConnectionPool.from_url(
-                url, max_connections=size, timeout=timeout_s, **_options(timeout_s)
-            )
+            pool = redis.BlockingConnectionPool.from_url(url, max_connections=size, timeout=timeout_s, **options)
+            # Subscriptions are held for long: out of the bounded pool, or many that wait would starve each other.
+            self.listening = redis.Redis(connection_pool=redis.ConnectionPool.from_url(url, **options))
         except ValueError as error:
             raise ConfigError(f'not a Redis URL: {self.url} ({error})') from error
         self.client: redis.Redis = redis.Redis(connection_pool=pool)
@@ -87,8 +88,9 @@ class Database:
         return Subscription(self, tuple(channels), tuple(patterns))
 
     def close(self) -> None:
-        self.client.close()
-        self.client.connection_pool.disconnect()
+        for client in (self.client, self.listening):
+            client.close()
+            client.connection_pool.disconnect()
 
     def _explained(self, error: Exception) -> Exception:
         text = str(error)
@@ -106,7 +108,7 @@ class Subscription:
 
     def __init__(self, db: Database, channels: tuple[str, ...], patterns: tuple[str, ...]) -> None:
         self._db = db
-        client: Any = db.client  # redis-py leaves much of itself untyped
+        client: Any = db.listening  # redis-py leaves much of itself untyped
         self._pubsub = client.pubsub()
         self._waiting_for = len(channels) + len(patterns)
         try:

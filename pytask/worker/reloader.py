@@ -25,16 +25,17 @@ class Reloader:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
-    def reload(self, live: Live) -> None:
-        """Begin a reload; returns at once. One that is under way takes the newest data along."""
+    def reload(self, live: Live, *, is_durable: bool) -> None:
+        """Begin a reload; returns at once. A durable one stands in the hash until it is answered."""
         if not live.ending and live.successor is None:
-            gevent.spawn(self._reload, live)
+            gevent.spawn(self._reload, live, is_durable=is_durable)
 
-    def _reload(self, live: Live) -> None:
+    def _reload(self, live: Live, *, is_durable: bool) -> None:
         worker = self._worker
         try:
             reload_id, new, present = worker.store.runs.reload_wanted(live.run_id)
-            if reload_id and reload_id == live.reload_id:
+            # It is heard twice, by the channel and by the heartbeat: the second time it is under way or answered.
+            if is_durable and reload_id in ('', live.reload_id):
                 return
             live.reload_id = reload_id
             data = present if new is None else new

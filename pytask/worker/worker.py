@@ -124,7 +124,7 @@ class Worker:
         if command.name == messages.STOP and not self.local_runs.is_builtin(live):
             self.stopper.end(live, 'stop')
         elif command.name == messages.RELOAD:
-            self.reloader.reload(live)
+            self.reloader.reload(live, is_durable='id' in command.fields)
 
     def on_heartbeat(self, news: str, about: Any) -> None:
         """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""
@@ -136,7 +136,7 @@ class Worker:
         elif news == 'STOP':
             self.stopper.end(about, 'stop')
         elif news == 'RELOAD':
-            self.reloader.reload(about)
+            self.reloader.reload(about, is_durable=True)
         elif news == 'error':
             self.report.heartbeat_failed(about)
 

@@ -57,7 +57,7 @@ def test_the_name_stays_until_its_list_is_empty(hands):
 
 def test_a_name_without_a_list_goes_at_the_next_claim(hands):
     hands.register()
-    hands.redis.sadd('parked-names', 'hello')
+    hands.redis.sadd(hands.keys.parked_names, 'hello')
     hands.claim(parked='hello')
     assert hands.store.queues.parked_names() == []
 

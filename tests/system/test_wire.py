@@ -101,7 +101,7 @@ def test_an_ended_run_runs_again_by_two_commands(cli, redis, worker):
 
 
 def test_what_foreign_hands_get_wrong_harms_nothing(redis, worker):
-    """No hash, wrong type, no JSON object, unknown task, unusable ids, doubles, stopped: and one good run behind."""
+    """No hash, wrong type, no JSON object, unknown task, unusable ids, doubles, a stopped one; and one good run."""
     redis.set('task-string', 'no hash')
     redis.hset('task-list', mapping={'task': 'hello-world', 'data': '[1, 2]'})
     redis.hset('task-junk', mapping={'task': 'hello-world', 'data': '{"name": '})

@@ -1,6 +1,5 @@
 """The client: start, see, wait, command; from any process, thread or fork."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -493,11 +492,3 @@ def test_in_a_native_thread_of_a_patched_process(app, client, worker):
     app.add_task(Offload)
     worker()
     assert client.start(Offload).wait(timeout=10).output == ['x', True]
-
-
-def test_a_client_connects_anew_after_a_fork_only(client):
-    store = client.store
-    assert client.store is store
-    client._pid = os.getpid() + 1
-    assert client.store is not store
-    store.close()

@@ -16,7 +16,7 @@ if state == 'RUNNING' then
   else
     if data ~= '' then redis.call('HSET', key, 'reload_data', data) end
     redis.call('HSET', key, 'reload_id', command_id)
-    redis.call('PUBLISH', key .. '-control', '{"command":"reload","attempt":' .. v[3] .. '}')
+    redis.call('PUBLISH', key .. '-control', '{"command":"reload","attempt":' .. v[3] .. ',"id":"' .. command_id .. '"}')
   end
   return 'REQUESTED'
 end

@@ -12,7 +12,9 @@ if redis.call('EXISTS', worker_hash) == 0 then
 end
 redis.call('ZADD', workers, now_ms + ttl_ms, worker)
 local fields = rest + tonumber(locals)
-for i = rest, fields - 1 do redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms) end
+for i = rest, fields - 1 do -- one that has ended meanwhile is kept like any other
+  if redis.pcall('HGET', runs .. ARGV[i], 'state') == 'RUNNING' then redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms) end
+end
 redis.call('HSET', worker_hash, 'lease_ms', lease_ms, 'seen', now, unpack(ARGV, fields))
 redis.call('PEXPIRE', worker_hash, ttl_ms)
 return 'OK'
