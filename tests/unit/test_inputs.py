@@ -158,6 +158,17 @@ def test_annotated_class_fields_are_inputs():
     assert inputs_of(Fetch).bind({'url': 'x', 'depth': '3'}) == {'url': 'x', 'depth': 3}
 
 
+def test_an_annotated_class_field_may_have_any_name():
+    class Check(Task):
+        host: str
+        port: int = 80
+
+        def start(self):
+            pass
+
+    assert inputs_of(Check).bind({'host': 'x', 'port': '8080'}) == {'host': 'x', 'port': 8080}
+
+
 def test_an_inherited_init_gives_the_inputs():
     class Deeper(Crawl):
         pass
