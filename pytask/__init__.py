@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pytask.app import PyTask, default_app
     from pytask.builtin import Cleanup, Monitor
     from pytask.client import Client
-    from pytask.definition import Task, current_task, task
+    from pytask.decorate import task
+    from pytask.definition import Task, current_task
     from pytask.errors import (
         ConfigError,
         InputError,
@@ -47,7 +48,7 @@ _HOMES = {
     'WaitTimeout': 'pytask.errors',
     'current_task': 'pytask.definition',
     'default_app': 'pytask.app',
-    'task': 'pytask.definition',
+    'task': 'pytask.decorate',
 }
 
 __all__ = [

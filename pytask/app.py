@@ -48,12 +48,12 @@ class PyTask:
     def add_task(self, task: Any) -> type[Task]:
         """Add a Task class or a decorated function; adding it again changes nothing. Raises ConfigError."""
         added = self.registry.add(task)
-        added.bound_app = self
+        added.pytask_app = self
         return added
 
     def task(self, target: Any = None, /, **policy: Any) -> Any:
         """Decorate a function or a class: `@app.task`, or `@app.task(queue='mail')`."""
-        from pytask.definition import task
+        from pytask.decorate import task
 
         if target is None:
             return lambda target: self.task(target, **policy)
@@ -65,11 +65,11 @@ class PyTask:
         """Add every task below a folder. Raises ConfigError."""
         self.registry.discover(Path(folder))
         for task in self.registry:
-            task.bound_app = self
+            task.pytask_app = self
 
     def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:
         """Run a task in this app's worker, from its start to its end; it takes no slot. Raises NotFound."""
-        from pytask.definition import as_task_class
+        from pytask.decorate import as_task_class
         from pytask.registry import find
 
         name = task if isinstance(task, str) else as_task_class(task).NAME  # type: ignore[union-attr]

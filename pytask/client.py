@@ -1,25 +1,25 @@
 """Start runs, see them, command them: from any process, patched or not, any thread, before or after a fork.
 
-The client meets the worker only in the store. `wait` and `events` are pushed: they subscribe, and
-re-read the hash every few seconds, since an event may be lost and the hash is the truth.
+The client meets the worker only in the store. What a start is made of stands in `launch`, how `wait`
+and `events` follow a run in `follow`.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 import sys
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pytask import messages
-from pytask.clock import monotonic_s, wall_ms
-from pytask.definition import as_task_class
-from pytask.errors import InputError, NotFound, PytaskError, RunExists, WaitTimeout
+from pytask.errors import NotFound, RunExists
+from pytask.follow import await_reload, follow
+from pytask.launch import Ids, Launch, new_run
 from pytask.messages import encode
-from pytask.run import Run, is_valid_id
+from pytask.run import Run
 from pytask.states import State
 from pytask.store import NewRun, Store
 
@@ -28,28 +28,10 @@ if TYPE_CHECKING:
 
     from pytask.messages import Event
     from pytask.registry import Registry
-    from pytask.store import EventStream
-
-# How long an event may be believed lost before the hash is read again.
-REREAD_S = 5.0
-# The longest single block on a subscription: short enough to notice the end of a timeout.
-TURN_S = 1.0
-ID_TAIL_BITS = 35
-ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 # `list` is a method below, so its builtin is named here.
 RunList = list[Run]
 Answers = list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """One run to be started by `start_many`."""
-
-    task: Any
-    data: dict[str, Any] | None = None
-    run_id: str | None = None
-    queue: str | None = None
 
 
 class Client:
@@ -61,7 +43,7 @@ class Client:
     def __init__(self, url: str, prefix: str = '', *, registry: Registry | None = None) -> None:
         self._url, self._prefix, self._registry = url, prefix, registry
         self._stores: dict[tuple[int, int], Store] = {}
-        self._ids = _ids()
+        self._ids = Ids()
         self._pid = os.getpid()
 
     @property
@@ -75,7 +57,7 @@ class Client:
         store = self._stores.get(place)
         if store is None:
             if self._pid != place[0]:
-                self._stores, self._ids, self._pid = {}, _ids(), place[0]
+                self._stores, self._ids, self._pid = {}, Ids(), place[0]
             store = self._stores.setdefault(place, Store(self._url, self._prefix))
         return store
 
@@ -97,9 +79,9 @@ class Client:
     def start_many(self, launches: Iterable[Launch | tuple[Any, dict[str, Any]]]) -> list[Run]:
         """Start many runs in one round trip; each is a Launch or a (task, data) pair. Raises as `start` does."""
         store = self.store
-        new = [self._new_run(launch if isinstance(launch, Launch) else Launch(*launch)) for launch in launches]
+        new = [self._new_run(launch) for launch in launches]
         accepted = store.queues.start(new)
-        runs = [Run(n.run_id, n.task, data=_loads(n.data), queue=n.queue, client=self) for n in new]
+        runs = [Run(n.run_id, n.task, data=msgspec.json.decode(n.data), queue=n.queue, client=self) for n in new]
         return [run if ok else self._same(run) for run, ok in zip(runs, accepted, strict=True)]
 
     def get(self, run_id: str) -> Run:
@@ -142,7 +124,7 @@ class Client:
     def watch(self, *run_ids: str, timeout: float | None = None) -> Iterator[Event | None]:
         """Yield events as `events` does, and None about once a second while nothing happens."""
         # Subscribed here and now, not at the first `next`: what happens in between is heard.
-        return self._follow(self.store.events(run_ids), run_ids, timeout)
+        return follow(self.store, self.store.events(run_ids), run_ids, timeout)
 
     def stop(self, run_id: str) -> str:
         """Stop a run wherever it is.
@@ -169,21 +151,7 @@ class Client:
         answer = store.runs.command(run_id, messages.RELOAD, data=text, command_id=command_id)
         if answer != 'REQUESTED':
             return self._answer(run_id, answer)
-        limit = monotonic_s() + wait
-        stream = store.events([run_id])
-        try:
-            while True:
-                done, _, error = store.runs.reload_answer(run_id).partition(' ')
-                if done == command_id:
-                    if error:
-                        raise PytaskError(f'run {run_id} was not reloaded: {error}')
-                    return 'applied'
-                left = limit - monotonic_s()
-                if left <= 0:
-                    return 'requested'
-                stream.read(timeout_s=min(left, 0.5))
-        finally:
-            stream.close()
+        return await_reload(store, run_id, command_id, wait)
 
     def retry(self, run_id: str) -> str:
         """Run an ended run again, with its id and data. Answers as `stop` does."""
@@ -200,25 +168,10 @@ class Client:
 
     def new_id(self) -> str:
         """Make an id: 16 characters that sort by time."""
-        # 45 bits of milliseconds, then a number that only grows: ids of one process sort by time.
-        number = (wall_ms() << ID_TAIL_BITS) | (next(self._ids) & ((1 << ID_TAIL_BITS) - 1))
-        return ''.join(ALPHABET[(number >> shift) & 31] for shift in range(75, -5, -5))
+        return self._ids.new()
 
-    def _new_run(self, launch: Launch) -> NewRun:
-        task = as_task_class(launch.task)
-        name = launch.task if task is None else task.NAME
-        if task is None and self._registry is not None:
-            task = self._registry.get(name)
-        data = {} if launch.data is None else launch.data
-        if not isinstance(data, dict):
-            raise InputError(str(name), [('data', f'is {type(data).__name__}, not a dict')], f'{name}(…)')
-        if task is not None and self._registry is not None:
-            self._registry.inputs(task).bind(data)
-        run_id = launch.run_id or self.new_id()
-        if not is_valid_id(run_id):
-            raise PytaskError(f'not an id: {run_id!r}; 1 to 256 printable bytes, not ending in -control')
-        queue = launch.queue or (task.QUEUE if task is not None else 'default')
-        return NewRun(run_id, queue, str(name), _dumps(str(name), data))
+    def _new_run(self, launch: Launch | tuple[Any, Any]) -> NewRun:
+        return new_run(launch if isinstance(launch, Launch) else Launch(*launch), self._ids, self._registry)
 
     def _same(self, run: Run) -> Run:
         there = self.get(run.id)
@@ -241,37 +194,6 @@ class Client:
     def _read(self, ids: Sequence[str]) -> Iterator[Run]:
         yield from (run for run in self.store.runs.read(ids, self) if run is not None)
 
-    def _follow(self, stream: EventStream, ids: Sequence[str], timeout: float | None) -> Iterator[Event | None]:
-        limit = None if timeout is None else monotonic_s() + timeout
-        pending, unheard = dict.fromkeys(ids), set(ids)
-        reread_at = 0.0
-        try:
-            while True:
-                if monotonic_s() >= reread_at:
-                    self._drop_ended(pending)
-                    reread_at = monotonic_s() + REREAD_S
-                if not pending:
-                    yield from stream.rest(unheard)
-                    return
-                left = TURN_S if limit is None else min(TURN_S, limit - monotonic_s())
-                if left <= 0:
-                    raise WaitTimeout(f'not ended after {timeout:g} s: {", ".join(pending)}')
-                event = stream.read(timeout_s=left)
-                if event is not None and event.event in messages.ENDING_EVENTS:
-                    reread_at = 0.0
-                    unheard.discard(event.run_id)
-                yield event
-        finally:
-            stream.close()
-
-    def _drop_ended(self, pending: dict[str, None]) -> None:
-        ids = tuple(pending)
-        for run_id, run in zip(ids, self.store.runs.read(ids), strict=True):
-            if run is None:
-                raise NotFound(f'no run {run_id!r}')
-            if run.is_ended:
-                del pending[run_id]
-
     def _answer(self, run_id: str, answer: str) -> str:
         if answer == 'NOT_FOUND':
             raise NotFound(f'no run {run_id!r}')
@@ -284,21 +206,3 @@ _LIST_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.ST
 def _lower(answer: str) -> str:
     # States keep their capitals: they are states, not answers.
     return answer if answer in State.__members__ else answer.lower()
-
-
-def _dumps(task: str, data: dict[str, Any]) -> bytes:
-    try:
-        return encode(data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(task, [('data', f'is not JSON: {error}')], f'{task}(…)') from error
-
-
-def _loads(text: bytes) -> Any:
-    import msgspec
-
-    return msgspec.json.decode(text)
-
-
-def _ids() -> Iterator[int]:
-    # A random start, different in each process; `next` of a count is atomic between threads.
-    return itertools.count(secrets.randbits(ID_TAIL_BITS))

@@ -83,7 +83,7 @@ class Inputs:
 
 def inputs_of(task_class: type[Task]) -> Inputs:
     """Read the inputs of a task class. Raises ConfigError for a signature that data can not fill."""
-    source: Callable[..., Any] = getattr(task_class, 'inputs_of', task_class.__init__)
+    source: Callable[..., Any] = getattr(task_class, 'pytask_function', task_class.__init__)
     if source is object.__init__:
         return Inputs(task_class.NAME, _annotated(task_class), takes_more=False, are_attributes=True)
     parameters = list(inspect.signature(source).parameters.values())
@@ -98,11 +98,22 @@ def inputs_of(task_class: type[Task]) -> Inputs:
     return Inputs(task_class.NAME, fields, takes_more=more)
 
 
+def read_object(task: str, data: bytes) -> dict[str, Any]:
+    """Decode a run's data. Raises InputError for what is no JSON object."""
+    try:
+        decoded = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise InputError(task, [('data', f'is not JSON: {error}')], f'{task}(…)') from None
+    if not isinstance(decoded, dict):
+        raise InputError(task, [('data', 'is not a JSON object')], f'{task}(…)')
+    return decoded
+
+
 def _annotated(task_class: type[Task]) -> dict[str, Input]:
     # What Task itself annotates is policy; what a subclass adds and does not call ClassVar is an input.
     fields = {}
     for name, hint in _hints(task_class).items():
-        if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'port':
+        if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
             parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
             fields[name] = _input(parameter, hint)
@@ -112,7 +123,7 @@ def _annotated(task_class: type[Task]) -> dict[str, Input]:
 def _hints(source: Any) -> dict[str, Any]:
     try:
         return get_type_hints(source)
-    except (NameError, TypeError, AttributeError):  # names that exist only for type checkers
+    except (NameError, TypeError, AttributeError, SyntaxError):  # for type checkers only, or no type at all
         return dict.fromkeys(inspect.get_annotations(source), Any)
 
 
@@ -132,9 +143,8 @@ def _convertible(hint: Any) -> Any:
         msgspec.json.Decoder(hint)
     except TypeError:
         return Any
-    # A class msgspec does not know gets a decoder too, and fails on every value.
-    info = msgspec.inspect.type_info(hint)
-    return Any if isinstance(info, msgspec.inspect.CustomType) else hint
+    # A class msgspec does not know gets a decoder too, and fails on every value; so does what holds one.
+    return Any if 'CustomType(' in repr(msgspec.inspect.type_info(hint)) else hint
 
 
 def _teach(error: msgspec.ValidationError, value: Any) -> str:

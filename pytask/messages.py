@@ -50,7 +50,7 @@ def event_head(event: str, data: Any) -> bytes:
 
     Raises TypeError where `data` is not JSON.
     """
-    return b'{"event":' + msgspec.json.encode(event) + b',"data":' + encode(data)
+    return b'{"event":' + encode(event) + b',"data":' + encode(data)
 
 
 def encode(value: Any) -> bytes:
@@ -87,9 +87,16 @@ def parse_event(run_id: str, text: bytes) -> Event | None:
         run_id,
         raw['event'],
         raw.get('data'),
-        float(at) if isinstance(at, int | float) else 0.0,
+        _seconds(at),
         seq if isinstance(seq, int) else 0,
     )
+
+
+def _seconds(at: Any) -> float:
+    try:
+        return float(at) if isinstance(at, int | float) else 0.0
+    except OverflowError:
+        return 0.0
 
 
 def parse_command(text: bytes) -> Command | None:
@@ -108,6 +115,6 @@ def parse_command(text: bytes) -> Command | None:
 def _parse_object(text: bytes) -> dict[str, Any] | None:
     try:
         raw = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return raw if isinstance(raw, dict) else None

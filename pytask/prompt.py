@@ -1,4 +1,4 @@
-"""The port of a task outside a run: everything prints, nothing is stored.
+"""The port of a task: what every port offers, and the one outside a run, which prints and stores nothing.
 
 It lets an author try a class in a Python prompt or a plain test: `Crawl(url='…').start()`.
 """
@@ -9,12 +9,41 @@ import itertools
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NO_RUN = 'only inside a run: start this task with `pytask run` or a client'
+
+
+class Flag(Protocol):
+    """What `stopping` is: an event that can be asked and waited for."""
+
+    def is_set(self) -> bool: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class Port(Protocol):
+    """A run's side of a task: attached by the runner, printed by `Prompt` outside a run."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def stopping(self) -> Any: ...
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
+
+    def emit(self, event: str, data: Any) -> None: ...
+    def progress(self, done: int, target: int | None) -> None: ...
+    def message(self, text: str) -> None: ...
+    def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+    def join(self, timeout: float | None) -> None: ...
+    def sleep(self, seconds: float) -> None: ...
+    def every(self, seconds: float) -> Iterator[int]: ...
+    def offload(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Prompt:
@@ -31,6 +60,7 @@ class Prompt:
         sys.stdout.write(f'{event} {data!r}\n')
 
     def progress(self, done: int, target: int | None) -> None:
+        check_whole(done, target)
         sys.stdout.write(f'progress {done}' + ('\n' if target is None else f' of {target}\n'))
 
     def message(self, text: str) -> None:
@@ -40,6 +70,7 @@ class Prompt:
         self.stopping.wait(seconds)
 
     def every(self, seconds: float) -> Iterator[int]:
+        check_span(seconds)
         for turn in itertools.count():
             if self.stopping.is_set():
                 return
@@ -57,3 +88,16 @@ class Prompt:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f'{name}: {NO_RUN}')
+
+
+def check_whole(*values: int | None) -> None:
+    """Raise TypeError for a progress or target that is no whole number."""
+    for value in values:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f'progress and target are whole numbers, not {value!r}')
+
+
+def check_span(seconds: float) -> None:
+    """Raise ValueError for an interval that is none."""
+    if not seconds > 0:
+        raise ValueError(f'every {seconds!r} seconds: it must be more than 0')

@@ -10,12 +10,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import itertools
 import sys
 import traceback
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from pytask.definition import as_task_class
+from pytask.decorate import as_task_class
 from pytask.errors import ConfigError, NotFound
 from pytask.inputs import inputs_of
 
@@ -42,6 +43,7 @@ class Registry:
         task = as_task_class(thing)
         if task is None:
             raise ConfigError(f'not a task: {thing!r}; subclass pytask.Task or decorate it with @task')
+        _check_name(task)
         known = self._tasks.get(task.NAME)
         if known is task:
             return task
@@ -91,24 +93,29 @@ def no_such_task(name: str, known: Iterable[str]) -> str:
 
 def place_of(task: type[Task]) -> str:
     """File and line where a task is defined, for messages."""
-    source = getattr(task, 'inputs_of', task)
+    source = getattr(task, 'pytask_function', task)
     try:
         return f'{inspect.getsourcefile(source)}:{inspect.getsourcelines(source)[1]}'
     except (OSError, TypeError):
         return f'{task.__module__}.{task.__qualname__}'
 
 
-def _check(task: type[Task]) -> None:
-    name = task.NAME
+def _check_name(task: type[Task]) -> None:
+    name = getattr(task, 'NAME', None)
     if not isinstance(name, str) or not name.isprintable() or ' ' in name or not 0 < len(name) <= 200:
         raise ConfigError(f'{place_of(task)}: NAME must be 1 to 200 printable characters without blanks: {name!r}')
     if name.startswith(RESERVED) and not task.__module__.startswith('pytask.'):
         raise ConfigError(f'{place_of(task)}: pytask keeps names that begin with {RESERVED!r} for itself: {name!r}')
+
+
+def _check(task: type[Task]) -> None:
+    name = task.NAME
     start = getattr(task, 'start', None)
     if not callable(start):
         raise ConfigError(f'{place_of(task)}: task {name!r} has no start method')
-    body = getattr(task, 'inputs_of', start)
-    if inspect.iscoroutinefunction(body) or inspect.isgeneratorfunction(body):
+    body = getattr(task, 'pytask_function', start)
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(is_kind(body) for is_kind in kinds):
         raise ConfigError(f'{place_of(task)}: {name!r} must be a plain function, not async and not a generator')
 
 
@@ -118,21 +125,29 @@ def _import_all(folder: Path) -> Iterator[Any]:
         raise ConfigError(f'no folder of tasks at {folder}; name one with --tasks')
     root = _package_name(folder)
     yield _guarded(folder / '__init__.py', lambda: _import_root(root, folder))
-    for path in sorted(folder.rglob('*.py')):
+    # A package's own file first: what is wrong in it is told of it, not of the first module below.
+    for path in sorted(
+        folder.rglob('*.py'), key=lambda path: (path.parent.parts, path.name != '__init__.py', path)
+    ):
         parts = path.relative_to(folder).with_suffix('').parts
-        if any(part.startswith(('.', '__')) for part in parts):
+        parts = parts[:-1] if parts[-1] == '__init__' else parts
+        if not parts or any(part.startswith(('.', '__')) for part in parts):
             continue
         name = '.'.join((root, *parts))
         yield _guarded(path, lambda name=name: importlib.import_module(name))
 
 
 def _package_name(folder: Path) -> str:
-    name = folder.name
+    # Where the name is taken, what has it must stay importable.
+    more = (f'{folder.name}_tasks{n or ""}' for n in itertools.count())
+    return next(name for name in itertools.chain([folder.name], more) if _is_free(name, folder))
+
+
+def _is_free(name: str, folder: Path) -> bool:
     known = sys.modules.get(name)
-    is_ours = known is not None and list(getattr(known, '__path__', [])) == [str(folder)]
-    if not is_ours and (known is not None or name in sys.stdlib_module_names):
-        return f'{name}_tasks'  # the name is taken, and what has it must stay importable
-    return name
+    if known is None:
+        return name not in sys.stdlib_module_names
+    return list(getattr(known, '__path__', [])) == [str(folder)]
 
 
 def _import_root(name: str, folder: Path) -> Any:

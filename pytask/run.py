@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pytask.client import Client
     from pytask.messages import Event
 
-MAX_ID_BYTES = 256
-
 
 @dataclass(slots=True)
 class Run:
@@ -115,12 +113,6 @@ class Run:
         if self.client is None:
             raise RuntimeError(f'run {self.id} came without a client')
         return self.client
-
-
-def is_valid_id(run_id: str) -> bool:
-    """Tell whether an id can name a run: 1 to 256 printable bytes, not ending in `-control`."""
-    size = len(run_id.encode('utf-8', 'replace'))
-    return 0 < size <= MAX_ID_BYTES and run_id.isprintable() and not run_id.endswith('-control')
 
 
 def _json(text: str) -> Any:

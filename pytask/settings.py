@@ -47,8 +47,10 @@ class Settings:
     max_ended: int = 1_000_000
 
     def __post_init__(self) -> None:
-        for problem in _problems(self):
-            raise ConfigError(problem)
+        for key, name in _FIELDS.items():
+            problem = _problem(key, getattr(self, name))
+            if problem:
+                raise ConfigError(f'{key} = {getattr(self, name)!r}: {problem}')
 
 
 def load(given: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Settings:
@@ -67,9 +69,20 @@ def load(given: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
 
 def redacted(url: str) -> str:
     """Hide the password of a Redis URL: for logs, messages and process lists."""
-    return re.sub(r'(//[^:/@]*):[^@]*@', r'\1:***@', url)
+    hidden = re.sub(r'(//[^:/@]*):.*@', r'\1:***@', url)
+    return re.sub(r'([?&]password=)[^&#]*', r'\1***', hidden)
 
 
+_FOR_EVER_S = 100 * 365 * DAY_S
+_RANGES: dict[str, tuple[float, float, str]] = {
+    'concurrency': (1, 100_000, ''),
+    'lease': (0.2, DAY_S, ' seconds'),
+    'drain': (0, _FOR_EVER_S, ' seconds'),
+    'keep_success': (0, _FOR_EVER_S, ' seconds'),
+    'keep_ended': (0, _FOR_EVER_S, ' seconds'),
+    'max_success': (0, 1_000_000_000, ''),
+    'max_ended': (0, 1_000_000_000, ''),
+}
 _FIELDS = {f.name.removesuffix('_s'): f.name for f in dataclasses.fields(Settings)}
 _TYPES = {key: get_type_hints(Settings)[name] for key, name in _FIELDS.items()}
 
@@ -79,9 +92,17 @@ def _files(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if own.is_file():
         yield 'pytask.toml', _read(own)
     elif shared.is_file():
-        table = _read(shared).get('tool', {}).get('pytask', {})
+        table = _table(_read(shared), 'tool', 'pytask')
         # The data-analysis project of the same name keeps its settings in this key.
         yield 'pyproject.toml', {key: value for key, value in table.items() if key != 'ini_options'}
+
+
+def _table(inside: Any, *names: str) -> dict[str, Any]:
+    for depth, name in enumerate(names):
+        inside = inside.get(name, {})
+        if not isinstance(inside, dict):
+            raise ConfigError(f'pyproject.toml: {".".join(names[: depth + 1])} must be a table')
+    return dict(inside)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -102,30 +123,32 @@ def _checked(key: str, value: Any, source: str) -> Any:
         near = get_close_matches(key, _FIELDS, n=1)
         hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(sorted(_FIELDS))}'
         raise ConfigError(f'{source}: no setting {key!r}{hint}')
+    listed = [value] if key == 'queue' and isinstance(value, str) else value
     try:
-        return msgspec.convert(
-            [value] if key == 'queue' and isinstance(value, str) else value, _TYPES[key], strict=False
-        )
+        converted = msgspec.convert(listed, _TYPES[key], strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f'{source}: {key} = {value!r}: {str(error).replace("`", "")}') from error
+    problem = _problem(key, converted)
+    if problem:
+        raise ConfigError(f'{source}: {key} = {value!r}: {problem}')
+    return converted
 
 
-def _problems(settings: Settings) -> Iterator[str]:
-    if set(settings.prefix) & set('*?[]\\') or not settings.prefix.isprintable():
-        yield f'prefix {settings.prefix!r} must be printable and without * ? [ ] \\'
-    if not 1 <= settings.concurrency <= 100_000:
-        yield f'concurrency is {settings.concurrency}; it must be 1 to 100000'
-    if not 0.2 <= settings.lease_s <= DAY_S:
-        yield f'lease is {settings.lease_s:g} s; it must be 0.2 s to a day'
-    if settings.drain_s < 0:
-        yield f'drain is {settings.drain_s:g} s; it can not be negative'
-    yield from _bad_names(settings)
-
-
-def _bad_names(settings: Settings) -> Iterator[str]:
-    if not 1 <= len(set(settings.queue)) <= 16:
-        yield f'{len(set(settings.queue))} queues; a worker serves 1 to 16'
+def _problem(key: str, value: Any) -> str:
+    """Say what is wrong with a value of the right type; '' where nothing is."""
+    if key in _RANGES:
+        lowest, highest, unit = _RANGES[key]
+        return '' if lowest <= value <= highest else f'must be {lowest:g} to {highest:g}{unit}'
+    if key == 'prefix' and (set(value) & set('*?[]\\') or not value.isprintable()):
+        return 'must be printable and without * ? [ ] \\'
+    if key == 'queue':
+        if not 1 <= len(set(value)) <= 16:
+            return 'must be 1 to 16 queues'
+        return next((bad for name in value if (bad := _bad_name(name, 64))), '')
     # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
-    for name, longest in (*((queue, 64) for queue in settings.queue), (settings.name or 'x', 32)):
-        if not re.fullmatch(r'[\w.:/@-]+', name, re.ASCII) or len(name) > longest:
-            yield f'{name!r} can not name a queue or a worker: 1 to {longest} letters, digits or . : / @ _ -'
+    return _bad_name(value, 32) if key == 'name' and value else ''
+
+
+def _bad_name(name: str, longest: int) -> str:
+    is_good = re.fullmatch(r'[\w.:/@-]+', name, re.ASCII) and len(name) <= longest
+    return '' if is_good else f'must be 1 to {longest} letters, digits or . : / @ _ - each: {name!r}'

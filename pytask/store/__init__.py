@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from pytask.store.channels import CommandStream, EventStream
 from pytask.store.connect import Database
 from pytask.store.keys import Keys
-from pytask.store.queues import Claimant, Claimed, Ending, Grant, NewRun, Note, Queues, chunks
+from pytask.store.parked import Parked
+from pytask.store.queues import Queues
+from pytask.store.records import Claimant, Claimed, Ending, Grant, NewRun, Note, chunks
 from pytask.store.runs import Runs
 from pytask.store.scripts import Scripts
 from pytask.store.workers import Workers
@@ -29,6 +31,7 @@ class Store:
         self.keys = Keys(prefix)
         scripts = Scripts(self.db, self.keys)
         self.queues = Queues(self.db, self.keys, scripts)
+        self.parked = Parked(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
         self.runs = Runs(self.db, self.keys, scripts, self.workers)
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # A server that says one of these can not serve now, and may later; everything else it says is a bug of ours.
-_NOT_NOW = (
-    'OOM', 'MISCONF', 'READONLY', 'LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'NOREPLICAS',
-    'NOAUTH', 'NOPERM', 'WRONGPASS', 'UNBLOCKED', 'ERR max number of clients',
-)  # fmt: skip
+# Older servers wrap it when a script meets it: `Error running script …: -OOM command not allowed`.
+_NOT_NOW = re.compile(
+    r'(?:^|: -)(?:OOM|MISCONF|READONLY|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|NOAUTH|NOPERM'
+    r'|WRONGPASS|UNBLOCKED|ERR max number of clients)'
+)
 _NOT_NOW_CLASSES = (redis.ReadOnlyError, redis.exceptions.NoPermissionError, redis.exceptions.OutOfMemoryError)
 
 
@@ -38,13 +39,15 @@ class Database:
 
     def __init__(self, url: str, *, size: int = 32, timeout_s: float = 5.0) -> None:
         self.url = redacted(url)
+        self.timeout_s = timeout_s
         options = _options(timeout_s)
         try:
             pool = redis.BlockingConnectionPool.from_url(url, max_connections=size, timeout=timeout_s, **options)
             # Subscriptions are held for long: out of the bounded pool, or many that wait would starve each other.
             self.listening = redis.Redis(connection_pool=redis.ConnectionPool.from_url(url, **options))
-        except ValueError as error:
-            raise ConfigError(f'not a Redis URL: {self.url} ({error})') from error
+        except ValueError:
+            # The error itself may quote a password.
+            raise ConfigError(f'not a Redis URL: {self.url}; write redis://host:6379/0') from None
         self.client: redis.Redis = redis.Redis(connection_pool=pool)
 
     def call(self, *command: Any) -> Any:
@@ -95,7 +98,7 @@ class Database:
     def _explained(self, error: Exception) -> Exception:
         text = str(error)
         is_plain = isinstance(error, ResponseError) and not isinstance(error, _NOT_NOW_CLASSES)
-        if is_plain and not text.startswith(_NOT_NOW):
+        if is_plain and not _NOT_NOW.search(text):
             return PytaskError(f'Redis refused a command of pytask: {text}')
         why = re.sub(r'^Error -?\d+ connecting to \S+ ', '', text).rstrip('.') or type(error).__name__
         return Unavailable(
@@ -112,15 +115,24 @@ class Subscription:
         self._pubsub = client.pubsub()
         self._waiting_for = len(channels) + len(patterns)
         try:
+            self._subscribe(channels, patterns)
+            while self._waiting_for:
+                before = self._waiting_for
+                self.read(timeout_s=db.timeout_s)
+                if self._waiting_for == before:
+                    raise Unavailable(f'cannot use Redis at {db.url} (a subscription is not answered)')
+        except BaseException:
+            self.close()
+            raise
+
+    def _subscribe(self, channels: tuple[str, ...], patterns: tuple[str, ...]) -> None:
+        try:
             if channels:
                 self._pubsub.subscribe(*channels)
             if patterns:
                 self._pubsub.psubscribe(*patterns)
-            while self._waiting_for:
-                self.read(timeout_s=5.0)
-        except BaseException:
-            self.close()
-            raise
+        except (RedisError, OSError) as error:
+            raise self._db._explained(error) from error  # noqa: SLF001 - the two are one unit
 
     def read(self, *, timeout_s: float) -> tuple[str, bytes] | None:
         """Return the next message as (channel, text), or None after so many seconds. Raises Unavailable."""

@@ -5,72 +5,22 @@ Each method is one script, atomic and safe to repeat, so a caller whose reply wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
+
+from pytask.store.records import Claimed, Grant, chunks, pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from pytask.states import Outcome
     from pytask.store.connect import Database
     from pytask.store.keys import Keys
+    from pytask.store.records import Claimant, Ending, NewRun, Note
     from pytask.store.scripts import Scripts
 
 # A grant stops growing at so much data; a reply must not block the other greenlets while it is parsed.
 MAX_GRANT_BYTES = 4 * 2**20
 # Items a call: the longest stays near 5 ms of Redis time.
 CHUNK = 500
-
-
-T = TypeVar('T')
-
-
-class NewRun(NamedTuple):
-    run_id: str
-    queue: str
-    task: str
-    data: bytes
-
-
-class Claimed(NamedTuple):
-    """One granted run. `token` names this claim; every write for the run carries it."""
-
-    run_id: str
-    task: str
-    data: bytes
-    attempt: int
-    token: str
-
-
-@dataclass(slots=True)
-class Grant:
-    """The answer to a claim. `has_more` says that entries are left which were not looked at."""
-
-    runs: list[Claimed] = field(default_factory=list)
-    has_more: bool = False
-    dead: list[tuple[str, str]] = field(default_factory=list)
-    parked: list[tuple[str, str]] = field(default_factory=list)
-    is_registered: bool = True
-
-
-class Ending(NamedTuple):
-    """An outcome on its way to Redis. `seq` is the number of its event."""
-
-    run_id: str
-    token: str
-    outcome: Outcome
-    seq: int
-
-
-class Note(NamedTuple):
-    """An event on its way to Redis. `head` is JSON up to its time and number; done and target mark progress."""
-
-    run_id: str
-    token: str
-    done: int | str
-    target: int | str
-    head: bytes
-    seq: int
 
 
 class Queues:
@@ -98,7 +48,7 @@ class Queues:
             Claimed(run_id.decode(), task.decode('utf-8', 'replace'), data, int(attempt), attempt.decode() + tail)
             for run_id, task, data, attempt in zip(parts, parts, parts, parts, strict=True)
         ]
-        return Grant(runs, reply[1] == 1, _pairs(reply[2]), _pairs(reply[3]))
+        return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
 
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:
         self._scripts.begin(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
@@ -121,9 +71,9 @@ class Queues:
         )
         return [by_id[e.token + e.run_id] for e in endings]
 
-    def renew(self, pairs: Sequence[tuple[str, str]], *, lease_ms: int) -> list[tuple[str, str]]:
+    def renew(self, held: Sequence[tuple[str, str]], *, lease_ms: int) -> list[tuple[str, str]]:
         """Renew the leases of (run id, token) pairs; return (run id, verdict) of those to act on."""
-        return _pairs(self._scripts.renew(lease_ms, *(part for pair in pairs for part in pair)))
+        return pairs(self._scripts.renew(lease_ms, *(part for pair in held for part in pair)))
 
     def overdue(self, *, lease_ms: int, limit: int) -> list[tuple[str, int]]:
         """Return (run id, deadline) of leases that are over, or impossibly far ahead."""
@@ -135,7 +85,7 @@ class Queues:
             ('ZRANGEBYSCORE', leases, '-inf', now_ms, *page),
             ('ZRANGEBYSCORE', leases, now_ms + 2 * lease_ms, '+inf', *page),
         ])  # fmt: skip
-        return [(run_id, int(float(score))) for flat in found for run_id, score in _pairs(flat)]
+        return [(run_id, int(float(score))) for flat in found for run_id, score in pairs(flat)]
 
     def recover(self, seen: Sequence[tuple[str, int]], *, lease_ms: int) -> list[str]:
         """Put runs back in line whose deadline is still the one that was seen."""
@@ -145,23 +95,6 @@ class Queues:
         found: int = self._scripts.promote(limit)
         return found
 
-    def explain_parked(self, reasons: Sequence[tuple[str, str]]) -> None:
-        """Write down, for (run id, reason) pairs, why runs are parked."""
-        self._scripts.explain(*(part for pair in reasons for part in pair))
-
-    def parked_names(self) -> list[str]:
-        return [raw.decode('utf-8', 'replace') for raw in self._db.call('SMEMBERS', self._keys.parked_names)]
-
-    def oldest_parked(self, tasks: Sequence[str]) -> list[tuple[str, float]]:
-        """Return (task, seconds parked) of the oldest run parked for each task."""
-        if not tasks:
-            return []
-        ids = self._db.pipe([('LINDEX', self._keys.parked_list(task), -1) for task in tasks])
-        known = [(task, run_id.decode()) for task, run_id in zip(tasks, ids, strict=True) if run_id]
-        reads = [('HGET', self._keys.run(run_id), 'parked') for _, run_id in known]
-        now, *since = self._db.pipe([('TIME',), *reads])
-        return [(task, int(now[0]) - float(at or 0)) for (task, _), at in zip(known, since, strict=True)]
-
     def waiting(self, queues: Iterable[str]) -> dict[str, int]:
         """Return how many entries stand in each queue."""
         names = list(queues)
@@ -169,28 +102,8 @@ class Queues:
         return dict(zip(names, lengths, strict=True))
 
 
-class Claimant(NamedTuple):
-    """Who claims: the same nonce again gets the same answer again."""
-
-    worker_id: str
-    nonce: str
-    lease_ms: int
-    record: str
-    worker_hash: str
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for at in range(0, len(items), size):
-        yield items[at : at + size]
-
-
 def _flat(endings: Sequence[Ending]) -> list[object]:
     flat: list[object] = []
     for run_id, token, outcome, seq in endings:
         flat += (run_id, token, outcome.state.value, outcome.reason, outcome.output, seq)
     return flat
-
-
-def _pairs(flat: list[bytes]) -> list[tuple[str, str]]:
-    texts = [raw.decode('utf-8', 'replace') for raw in flat]
-    return list(zip(texts[::2], texts[1::2], strict=True))

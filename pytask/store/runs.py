@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytask.run import Run
 from pytask.states import ENDED, State
-from pytask.store.queues import CHUNK, chunks
+from pytask.store.queues import CHUNK
+from pytask.store.records import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

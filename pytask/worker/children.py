@@ -52,7 +52,7 @@ def adopt(child: Any) -> None:
     task = current.get()
     if task is None:
         return
-    port: RunPort = task.port  # type: ignore[assignment]
+    port: RunPort = task.pytask_port  # type: ignore[assignment]
     child.gr_context = copy_context()
     child.pytask_port = port
     if port.children is None:
@@ -70,12 +70,12 @@ def _died(child: Any) -> None:
 
 
 def has_any(task: Task | None) -> bool:
-    return task is not None and bool(task.port.children)  # type: ignore[attr-defined]
+    return task is not None and bool(task.pytask_port.children)  # type: ignore[attr-defined]
 
 
 def interrupt(task: Task | None, reason: str) -> None:
     """Deliver an interruption to every greenlet of an instance, without waiting."""
-    for child in list(task.port.children or ()) if task is not None else ():  # type: ignore[attr-defined]
+    for child in list(task.pytask_port.children or ()) if task is not None else ():  # type: ignore[attr-defined]
         child.kill(Interrupted(reason), block=False)
 
 
@@ -84,4 +84,4 @@ def close(task: Task | None) -> None:
     for _ in range(2):
         if has_any(task):
             interrupt(task, 'ended')
-            gevent.joinall(list(task.port.children), timeout=CHILD_GRACE_S)  # type: ignore[union-attr]
+            gevent.joinall(list(task.pytask_port.children), timeout=CHILD_GRACE_S)  # type: ignore[union-attr]

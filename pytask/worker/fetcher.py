@@ -7,7 +7,6 @@ jitter, so that neither a herd of idle workers nor an entry nobody may claim mak
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import gevent
@@ -17,51 +16,18 @@ from pytask.clock import boot_s, monotonic_s
 from pytask.errors import Unavailable
 from pytask.registry import no_such_task
 from pytask.store import Claimant
+from pytask.worker.peeker import PEEK_S, Peeker
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pytask.store import Grant, Store
-    from pytask.worker.report import Reporter
+    from pytask.store import Grant
     from pytask.worker.worker import Worker
 
 FIRST_BATCH, LARGEST_BATCH = 16, 256
-PEEK_S = 1.0
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.005, 0.1
 PARKED_EVERY_S = 1.0
 # A run nobody knows ends as ERROR after a day: long enough for any rolling deploy.
 PARKED_LIMIT_S = 86_400.0
 PARKED_LIMIT_EVERY_S = 60.0
-
-
-class Peeker(Service):
-    """Waits for one queue to have entries; asked once, it tells once."""
-
-    def __init__(self, queue: str, store: Store, report: Reporter, on_broken: Callable[[str], None]) -> None:
-        super().__init__(f'peek {queue}', report, on_broken)
-        self.queue = queue
-        self.is_ready = True
-        self.backoff_s = 0.0
-        self.asked = Event()
-        self.heard: Event | None = None
-        self._store = store
-
-    def turn(self) -> None:
-        if not self.asked.wait(PEEK_S):
-            return
-        if self.backoff_s:
-            gevent.sleep(self.backoff_s * random.uniform(0.5, 1.0))
-        if self._store.peek(self.queue, PEEK_S):
-            self.asked.clear()
-            self.is_ready = True
-            self.heard.set()  # type: ignore[union-attr]
-
-    def ask(self, *, was_empty: bool) -> None:
-        """Look again; later and later while claims come back empty-handed."""
-        self.backoff_s = min(LONGEST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * self.backoff_s)) if was_empty else 0.0
-        self.is_ready = False
-        self.asked.set()
 
 
 class Fetcher(Service):
@@ -139,17 +105,17 @@ class Fetcher(Service):
         if grant.parked:
             known = self._worker.app.registry.names()
             reasons = [(run_id, no_such_task(task, known)) for run_id, task in grant.parked]
-            self._store.queues.explain_parked(reasons)
+            self._store.parked.explain(reasons)
             for run_id, why in reasons:
                 self._report.parked(run_id, why)
 
     def _fetch_parked(self) -> None:
         self._parked_at = monotonic_s() + PARKED_EVERY_S
-        names = self._store.queues.parked_names()
+        names = self._store.parked.names()
         mine = [name for name in names if self._worker.app.registry.get(name)]
         if names and monotonic_s() >= self._parked_limit_at:
             self._parked_limit_at = monotonic_s() + PARKED_LIMIT_EVERY_S
-            ages = self._store.queues.oldest_parked([name for name in names if name not in mine])
+            ages = self._store.parked.oldest([name for name in names if name not in mine])
             mine += [name for name, age_s in ages if age_s > PARKED_LIMIT_S]
         for name in mine:
             limit = min(FIRST_BATCH, self._slots.free)

@@ -13,6 +13,7 @@ from gevent.threadpool import ThreadPool
 
 from pytask import messages
 from pytask.clock import monotonic_s
+from pytask.prompt import check_span, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,9 +67,7 @@ class RunPort:
         self._writer.note(self.live, messages.event_head(str(event), data))
 
     def progress(self, done: int, target: int | None) -> None:
-        for value in (done, target):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-                raise TypeError(f'progress and target are whole numbers, not {value!r}')
+        check_whole(done, target)
         head = messages.event_head(messages.PROGRESS, {'progress': done, 'target': target})
         self._writer.note(self.live, head, done=done, target='' if target is None else target)
 
@@ -92,8 +91,7 @@ class RunPort:
         self.stopping.wait(seconds)
 
     def every(self, seconds: float) -> Iterator[int]:
-        if seconds <= 0:
-            raise ValueError(f'every {seconds!r} seconds: it must be more than 0')
+        check_span(seconds)
         begun = monotonic_s()
         for turn in itertools.count():
             if self.stopping.is_set():

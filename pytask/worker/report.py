@@ -107,6 +107,9 @@ class Reporter:
         name = (port.live.run_id, port.live.task_name)
         log.warning('run %s %s: a greenlet of it failed: %s: %s', *name, type(error).__name__, first_line(error))
 
+    def leaked(self, live: Live, error: BaseException) -> None:
+        log.warning('run %s %s left a timer ticking: %s', live.run_id, live.task_name, type(error).__name__)
+
     def context_failed(self, live: Live, error: BaseException) -> None:
         text = describe(error)['traceback']
         log.error('run %s %s: leaving its context failed: %s', live.run_id, live.task_name, text)

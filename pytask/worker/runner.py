@@ -10,24 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import gevent
-import msgspec
 
-from pytask import messages
 from pytask.definition import Task, current
-from pytask.errors import InputError, Interrupted, TaskError
+from pytask.errors import Interrupted, TaskError
+from pytask.inputs import read_object
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
 from pytask.worker import children
-from pytask.worker.explain import describe
 from pytask.worker.port import RunPort
+from pytask.worker.verdict import verdict
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
-
-MAX_OUTPUT_BYTES = 2**20
 
 
 class Runner:
@@ -42,17 +39,6 @@ class Runner:
         """Be the body of an attempt's greenlet."""
         outcome = self.perform(live)
         live.is_open = False
-        if children.has_any(live.task):
-            # Not here: a Timeout that the task has left ticking would hit this greenlet while it waits.
-            gevent.spawn_raw(self._close, live, outcome)
-        else:
-            self._over(live, outcome)
-
-    def _close(self, live: Live, outcome: Outcome) -> None:
-        children.close(live.task)
-        self._over(live, outcome)
-
-    def _over(self, live: Live, outcome: Outcome) -> None:
         if live.ended is not None:
             live.ended.set()
         self._writer.end(live, outcome)
@@ -93,9 +79,22 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - as above; decided inside the context
             return verdict(live, None, error)
         finally:
-            current.set(None)
             if timer is not None:
                 timer.close()
+            self._close_children(live)
+            current.set(None)
+
+    def _close_children(self, live: Live) -> None:
+        # Inside the context, as they ran there. The outcome stands: nothing may interrupt this any more,
+        # but for a Timeout that the task has left ticking, which hits once.
+        live.is_open = False
+        for _ in range(2):
+            try:
+                children.close(live.task)
+                break
+            except BaseException as error:  # noqa: BLE001 - as above: it was the task's
+                self._report.leaked(live, error)
+        live.is_open = True
 
     def _start(self, live: Live) -> Any:
         while True:
@@ -133,10 +132,10 @@ class Runner:
     def build(self, live: Live, task_class: type[Task], data: bytes) -> Task:
         """Make the instance: the port first, so that `__init__` may emit. Raises InputError for bad data."""
         task = task_class.__new__(task_class)
-        task.port = RunPort(live, self._app, self._writer)
+        task.pytask_port = RunPort(live, self._app, self._writer)
         current.set(task)
         inputs = self._registry.inputs(task_class)
-        bound = inputs.bind(_object(task_class.NAME, data))
+        bound = inputs.bind(read_object(task_class.NAME, data))
         if inputs.are_attributes:
             task.__dict__.update(bound)
             return task
@@ -157,61 +156,7 @@ class Runner:
         return outcome
 
 
-def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
-    """Decide how an attempt ended: what it was told first, then what it returned or raised."""
-    told = live.ending
-    if told == 'stop':
-        kept = _output(value).output if error is None else b'null'
-        return Outcome(State.STOPPED, kept, 'stop', error)
-    if told == 'timeout':
-        late = TimeoutError('it ran longer than its TIMEOUT')
-        return Outcome(State.EXCEPTION, messages.encode(describe(late)), 'timeout', late)
-    if told == 'lost' or (told == 'shutdown' and not _own_outcome_counts(live, error)):
-        state = State.STOPPED if live.is_local else State.WAIT
-        return Outcome(state, reason=told, exception=error)
-    if error is None:
-        return _output(value)
-    if isinstance(error, (TaskError, InputError)):
-        return Outcome(State.ERROR, messages.encode(describe(error)['message']), exception=error)
-    return Outcome(State.EXCEPTION, messages.encode(describe(error)), exception=error)
-
-
-def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
-    graceful = live.task is not None and live.task.graceful
-    return (graceful or live.is_local) and not isinstance(error, Interrupted)
-
-
-def _output(value: Any) -> Outcome:
-    if value is None:
-        return Outcome(State.SUCCESS)
-    try:
-        output = messages.encode(value)
-    except Exception as error:  # noqa: BLE001 - user objects run code while they are encoded
-        return _unfit(f'start returned what JSON can not carry: {describe(error)["message"]}')
-    if len(output) > MAX_OUTPUT_BYTES:
-        return _unfit(f'start returned {len(output):,} bytes of JSON; the limit is {MAX_OUTPUT_BYTES:,}')
-    return Outcome(State.SUCCESS, output)
-
-
-def _unfit(message: str) -> Outcome:
-    return Outcome(
-        State.EXCEPTION,
-        messages.encode({'type': 'TypeError', 'message': message[:1000], 'traceback': ''}),
-        exception=TypeError(message[:1000]),
-    )
-
-
 def _context_of(task_class: type[Task]) -> AbstractContextManager[Any] | None:
     if task_class.provide_context is Task.provide_context:
         return None
     return task_class.provide_context()
-
-
-def _object(task: str, data: bytes) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise InputError(task, [('data', f'is not JSON: {error}')], f'{task}(…)') from None
-    if not isinstance(decoded, dict):
-        raise InputError(task, [('data', 'is not a JSON object')], f'{task}(…)')
-    return decoded

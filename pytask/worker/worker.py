@@ -21,6 +21,7 @@ from pytask.clock import monotonic_s
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
 from pytask.worker import children
+from pytask.worker.drain import drain
 from pytask.worker.fetcher import Fetcher
 from pytask.worker.heartbeat import Heartbeat
 from pytask.worker.listener import Listener
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     from pytask.messages import Command
 
 EXIT_OK, EXIT_BROKEN, EXIT_RESTART = 0, 70, 75
-# What the orderly end may take beyond --drain: stop() and GRACE, interruptions, the last writes.
-STOP_LIMIT_S, FLUSH_LIMIT_S = 13.0, 3.0
+# What the last writes may take.
+FLUSH_LIMIT_S = 3.0
 
 
 class Worker:
@@ -156,7 +157,7 @@ class Worker:
     def _stop_all(self) -> int:
         self.report.shutting_down(self._why, self.slots.taken)
         self.fetcher.stop()  # no new runs; whatever the last claim granted is in the table
-        self._drain()
+        drain(self, self._hurry)
         self.local_runs.stop()
         self._wait(self.writer.flushed, FLUSH_LIMIT_S)  # outcomes, and what is given back to the front
         self.heartbeat.stop()  # leases were renewed to the end
@@ -166,28 +167,6 @@ class Worker:
         code = self._exit_code or (EXIT_RESTART if self.stopper.unkillable else EXIT_OK)
         self.report.stopped(code)
         return code
-
-    def _drain(self) -> None:
-        limit_s = self.app.settings.drain_s
-        since = monotonic_s()
-        while not self._hurry.is_set() and monotonic_s() - since < limit_s and not self.slots.empty.is_set():
-            self._hurry.wait(0.02)
-        was_hurried = self._tell_all(hurry=self._hurry.is_set())
-        since = monotonic_s()
-        while self._others() and monotonic_s() - since < STOP_LIMIT_S:
-            if self._hurry.is_set() and not was_hurried:
-                self.report.hurrying()
-                was_hurried = self._tell_all(hurry=True)
-            gevent.sleep(0.01)
-
-    def _tell_all(self, *, hurry: bool) -> bool:
-        for live in self._others():
-            self.stopper.end(live, live.ending or 'shutdown', hurry=hurry)
-        return hurry
-
-    def _others(self) -> list[Live]:
-        # All but pytask's own, which go on until the last run has ended.
-        return [live for live in self.slots.all() if not self.local_runs.is_builtin(live)]
 
     def _wait(self, event: Event, limit_s: float) -> None:
         until = monotonic_s() + limit_s

@@ -15,7 +15,7 @@ import rec
 
 import pytask
 from pytask import PyTask, Task
-from pytask.client import Launch
+from pytask.launch import Launch
 
 BULK = 500
 IO_SLOTS = 6000

@@ -100,7 +100,7 @@ def test_a_reload_of_what_runs_is_written_down_and_told(hands, heard):
     assert hands.command('1', 'reload', data=b'{"a":2}', command_id='c') == 'REQUESTED'
     assert hands.store.runs.reload_wanted('1') == ('c', b'{"a":2}', b'{"a":1}')
     [(channel, text)] = heard()
-    assert (channel, json.loads(text)) == ('task-1-control', {'command': 'reload', 'attempt': 1})
+    assert (channel, json.loads(text)) == ('task-1-control', {'command': 'reload', 'attempt': 1, 'id': 'c'})
 
 
 def test_a_reload_without_data_keeps_it(hands):

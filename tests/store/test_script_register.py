@@ -57,10 +57,22 @@ def test_a_forgotten_worker_leaves_nothing(hands):
 
 
 def test_local_runs_live_as_long_as_their_worker(hands):
-    hands.redis.hset('task-1', 'task', 'hello')
+    hands.redis.hset('task-1', mapping={'task': 'hello', 'state': 'RUNNING'})
     hands.redis.pexpire('task-1', 5000)
     hands.register('w1', local_ids=['1', 'unknown'])
     assert hands.redis.pttl('task-1') > 5000
+
+
+def test_local_runs_that_have_ended_are_kept_like_any_other(hands):
+    hands.redis.hset('task-1', mapping={'task': 'hello', 'state': 'SUCCESS'})
+    hands.register('w1', local_ids=['1'])
+    assert hands.redis.pttl('task-1') == -1
+
+
+def test_a_local_run_of_another_type_of_key_fails_no_heartbeat(hands):
+    hands.redis.set('task-1', 'mine')
+    hands.register('w1', local_ids=['1'])
+    assert hands.redis.zscore('workers', 'w1') > hands.now_ms()
 
 
 def test_a_lease_lives_while_memory_is_full(hands):

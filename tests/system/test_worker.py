@@ -11,7 +11,8 @@ import time
 import pytest
 from support import check_keys, wait_until
 
-from pytask.client import Client, Launch
+from pytask.client import Client
+from pytask.launch import Launch
 
 TASKS = """
     import time

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from pytask import Task
-from pytask.definition import function_class
+from pytask.decorate import function_class
 from pytask.errors import ConfigError, InputError
 from pytask.inputs import inputs_of
 

@@ -10,7 +10,23 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / 'pytask'
-WORDS = {'states', 'errors', 'definition', 'prompt', 'inputs', 'run', 'messages', 'registry', 'settings', 'clock'}
+WORDS = {
+    'states',
+    'errors',
+    'definition',
+    'decorate',
+    'prompt',
+    'inputs',
+    'run',
+    'messages',
+    'registry',
+    'settings',
+    'clock',
+}
+
+CLIENT = {'client', 'launch', 'follow'}
+DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
+LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 
 
 def name_of(path):
@@ -85,6 +101,10 @@ def who_imports(root):
     return {module for module in MODULES if root in roots(module)}
 
 
+def test_every_module_has_a_layer():
+    assert {layer(module) for module in MODULES} <= LAYERS
+
+
 def test_every_word_is_a_module():
     assert set(below(*WORDS)) == {f'pytask.{word}' for word in WORDS}
 
@@ -106,7 +126,7 @@ def test_the_store_imports_words_only():
 
 
 def test_the_client_stands_on_the_store_and_knows_no_worker():
-    assert breaches(['pytask.client'], {*WORDS, 'store'}) == {}
+    assert breaches(below(*CLIENT), {*WORDS, *CLIENT, 'store'}) == {}
 
 
 def test_the_worker_knows_no_client_and_no_door():
@@ -118,7 +138,7 @@ def test_only_the_store_imports_redis():
 
 
 def test_only_the_worker_and_the_doors_import_gevent():
-    assert who_imports('gevent') <= set(below('worker', 'builtin', '__main__', 'cli', 'web', 'contrib', 'testing'))
+    assert who_imports('gevent') <= set(below('worker', 'builtin', *DOORS))
 
 
 def loaded(code):

@@ -1,6 +1,7 @@
 import pytest
 
-from pytask.run import Run, is_valid_id
+from pytask.launch import is_valid_id
+from pytask.run import Run
 from pytask.states import State
 
 FULL = {

@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from pytask import Task, current_task, task
-from pytask.definition import FunctionTask, as_task_class, kebab
+from pytask.decorate import FunctionTask, as_task_class
+from pytask.definition import kebab
 from pytask.errors import TaskError
 
 
@@ -120,7 +121,7 @@ def test_outside_a_run_waiting_works():
     here.sleep(0)
     here.join()
     assert here.offload(max, 1, 2) == 2
-    assert [turn for turn, _ in zip(here.every(0), range(3), strict=False)] == [0, 1, 2]
+    assert [turn for turn, _ in zip(here.every(0.001), range(3), strict=False)] == [0, 1, 2]
     assert (here.id, here.attempt, here.stopping.is_set()) == ('', 0, False)
 
 
@@ -129,7 +130,7 @@ def test_outside_a_run_every_ends_when_it_is_told_to_stop():
         pass
 
     here = Ends()
-    turns = here.every(0)
+    turns = here.every(0.001)
     next(turns)
     here.stopping.set()
     try:

@@ -1,0 +1,76 @@
+"""Follow runs to their end: pushed by their events, and certain by their hashes.
+
+An event may be lost, so the hashes are read again every few seconds, and at every event that ends a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytask.clock import monotonic_s
+from pytask.errors import NotFound, PytaskError, WaitTimeout
+from pytask.messages import ENDING_EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytask.messages import Event
+    from pytask.store import EventStream, Store
+
+# How long an event may be believed lost before the hash is read again.
+REREAD_S = 5.0
+# The longest single block on a subscription: short enough to notice the end of a timeout.
+TURN_S = 1.0
+
+
+def follow(store: Store, stream: EventStream, ids: Sequence[str], timeout: float | None) -> Iterator[Event | None]:
+    """Yield events, and None about once a second without one, until all of these have ended; close the stream."""
+    limit = None if timeout is None else monotonic_s() + timeout
+    pending, unheard = dict.fromkeys(ids), set(ids)
+    reread_at = 0.0
+    try:
+        while True:
+            if monotonic_s() >= reread_at:
+                _drop_ended(store, pending)
+                reread_at = monotonic_s() + REREAD_S
+            if not pending:
+                yield from stream.rest(unheard)
+                return
+            left = TURN_S if limit is None else min(TURN_S, limit - monotonic_s())
+            if left <= 0:
+                raise WaitTimeout(f'not ended after {timeout:g} s: {", ".join(pending)}')
+            event = stream.read(timeout_s=left)
+            if event is not None and event.event in ENDING_EVENTS:
+                reread_at = 0.0
+                unheard.discard(event.run_id)
+            yield event
+    finally:
+        stream.close()
+
+
+def _drop_ended(store: Store, pending: dict[str, None]) -> None:
+    ids = tuple(pending)
+    for run_id, run in zip(ids, store.runs.read(ids), strict=True):
+        if run is None:
+            raise NotFound(f'no run {run_id!r}')
+        if run.is_ended:
+            del pending[run_id]
+
+
+def await_reload(store: Store, run_id: str, command_id: str, wait_s: float) -> str:
+    """Return `applied` once the worker has answered a reload, `requested` if it has not in time; raise its refusal."""
+    limit = monotonic_s() + wait_s
+    stream = store.events([run_id])
+    try:
+        while True:
+            done, _, error = store.runs.reload_answer(run_id).partition(' ')
+            if done == command_id:
+                if error:
+                    raise PytaskError(f'run {run_id} was not reloaded: {error}')
+                return 'applied'
+            left = limit - monotonic_s()
+            if left <= 0:
+                return 'requested'
+            stream.read(timeout_s=min(left, 0.5))
+    finally:
+        stream.close()

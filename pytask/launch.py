@@ -1,0 +1,75 @@
+"""Launch: what a start is made of, checked before anything is enqueued."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytask.clock import wall_ms
+from pytask.decorate import as_task_class
+from pytask.errors import InputError, PytaskError
+from pytask.messages import encode
+from pytask.store import NewRun
+
+if TYPE_CHECKING:
+    from pytask.registry import Registry
+
+MAX_ID_BYTES = 256
+ID_TAIL_BITS = 35
+ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One run to be started by `start_many`."""
+
+    task: Any
+    data: dict[str, Any] | None = None
+    run_id: str | None = None
+    queue: str | None = None
+
+
+class Ids:
+    """Makes ids: 16 characters that sort by time. Safe between threads."""
+
+    def __init__(self) -> None:
+        # A random start, different in each process; `next` of a count is atomic.
+        self._tail = itertools.count(secrets.randbits(ID_TAIL_BITS))
+
+    def new(self) -> str:
+        # 45 bits of milliseconds, then a number that only grows: ids of one process sort by time.
+        number = (wall_ms() << ID_TAIL_BITS) | (next(self._tail) & ((1 << ID_TAIL_BITS) - 1))
+        return ''.join(ALPHABET[(number >> shift) & 31] for shift in range(75, -5, -5))
+
+
+def new_run(launch: Launch, ids: Ids, registry: Registry | None) -> NewRun:
+    """Check a launch and encode its data. Raises InputError, and PytaskError for what can not be an id."""
+    task = as_task_class(launch.task)
+    name = launch.task if task is None else task.NAME
+    if task is None and registry is not None:
+        task = registry.get(name)
+    data = {} if launch.data is None else launch.data
+    if not isinstance(data, dict):
+        raise InputError(str(name), [('data', f'is {type(data).__name__}, not a dict')], f'{name}(…)')
+    if task is not None and registry is not None:
+        registry.inputs(task).bind(data)
+    run_id = launch.run_id or ids.new()
+    if not is_valid_id(run_id):
+        raise PytaskError(f'not an id: {run_id!r}; 1 to 256 printable bytes, not ending in -control')
+    queue = launch.queue or (task.QUEUE if task is not None else 'default')
+    return NewRun(run_id, queue, str(name), _dumps(str(name), data))
+
+
+def is_valid_id(run_id: str) -> bool:
+    """Tell whether an id can name a run: 1 to 256 printable bytes, not ending in `-control`."""
+    size = len(run_id.encode('utf-8', 'replace'))
+    return 0 < size <= MAX_ID_BYTES and run_id.isprintable() and not run_id.endswith('-control')
+
+
+def _dumps(task: str, data: dict[str, Any]) -> bytes:
+    try:
+        return encode(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(task, [('data', f'is not JSON: {error}')], f'{task}(…)') from error

@@ -1,0 +1,34 @@
+"""Parked runs: those whose task the worker that met them does not know. A rolling deploy, or a typo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.store.connect import Database
+    from pytask.store.keys import Keys
+    from pytask.store.scripts import Scripts
+
+
+class Parked:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
+        self._db, self._keys, self._scripts = db, keys, scripts
+
+    def explain(self, reasons: Sequence[tuple[str, str]]) -> None:
+        """Write down, for (run id, reason) pairs, why runs are parked."""
+        self._scripts.explain(*(part for pair in reasons for part in pair))
+
+    def names(self) -> list[str]:
+        return [raw.decode('utf-8', 'replace') for raw in self._db.call('SMEMBERS', self._keys.parked_names)]
+
+    def oldest(self, tasks: Sequence[str]) -> list[tuple[str, float]]:
+        """Return (task, seconds parked) of the oldest run parked for each task."""
+        if not tasks:
+            return []
+        ids = self._db.pipe([('LINDEX', self._keys.parked_list(task), -1) for task in tasks])
+        known = [(task, run_id.decode()) for task, run_id in zip(tasks, ids, strict=True) if run_id]
+        reads = [('HGET', self._keys.run(run_id), 'parked') for _, run_id in known]
+        now, *since = self._db.pipe([('TIME',), *reads])
+        return [(task, int(now[0]) - float(at or 0)) for (task, _), at in zip(known, since, strict=True)]

@@ -1,0 +1,82 @@
+"""What travels between the store and its callers: small tuples, one per script's item or answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytask.states import Outcome
+
+T = TypeVar('T')
+
+
+class NewRun(NamedTuple):
+    run_id: str
+    queue: str
+    task: str
+    data: bytes
+
+
+class Claimed(NamedTuple):
+    """One granted run. `token` names this claim; every write for the run carries it."""
+
+    run_id: str
+    task: str
+    data: bytes
+    attempt: int
+    token: str
+
+
+@dataclass(slots=True)
+class Grant:
+    """The answer to a claim. `has_more` says that entries are left which were not looked at."""
+
+    runs: list[Claimed] = field(default_factory=list)
+    has_more: bool = False
+    dead: list[tuple[str, str]] = field(default_factory=list)
+    parked: list[tuple[str, str]] = field(default_factory=list)
+    is_registered: bool = True
+
+
+class Ending(NamedTuple):
+    """An outcome on its way to Redis. `seq` is the number of its event."""
+
+    run_id: str
+    token: str
+    outcome: Outcome
+    seq: int
+
+
+class Note(NamedTuple):
+    """An event on its way to Redis. `head` is JSON up to its time and number; done and target mark progress."""
+
+    run_id: str
+    token: str
+    done: int | str
+    target: int | str
+    head: bytes
+    seq: int
+
+
+class Claimant(NamedTuple):
+    """Who claims: the same nonce again gets the same answer again."""
+
+    worker_id: str
+    nonce: str
+    lease_ms: int
+    record: str
+    worker_hash: str
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for at in range(0, len(items), size):
+        yield items[at : at + size]
+
+
+def pairs(flat: list[bytes]) -> list[tuple[str, str]]:
+    """Read a flat reply as pairs of text."""
+    texts = [raw.decode('utf-8', 'replace') for raw in flat]
+    return list(zip(texts[::2], texts[1::2], strict=True))

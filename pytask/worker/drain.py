@@ -1,0 +1,45 @@
+"""The drain: how a worker lets go of its runs, in order: let finish, ask, interrupt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent
+
+from pytask.clock import monotonic_s
+
+if TYPE_CHECKING:
+    from gevent.event import Event
+
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+# What stop() with its GRACE, and the interruptions after it, may take.
+STOP_LIMIT_S = 13.0
+
+
+def drain(worker: Worker, hurry: Event) -> None:
+    """Let runs finish for as long as the settings say, then stop the rest; `hurry` cuts either short."""
+    since = monotonic_s()
+    while not hurry.is_set() and not worker.slots.empty.is_set():
+        if monotonic_s() - since >= worker.app.settings.drain_s:
+            break
+        hurry.wait(0.02)
+    was_hurried = _tell(worker, hurry=hurry.is_set())
+    since = monotonic_s()
+    while _others(worker) and monotonic_s() - since < STOP_LIMIT_S:
+        if hurry.is_set() and not was_hurried:
+            worker.report.hurrying()
+            was_hurried = _tell(worker, hurry=True)
+        gevent.sleep(0.01)
+
+
+def _tell(worker: Worker, *, hurry: bool) -> bool:
+    for live in _others(worker):
+        worker.stopper.end(live, live.ending or 'shutdown', hurry=hurry)
+    return hurry
+
+
+def _others(worker: Worker) -> list[Live]:
+    # All but pytask's own, which go on until the last run has ended.
+    return [live for live in worker.slots.all() if not worker.local_runs.is_builtin(live)]

@@ -1,0 +1,59 @@
+"""The verdict: how an attempt ended, decided once, from what it was told and what it did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytask import messages
+from pytask.errors import InputError, Interrupted, TaskError
+from pytask.states import Outcome, State
+from pytask.worker.explain import describe
+
+if TYPE_CHECKING:
+    from pytask.worker.slots import Live
+
+MAX_OUTPUT_BYTES = 2**20
+
+
+def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
+    """Decide how an attempt ended: what it was told first, then what it returned or raised."""
+    told = live.ending
+    if told == 'stop':
+        kept = _output(value).output if error is None else b'null'
+        return Outcome(State.STOPPED, kept, 'stop', error)
+    if told == 'timeout':
+        late = TimeoutError('it ran longer than its TIMEOUT')
+        return Outcome(State.EXCEPTION, messages.encode(describe(late)), 'timeout', late)
+    if told == 'lost' or (told == 'shutdown' and not _own_outcome_counts(live, error)):
+        state = State.STOPPED if live.is_local else State.WAIT
+        return Outcome(state, reason=told, exception=error)
+    if error is None:
+        return _output(value)
+    if isinstance(error, (TaskError, InputError)):
+        return Outcome(State.ERROR, messages.encode(describe(error)['message']), exception=error)
+    return Outcome(State.EXCEPTION, messages.encode(describe(error)), exception=error)
+
+
+def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
+    graceful = live.task is not None and live.task.graceful
+    return (graceful or live.is_local) and not isinstance(error, Interrupted)
+
+
+def _output(value: Any) -> Outcome:
+    if value is None:
+        return Outcome(State.SUCCESS)
+    try:
+        output = messages.encode(value)
+    except Exception as error:  # noqa: BLE001 - user objects run code while they are encoded
+        return _unfit(f'start returned what JSON can not carry: {describe(error)["message"]}')
+    if len(output) > MAX_OUTPUT_BYTES:
+        return _unfit(f'start returned {len(output):,} bytes of JSON; the limit is {MAX_OUTPUT_BYTES:,}')
+    return Outcome(State.SUCCESS, output)
+
+
+def _unfit(message: str) -> Outcome:
+    return Outcome(
+        State.EXCEPTION,
+        messages.encode({'type': 'TypeError', 'message': message[:1000], 'traceback': ''}),
+        exception=TypeError(message[:1000]),
+    )
