@@ -68,13 +68,18 @@ class PyTask:
             task.pytask_app = self
 
     def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:
-        """Run a task in this app's worker, from its start to its end; it takes no slot. Raises NotFound."""
+        """Run a task in this app's worker, from its start to its end; it takes no slot.
+
+        Called before `run`, it starts with the worker; while that runs, at once. Raises NotFound, InputError.
+        """
         from pytask.decorate import as_task_class
         from pytask.registry import find
 
         name = task if isinstance(task, str) else as_task_class(task).NAME  # type: ignore[union-attr]
         self.registry.inputs(find(self.registry, name)).bind(data or {})
         self.local_tasks.append((name, data or {}))
+        if self._worker is not None:
+            self._worker.local_runs.launch(name, data or {})
 
     def run(self) -> int:
         """Run a worker until it is told to stop, and return its exit code.

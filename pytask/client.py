@@ -102,7 +102,7 @@ class Client:
         """Return runs: those that run, those that wait, then those that ended, newest first in each state."""
         wanted = [State(state) for state in states] or list(_LIST_ORDER)
         runs: RunList = []
-        for run in self._listed(wanted, queues):
+        for run in self.store.runs.listed(wanted, queues, self):
             fits = run.state in wanted and task in (None, run.task)
             if fits and (not queues or run.queue in queues):
                 runs.append(run)
@@ -178,21 +178,6 @@ class Client:
         if (there.task, there.data) != (run.task, run.data):
             raise RunExists(f'run {run.id!r} was started before, with another task or other data')
         return there
-
-    def _listed(self, states: Sequence[State], queues: Sequence[str]) -> Iterator[Run]:
-        seen: set[str] = set()
-        page: Answers = []
-        for run_id in self.store.runs.ids(states, queues):
-            if run_id not in seen:
-                seen.add(run_id)
-                page.append(run_id)
-            if len(page) == 200:
-                yield from self._read(page)
-                page = []
-        yield from self._read(page)
-
-    def _read(self, ids: Sequence[str]) -> Iterator[Run]:
-        yield from (run for run in self.store.runs.read(ids, self) if run is not None)
 
     def _answer(self, run_id: str, answer: str) -> str:
         if answer == 'NOT_FOUND':

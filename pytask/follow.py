@@ -58,7 +58,7 @@ def _drop_ended(store: Store, pending: dict[str, None]) -> None:
 
 
 def await_reload(store: Store, run_id: str, command_id: str, wait_s: float) -> str:
-    """Return `applied` once the worker has answered a reload, `requested` if it has not in time; raise its refusal."""
+    """Return `applied` once the worker has reloaded, `requested` if it has not in time; raise its refusal."""
     limit = monotonic_s() + wait_s
     stream = store.events([run_id])
     try:

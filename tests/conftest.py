@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import weakref
 from pathlib import Path
 
 import gevent
@@ -110,16 +111,17 @@ def processes(server, tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_greenlet_is_left():
-    before = set(_greenlets())
+    before = _alive()
     yield
     with gevent.Timeout(5, False):
-        while set(_greenlets()) - before:
+        while _alive() - before:
             gevent.sleep(0.01)
-    left = [g for g in set(_greenlets()) - before if 'threadpool' not in repr(g)]
-    assert not left, f'greenlets are left: {left}'
+    assert not _alive() - before, f'greenlets are left: {_alive() - before}'
 
 
-def _greenlets():
-    import gc
+born: weakref.WeakSet = weakref.WeakSet()
+gevent.Greenlet.add_spawn_callback(born.add)
 
-    return [g for g in gc.get_objects() if isinstance(g, gevent.Greenlet) and not g.dead]
+
+def _alive():
+    return {greenlet for greenlet in born if not greenlet.dead}

@@ -96,7 +96,6 @@ class InProcess:
         self.greenlet = None
 
     def start(self):
-        self.worker.app.bind(self.worker)
         self.greenlet = gevent.spawn(self.worker.serve)
         wait_until(lambda: self.worker.is_ready or self.greenlet.dead, 'the worker is ready')
         if self.greenlet.dead:
@@ -180,6 +179,7 @@ def check_keys(client, prefix=''):
     for state in END_STATES:
         owned |= set(client.zrange(keys.ended_in(state), 0, -1))
     fixed = {keys.leases, keys.due, keys.held, keys.dead, keys.workers, keys.stats, keys.parked_names}
+    fixed.add(keys.queues)
     fixed |= {keys.ended_in(state) for state in END_STATES}
     everything = list(client.scan_iter(f'{prefix}*', count=1000))
     for key in everything:

@@ -32,7 +32,7 @@ class Monitor(Task):
     def start(self) -> None:
         store: Store = self.client.store
         lease_s = self.app.settings.lease_s
-        seen: dict[tuple[str, int], float] = {}
+        seen: dict[tuple[str, float], float] = {}
         look_every_s = lease_s / LOOKS_PER_LEASE
         turn_s = min(PROMOTE_EVERY_S, look_every_s)
         looked_at = 0.0
@@ -46,8 +46,8 @@ class Monitor(Task):
             self.stopping.wait(turn_s)
 
     def _look(
-        self, store: Store, seen: dict[tuple[str, int], float], lease_s: float
-    ) -> dict[tuple[str, int], float]:
+        self, store: Store, seen: dict[tuple[str, float], float], lease_s: float
+    ) -> dict[tuple[str, float], float]:
         now, lease_ms = boot_s(), int(lease_s * 1000)
         overdue = store.queues.overdue(lease_ms=lease_ms, limit=PAGE)
         still = {pair: seen.get(pair, now) for pair in overdue}

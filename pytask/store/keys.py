@@ -14,13 +14,14 @@ class Keys:
         self.prefix = prefix
         self.runs = f'{prefix}task-'  # and the id
         self.lines = f'{prefix}new-task'  # and -<queue>, but for the default queue
+        self.queues = f'{prefix}queues'  # every queue that ever had a run, for those who look
         self.leases = f'{prefix}leases'
         self.due = f'{prefix}due'
         self.held = f'{prefix}held'
         self.ended = f'{prefix}ended-'  # and the state
         self.dead = f'{prefix}dead-task'
         self.parked = f'{prefix}parked-'  # and the task
-        self.parked_names = f'{prefix}parked-names'
+        self.parked_names = f'{prefix}all-parked'  # not parked-…: a task may be named anything
         self.workers = f'{prefix}workers'
         self.worker_hashes = f'{prefix}worker-'  # and the worker's id
         self.stats = f'{prefix}stats'

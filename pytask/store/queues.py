@@ -75,7 +75,7 @@ class Queues:
         """Renew the leases of (run id, token) pairs; return (run id, verdict) of those to act on."""
         return pairs(self._scripts.renew(lease_ms, *(part for pair in held for part in pair)))
 
-    def overdue(self, *, lease_ms: int, limit: int) -> list[tuple[str, int]]:
+    def overdue(self, *, lease_ms: int, limit: int) -> list[tuple[str, float]]:
         """Return (run id, deadline) of leases that are over, or impossibly far ahead."""
         seconds, micros = self._db.call('TIME')
         now_ms = int(seconds) * 1000 + int(micros) // 1000
@@ -85,9 +85,9 @@ class Queues:
             ('ZRANGEBYSCORE', leases, '-inf', now_ms, *page),
             ('ZRANGEBYSCORE', leases, now_ms + 2 * lease_ms, '+inf', *page),
         ])  # fmt: skip
-        return [(run_id, int(float(score))) for flat in found for run_id, score in pairs(flat)]
+        return [(run_id, float(score)) for flat in found for run_id, score in pairs(flat)]
 
-    def recover(self, seen: Sequence[tuple[str, int]], *, lease_ms: int) -> list[str]:
+    def recover(self, seen: Sequence[tuple[str, float]], *, lease_ms: int) -> list[str]:
         """Put runs back in line whose deadline is still the one that was seen."""
         return [raw.decode() for raw in self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytask.errors import PytaskError, Unavailable
 from pytask.run import Run
 from pytask.states import ENDED, State
 from pytask.store.queues import CHUNK
@@ -26,9 +27,18 @@ class Runs:
 
     def read(self, run_ids: Sequence[str], client: Any = None) -> list[Run | None]:
         """Read some runs in one round trip; None where there is no such run."""
-        raws = self._db.pipe([('HGETALL', self._keys.run(run_id)) for run_id in run_ids]) if run_ids else []
+        raws = self._hashes([('HGETALL', self._keys.run(run_id)) for run_id in run_ids])
         found = zip(run_ids, (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in raws), strict=True)
         return [Run.from_hash(run_id, raw, client) if b'task' in raw else None for run_id, raw in found]
+
+    def _hashes(self, reads: list[tuple[str, str]]) -> list[list[bytes]]:
+        try:
+            return self._db.pipe(reads)
+        except Unavailable:
+            raise
+        except PytaskError:  # one of them is a foreign key of another type: no run, and no harm to the others
+            half = len(reads) // 2
+            return self._hashes(reads[:half]) + self._hashes(reads[half:]) if half else [[]]
 
     def ids(self, states: Sequence[State], queues: Sequence[str]) -> Iterator[str]:
         """Yield ids by the indexes, page by page: what runs, what waits here, then what ended, newest first.
@@ -46,6 +56,19 @@ class Runs:
         for state in states:
             if state in ENDED:
                 yield from self._page_set(self._keys.ended_in(state))
+
+    def listed(self, states: Sequence[State], queues: Sequence[str], client: Any) -> Iterator[Run]:
+        """Yield the runs behind `ids`, each once, read a page at a time."""
+        seen: set[str] = set()
+        page: list[str] = []
+        for run_id in self.ids(states, queues):
+            if run_id not in seen:
+                seen.add(run_id)
+                page.append(run_id)
+            if len(page) == PAGE:
+                yield from filter(None, self.read(page, client))
+                page = []
+        yield from filter(None, self.read(page, client))
 
     def command(self, run_id: str, command: str, *, data: bytes = b'', command_id: str = '') -> str:
         """Give a command; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state."""
@@ -114,19 +137,22 @@ class Runs:
             found += [self._keys.run_id(key.decode('utf-8', 'replace')) for key in keys]
             if cursor == b'0':
                 break
-        return found[:limit]
+        return sorted(set(found))[:limit]
 
     def _local_ids(self) -> list[str]:
         return [i for worker in self._workers.alive() for i in worker.get('locals', '').split('\n') if i]
 
     def _waiting_lines(self, queues: Sequence[str]) -> Iterator[str]:
-        names = set(queues) or {'default', *self._served_queues()}
+        names = set(queues) or {'default', *self._served_queues(), *self._used_queues()}
         yield from sorted(self._keys.line(name) for name in names)
         for raw in self._db.call('SMEMBERS', self._keys.parked_names):
             yield self._keys.parked_list(raw.decode('utf-8', 'replace'))
 
     def _served_queues(self) -> list[str]:
         return [queue for worker in self._workers.alive() for queue in worker.get('queues', '').split(',')]
+
+    def _used_queues(self) -> list[str]:
+        return [raw.decode('utf-8', 'replace') for raw in self._db.call('SMEMBERS', self._keys.queues)]
 
     def _page_list(self, key: str) -> Iterator[str]:
         for at in range(0, 1_000_000_000, PAGE):

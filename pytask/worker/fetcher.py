@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent.event import Event
 
-from pytask.clock import boot_s, monotonic_s
+from pytask.clock import boot_s
 from pytask.errors import Unavailable
 from pytask.registry import no_such_task
 from pytask.store import Claimant
+from pytask.worker.parked import ParkedLook
 from pytask.worker.peeker import PEEK_S, Peeker
 from pytask.worker.service import Service
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from pytask.worker.worker import Worker
 
 FIRST_BATCH, LARGEST_BATCH = 16, 256
-PARKED_EVERY_S = 1.0
-# A run nobody knows ends as ERROR after a day: long enough for any rolling deploy.
-PARKED_LIMIT_S = 86_400.0
-PARKED_LIMIT_EVERY_S = 60.0
 
 
 class Fetcher(Service):
@@ -38,7 +35,9 @@ class Fetcher(Service):
         self._peekers = [Peeker(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)]
         self._batch = FIRST_BATCH
         self._nonces = 0
-        self._parked_at = self._parked_limit_at = 0.0
+        self._parked = ParkedLook(self._store, worker.app.registry)
+        self._between_claims = Event()
+        self._between_claims.set()
         for peeker in self._peekers:
             peeker.heard = self._heard
 
@@ -48,6 +47,9 @@ class Fetcher(Service):
         super().start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
+        # Not in the middle of a claim: what it grants is to be run, or given back, by this worker.
+        self._is_stopping = True
+        self._between_claims.wait(timeout_s)
         super().stop(timeout_s)
         for peeker in self._peekers:
             peeker.stop(timeout_s)
@@ -57,10 +59,11 @@ class Fetcher(Service):
             return
         ready = [peeker for peeker in self._peekers if peeker.is_ready]
         for peeker in ready:
-            self._fetch(peeker)
+            if not self._is_stopping:
+                self._fetch(peeker)
         # The next turn begins with another queue: one that is always full does not starve the others.
         self._peekers.append(self._peekers.pop(0))
-        if monotonic_s() >= self._parked_at:
+        if not self._is_stopping:
             self._fetch_parked()
         if not ready:
             self._heard.clear()
@@ -83,21 +86,29 @@ class Fetcher(Service):
         worker_id, keys = self._worker.id, self._store.keys
         record, own = keys.claim_record(worker_id), keys.worker_hash(worker_id)
         who = Claimant(worker_id, f'{self._nonces:x}', self._worker.lease_ms, record, own)
+        self._between_claims.clear()
+        try:
+            grant = self._granted(who, line, limit, queue=queue, parked=parked)
+        finally:
+            self._between_claims.set()
+        if not grant.is_registered:
+            self._worker.register()
+        self._tell(grant)
+        return grant
+
+    def _granted(self, who: Claimant, line: str, limit: int, **source: str) -> Grant:
         asked_at = boot_s()
         try:
-            grant = self._store.queues.claim(who, line, limit, queue=queue, parked=parked)
+            grant = self._store.queues.claim(who, line, limit, **source)
         except Unavailable:
             # Perhaps granted, and only the answer was lost: ask for the same grant once more.
             asked_at = boot_s()
-            grant = self._store.queues.claim(who, line, limit, queue=queue, parked=parked)
-        if not grant.is_registered:
-            self._worker.register()
-        self._take(grant, asked_at)
-        return grant
-
-    def _take(self, grant: Grant, asked_at: float) -> None:
+            grant = self._store.queues.claim(who, line, limit, **source)
         for claimed in grant.runs:
             self._worker.launch(claimed, asked_at)
+        return grant
+
+    def _tell(self, grant: Grant) -> None:
         for entry, why in grant.dead:
             self._report.dead_entry(entry, why)
         if grant.runs:
@@ -110,14 +121,7 @@ class Fetcher(Service):
                 self._report.parked(run_id, why)
 
     def _fetch_parked(self) -> None:
-        self._parked_at = monotonic_s() + PARKED_EVERY_S
-        names = self._store.parked.names()
-        mine = [name for name in names if self._worker.app.registry.get(name)]
-        if names and monotonic_s() >= self._parked_limit_at:
-            self._parked_limit_at = monotonic_s() + PARKED_LIMIT_EVERY_S
-            ages = self._store.parked.oldest([name for name in names if name not in mine])
-            mine += [name for name, age_s in ages if age_s > PARKED_LIMIT_S]
-        for name in mine:
+        for name in self._parked.claimable():
             limit = min(FIRST_BATCH, self._slots.free)
             if limit > 0:
                 self._claim(self._store.keys.parked_list(name), limit, parked=name)

@@ -34,8 +34,12 @@ class LocalRuns:
         for supervisor in self._supervisors:
             supervisor.start()
         for name, data in self._worker.app.local_tasks:
-            if name not in _NAMES:  # those run already: starting them again changes nothing
-                self._worker.launch(self.claimed(name, data), boot_s(), is_local=True)
+            self.launch(name, data)
+
+    def launch(self, name: str, data: dict[str, Any]) -> None:
+        """Begin a local run. pytask's own run already: starting them again changes nothing."""
+        if name not in _NAMES:
+            self._worker.launch(self.claimed(name, data), boot_s(), is_local=True)
 
     def stop(self) -> None:
         for supervisor in self._supervisors:
@@ -81,6 +85,6 @@ class Supervisor(Service):
         if self._live is not None:
             self._live.ending = 'shutdown'
         super().stop(timeout_s)
-        if self._live is not None:  # it ends with its worker, and leaves nothing to look at
+        if self._live is not None and not self._worker.writer.is_away:  # it leaves nothing to look at
             with contextlib.suppress(Unavailable):  # its time to live ends it too
                 self._worker.store.db.call('UNLINK', self._worker.store.keys.run(self._live.run_id))

@@ -33,7 +33,6 @@ def run_worker(app: PyTask, *, level: int = logging.INFO, on_ready: Callable[[],
     """
     set_up_logging(level)
     worker = Worker(app)
-    app.bind(worker)
     with Signals(worker):
         return worker.serve(on_ready)
 

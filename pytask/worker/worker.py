@@ -6,6 +6,7 @@ signals, `app.stop()` and the worker command only give it one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -17,7 +18,6 @@ from gevent.event import Event
 import pytask
 from pytask import messages
 from pytask.builtin import BUILTINS
-from pytask.clock import monotonic_s
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
 from pytask.worker import children
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from pytask.messages import Command
 
 EXIT_OK, EXIT_BROKEN, EXIT_RESTART = 0, 70, 75
-# What the last writes may take.
-FLUSH_LIMIT_S = 3.0
 
 
 class Worker:
@@ -149,6 +147,7 @@ class Worker:
         for service in (self.writer, self.listener, self.fetcher):
             service.start()
         self.local_runs.start()
+        self.app.bind(self)
         self.is_ready = True
         self.report.started(
             self.id, self.app.settings.queue, len(self.app.registry.names()), self.slots.size, self.store.db.url
@@ -157,9 +156,8 @@ class Worker:
     def _stop_all(self) -> int:
         self.report.shutting_down(self._why, self.slots.taken)
         self.fetcher.stop()  # no new runs; whatever the last claim granted is in the table
-        drain(self, self._hurry)
+        drain(self, self._hurry)  # until the last outcome is recorded, or given back to the front
         self.local_runs.stop()
-        self._wait(self.writer.flushed, FLUSH_LIMIT_S)  # outcomes, and what is given back to the front
         self.heartbeat.stop()  # leases were renewed to the end
         self.listener.stop()
         self.writer.stop()
@@ -168,14 +166,8 @@ class Worker:
         self.report.stopped(code)
         return code
 
-    def _wait(self, event: Event, limit_s: float) -> None:
-        until = monotonic_s() + limit_s
-        while not event.is_set() and monotonic_s() < until:
-            event.wait(0.05)
-
     def _leave(self) -> None:
-        try:
-            self.store.workers.forget(self.id)
-        except PytaskError as error:  # its record ends by itself
-            self.report.heartbeat_failed(error)
+        if not self.writer.is_away:  # else its record ends by itself
+            with contextlib.suppress(PytaskError):
+                self.store.workers.forget(self.id)
         self.store.close()

@@ -71,8 +71,6 @@ class Writer(Service):
         self._nudge = gevent.get_hub().loop.async_()
         self._nudge.start(self._wake.set)
         self.is_away = False
-        self.flushed = Event()
-        self.flushed.set()
 
     def end(self, live: Live, outcome: Outcome) -> None:
         with self._lock:
@@ -120,11 +118,9 @@ class Writer(Service):
 
     def turn(self) -> None:
         if not self._line:
-            self.flushed.set()
             self._wake.clear()
             self._wake.wait(1.0)
         if self._line:
-            self.flushed.clear()
             batch = self._next_batch()
             try:
                 self._record(batch)

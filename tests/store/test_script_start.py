@@ -11,7 +11,7 @@ def test_a_started_run_is_a_hash_and_an_entry(hands):
 
 def test_a_started_run_stands_nowhere_else(hands):
     hands.start('1')
-    assert sorted(hands.redis.keys('*')) == ['new-task', 'task-1']
+    assert sorted(hands.redis.keys('*')) == ['new-task', 'queues', 'task-1']
 
 
 def test_another_queue_has_a_line_of_its_own(hands):

@@ -132,8 +132,8 @@ def test_data_may_come_from_a_file_or_stdin(cli, processes):
         (['ls', '--redis', 'redis://127.0.0.1:1/0'], 69, 'cannot use Redis at redis://127.0.0.1:1/0'),
         (['ls', '--redis', 'http://there'], 78, 'not a Redis URL'),
         (['worker', '--tasks', 'nowhere'], 78, 'no folder of tasks at'),
-        (['worker', '--queue', 'a b'], 78, "'a b' can not name a queue"),
-        (['worker', '--prefix', 'a*'], 78, "prefix 'a*' must be printable"),
+        (['worker', '--queue', 'a b'], 78, "--queue: queue = ('a b',): must be 1 to 64 letters"),
+        (['worker', '--prefix', 'a*'], 78, "--prefix: prefix = 'a*': must be printable"),
         (['start', 'add', 'a=1', '--id', 'x-control'], 1, "not an id: 'x-control'"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import sys
 import textwrap
@@ -84,6 +85,22 @@ def test_a_signal_gives_runs_back_to_the_front_and_exits_0(processes, tasks, cli
     assert set(redis.lrange('new-task', 0, -1)) == {r.id for r in runs}
     assert redis.hget(f'task-{runs[0].id}', 'reason') == 'shutdown'
     assert redis.zcard('leases') == redis.zcard('workers') == 0
+
+
+@pytest.mark.one_server
+def test_a_shutdown_at_any_moment_leaves_nothing_running(processes, tasks, client, redis):
+    """Also in the middle of a claim: what Redis has granted is given back."""
+    chance = random.Random(seed := random.randrange(2**32))
+    print('seed', seed)
+    ids = [run.id for run in client.start_many([Launch('forever')] * 300)]
+    for _ in range(8):
+        worker = processes.worker('--tasks', tasks, '--lease', '5', '--drain', '0')
+        wait_until(lambda moment=time.monotonic() + chance.uniform(0, 0.1): time.monotonic() > moment, 'a moment')
+        worker.terminate()
+        assert worker.wait(20) == 0
+        assert redis.zcard('leases') == 0
+        assert set(states(client, ids)) == {'WAIT'}
+        assert sorted(redis.lrange('new-task', 0, -1)) == sorted(ids)
 
 
 def test_what_ends_within_the_drain_is_recorded(processes, tasks, client):

@@ -458,7 +458,7 @@ def test_count_counts_a_large_file_while_the_worker_goes_on(follow, book):
     assert [n for _, n in run.output['top']] == [pages * n for _, n in words.most_common(5)]
     assert all(words[word] * pages == n for word, n in run.output['top'])
     # A count in the hub would show as one turn, one gap as long as the run.
-    assert len(gaps) > 20, f'the hub turned {len(gaps)} times in {took_s:.1f} s'
+    assert len(gaps) > 5, f'the hub turned {len(gaps)} times in {took_s:.1f} s'
 
     told = [(data['progress'], data['target']) for data in count.of('progress')]
     assert told == sorted(told)

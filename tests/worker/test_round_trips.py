@@ -68,6 +68,7 @@ def busy(server, worker):
     app.client.close()
 
 
+@pytest.mark.promise(6)
 def test_a_batch_of_64_runs_costs_at_most_four_commands(busy, listen, redis):
     app, running = busy
     ear = listen()

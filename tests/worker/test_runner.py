@@ -35,6 +35,7 @@ BLOWS = {
 }
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize('blow', BLOWS)
 def test_whatever_is_raised_is_contained_and_ends_in_exception(app, worker, blow):
     beside = gevent.event.Event()

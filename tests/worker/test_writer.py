@@ -236,5 +236,5 @@ def test_an_emit_after_the_end_is_nobodys(app, worker, heard):
     running = worker()
     app.client.start(Leave).wait(timeout=5)
     kept[0].emit('late')
-    wait_until(running.writer.flushed.is_set, 'the writer is done')
+    wait_until(lambda: not running.writer._line, 'the writer is done')
     assert [event for event, _, _ in heard] == ['running', 'success']

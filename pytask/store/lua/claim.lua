@@ -30,7 +30,8 @@ end
 
 local function knows(task)
   if known[task] == nil then
-    known[task] = parked_task ~= '' or string.find(tasks, '\n' .. task .. '\n', 1, true) ~= nil
+    known[task] = parked_task ~= ''
+      or not string.find(task, '\n', 1, true) and string.find(tasks, '\n' .. task .. '\n', 1, true) ~= nil
   end
   return known[task]
 end

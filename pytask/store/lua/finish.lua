@@ -25,7 +25,7 @@ for i = rest, #ARGV, 6 do
     scores[state] = scores[state] or {}
     table.insert(scores[state], now_ms)
     table.insert(scores[state], id)
-    local counter = state .. ':' .. v[3]
+    local counter = state .. ':' .. (v[3] or '')
     counts[counter] = (counts[counter] or 0) + 1
     publish(id, string.lower(state), #output <= 65536 and output or 'null', ARGV[i + 5])
     table.insert(answers, 'OK')

@@ -4,7 +4,8 @@
 -- ANSWER OK, STALE (not the holder)
 -- include clock event
 local key = runs .. id
-if redis.call('HGET', key, 'token') ~= token then return 'STALE' end
+local v = redis.pcall('HMGET', key, 'token', 'state')
+if v[1] ~= token or v[2] ~= 'RUNNING' then return 'STALE' end
 if error == '' then
   redis.call('HSET', key, 'data', data, 'reloaded', reload_id)
   publish(id, 'reloaded', 'null', seq)

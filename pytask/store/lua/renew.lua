@@ -13,7 +13,7 @@ for i = rest, #ARGV, 2 do
   local id = ARGV[i]
   local v = redis.pcall('HMGET', runs .. id, 'token', 'state', 'stop', 'attempt', 'reload_id', 'crashes', 'started')
   if v[1] ~= ARGV[i + 1] then
-    say(id, v[1] and 'LOST' or 'GONE')
+    say(id, (v[1] or v[2]) and 'LOST' or 'GONE')
   elseif v[2] == 'RUNNING' then
     table.insert(scores, now_ms + lease_ms)
     table.insert(scores, id)

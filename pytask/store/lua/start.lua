@@ -1,9 +1,9 @@
 -- Accept runs: write each hash, then put its id in line. An id that is in use is left alone.
--- KEYS  runs lines
+-- KEYS  runs lines queues
 -- ARGV  ...  of each run: id, queue, task, data
 -- ANSWER for each run: OK, EXISTS
 -- include clock line
-local answers, pushed = {}, {}
+local answers, pushed, names = {}, {}, {}
 for i = rest, #ARGV, 4 do
   local id, queue, task, data = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local found = redis.pcall('HEXISTS', runs .. id, 'task')
@@ -11,7 +11,10 @@ for i = rest, #ARGV, 4 do
     -- The HSET comes first: when memory is full the whole script is refused, and nothing half accepted.
     redis.call('HSET', runs .. id, 'task', task, 'data', data, 'state', 'WAIT', 'queue', queue, 'created', now)
     local line = line_of(queue)
-    pushed[line] = pushed[line] or {}
+    if not pushed[line] then
+      pushed[line] = {}
+      table.insert(names, queue)
+    end
     table.insert(pushed[line], id)
     table.insert(answers, 'OK')
   else
@@ -21,4 +24,5 @@ end
 for line, ids in pairs(pushed) do
   redis.call('LPUSH', line, unpack(ids))
 end
+if #names > 0 then redis.call('SADD', queues, unpack(names)) end
 return answers

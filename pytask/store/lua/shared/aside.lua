@@ -1,19 +1,22 @@
 -- What a claim lays aside instead of granting it: ids whose task this worker does not know, and unusable entries.
+-- Foreign keys of another type may stand in its way; nothing here may fail, or the claim is half done.
 local parked_now, buried_now = {}, {}
 
+local function bury(id, why)
+  redis.pcall('LPUSH', dead, string.sub(id, 1, 256))
+  redis.pcall('LTRIM', dead, 0, 9999)
+  table.insert(buried_now, string.sub(id, 1, 256))
+  table.insert(buried_now, why)
+end
+
 local function park(id, task, queue)
+  if not is_text(task) then return bury(id, 'its task is not UTF-8') end
+  local pushed = redis.pcall('LPUSH', parked .. task, id)
+  if type(pushed) == 'table' then return bury(id, 'the list of its task is not a list') end
   local why = 'no worker knows "' .. task .. '"'
   redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', why, 'queue', queue, 'parked', now)
-  redis.call('LPUSH', parked .. task, id)
-  redis.call('SADD', parked_names, task)
+  redis.pcall('SADD', parked_names, task)
   publish(id, 'wait', cjson.encode({reason = why}), 0)
   table.insert(parked_now, id)
   table.insert(parked_now, task)
-end
-
-local function bury(id, why)
-  redis.call('LPUSH', dead, string.sub(id, 1, 256))
-  redis.call('LTRIM', dead, 0, 9999)
-  table.insert(buried_now, string.sub(id, 1, 256))
-  table.insert(buried_now, why)
 end
