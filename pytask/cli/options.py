@@ -19,7 +19,7 @@ F = TypeVar('F', bound=Callable[..., Any])
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     # One object for the whole line: what is given last wins, wherever it stands.
     chosen = ctx.find_root().ensure_object(dict)
-    if value not in (None, (), False):
+    if value is not None and value is not False and value != ():  # 0 is a value
         chosen[param.name] = value
 
 

@@ -22,7 +22,7 @@ class ParkedLook:
         self._looked_at = self._aged_at = 0.0
 
     def claimable(self) -> list[str]:
-        """Return the tasks whose parked runs this worker may take: those it knows, and those nobody knew for a day."""
+        """Return the tasks whose parked runs are for this worker: known ones, and those nobody knew for a day."""
         now = monotonic_s()
         if now < self._looked_at + EVERY_S:
             return []

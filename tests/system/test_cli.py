@@ -155,6 +155,13 @@ def test_a_setting_names_its_source(idle, processes):
     assert first_line(idle('ls')) == "Error: pytask.toml: no setting 'leese'; did you mean 'lease'?"
 
 
+def test_a_zero_is_a_value_and_not_the_default(idle):
+    assert first_line(idle('worker', '--lease', '0')).startswith('Error: --lease: lease = 0.0: must be 0.2')
+    assert first_line(idle('worker', '--concurrency', '0')).startswith(
+        'Error: --concurrency: concurrency = 0: must'
+    )
+
+
 def test_a_password_is_never_shown(idle):
     done = idle('ls', '--redis', 'redis://me:secret@127.0.0.1:1/0')
     assert 'secret' not in done.stderr
