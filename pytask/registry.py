@@ -87,7 +87,7 @@ class Registry:
 
 def no_such_task(name: str, known: Iterable[str]) -> str:
     """Say that nobody knows a task, and which known names are near."""
-    near = ' or '.join(f'"{other}"' for other in get_close_matches(name, list(known), n=3, cutoff=0.6))
+    near = ' or '.join(f'"{other}"' for other in get_close_matches(name, list(known), n=3, cutoff=0.5))
     return f'no worker knows "{name}"' + (f'; did you mean {near}?' if near else '')
 
 
