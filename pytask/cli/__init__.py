@@ -73,14 +73,21 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100},
+)
 @click.version_option(package_name='pytaskd', prog_name='pytask')
 @common
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Run tasks that live: start them from anywhere, see them, talk to them, stop them.
 
     First steps: `pytask dev` in a folder with a ./tasks, then `pytask run hello-world` beside it.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def command_line(argv: list[str] | None = None) -> int:

@@ -297,6 +297,12 @@ def test_tasks_lists_what_can_run_and_what_it_takes(idle):
     assert rows['add(a: int, b: int = 1)'] == 'Add two numbers.'
 
 
+def test_without_a_command_the_help_is_shown(idle):
+    done = idle()
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout == idle('--help').stdout
+
+
 def test_help_is_there_for_every_command(idle):
     names = [line.split()[0] for line in idle('--help').stdout.split('Commands:\n')[1].splitlines()]
     assert len(names) >= 14
