@@ -61,9 +61,8 @@ class Dev:
         app = self._app
         own = [task for task in app.registry if not task.NAME.startswith('pytask/')]
         slots = app.settings.concurrency
-        line(
-            f'worker  {app.worker_id}   {slots:,} slots   {len(own)} {"task" if len(own) == 1 else "tasks"} from {app.settings.tasks}\n'
-        )
+        count = f'{len(own)} task' if len(own) == 1 else f'{len(own)} tasks'
+        line(f'worker  {app.worker_id}   {slots:,} slots   {count} from {app.settings.tasks}\n')
         window = gevent.spawn(self._watch)
         if self._with_demo:
             gevent.sleep(0.05)  # let the window subscribe first
