@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import weakref
 from pathlib import Path
@@ -30,6 +31,8 @@ def pytest_configure():
         pytest.exit('run the tests with bin/test, or: python -m gevent.monkey --module pytest', returncode=2)
     for name in [name for name in os.environ if name.startswith('PYTASK_')]:
         del os.environ[name]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def servers():
