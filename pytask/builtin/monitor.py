@@ -1,8 +1,11 @@
-"""pytask/monitor: puts runs of dead workers back in line, and due runs into their queues.
+"""pytask/monitor: puts runs of dead workers back in line, and due runs into their queues; mends what has no lease.
 
 It runs in every worker at once, safely: recovery is two-phase (a deadline seen overdue must be
 unchanged half a lease later) and compared again inside the script. In all a run is back in line within
 1.7 leases: one for the lease, half for the second look, a fifth between looks.
+
+A run that says RUNNING but holds no lease (somebody deleted that) would never be looked for, so with
+each look a page of all runs is swept: 100,000 of them in ten minutes.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ class Monitor(Task):
         seen: dict[tuple[str, float], float] = {}
         look_every_s = lease_s / LOOKS_PER_LEASE
         turn_s = min(PROMOTE_EVERY_S, look_every_s)
-        looked_at = 0.0
+        looked_at, cursor = 0.0, '0'
         while not self.stopping.is_set():
             while store.queues.promote(PROMOTE_PAGE) == PROMOTE_PAGE:
                 pass
@@ -43,7 +46,15 @@ class Monitor(Task):
             if boot_s() - looked_at >= look_every_s * random.uniform(0.8, 1.0) - turn_s / 2:
                 looked_at = boot_s()
                 seen = self._look(store, seen, lease_s)
+                cursor = self._sweep(store, cursor)
             self.stopping.wait(turn_s)
+
+    @staticmethod
+    def _sweep(store: Store, cursor: str) -> str:
+        cursor, mended = store.queues.sweep(cursor)
+        if mended:
+            log.warning('found %d runs without a lease; they are recovered next', mended)
+        return cursor
 
     def _look(
         self, store: Store, seen: dict[tuple[str, float], float], lease_s: float

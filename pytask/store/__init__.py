@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from pytask.store.channels import CommandStream, EventStream
 from pytask.store.connect import Database
+from pytask.store.ends import Ends
 from pytask.store.keys import Keys
 from pytask.store.parked import Parked
 from pytask.store.queues import Queues
-from pytask.store.records import Claimant, Claimed, Ending, Grant, NewRun, Note, chunks
+from pytask.store.records import Claimant, Claimed, Ending, Grant, Line, NewRun, Note, chunks
 from pytask.store.runs import Runs
 from pytask.store.scripts import Scripts
 from pytask.store.workers import Workers
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ending', 'EventStream', 'Grant', 'Keys', 'NewRun',
-    'Note', 'Store', 'chunks',
+    'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ending', 'EventStream', 'Grant', 'Keys', 'Line',
+    'NewRun', 'Note', 'Store', 'chunks',
 ]  # fmt: skip
 
 
@@ -32,6 +33,7 @@ class Store:
         scripts = Scripts(self.db, self.keys)
         self.queues = Queues(self.db, self.keys, scripts)
         self.parked = Parked(self.db, self.keys, scripts)
+        self.ends = Ends(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
         self.runs = Runs(self.db, self.keys, scripts, self.workers)
 

@@ -22,6 +22,9 @@ class Keys:
         self.dead = f'{prefix}dead-task'
         self.parked = f'{prefix}parked-'  # and the task
         self.parked_names = f'{prefix}all-parked'  # not parked-…: a task may be named anything
+        self.suspects = f'{prefix}suspect-task'
+        self.end_task = f'{prefix}end-task'
+        self.end_handler = f'{prefix}end-handler'  # stands while workers have one
         self.workers = f'{prefix}workers'
         self.worker_hashes = f'{prefix}worker-'  # and the worker's id
         self.stats = f'{prefix}stats'

@@ -1,4 +1,4 @@
-"""Parked runs: those whose task the worker that met them does not know. A rolling deploy, or a typo."""
+"""What was laid aside: runs whose task the worker that met them does not know, and runs that workers died with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ class Parked:
         self._scripts.explain(*(part for pair in reasons for part in pair))
 
     def names(self) -> list[str]:
-        return [raw.decode('utf-8', 'replace') for raw in self._db.call('SMEMBERS', self._keys.parked_names)]
+        return self.look()[0]
+
+    def look(self) -> tuple[list[str], bool]:
+        """Return the tasks that have parked runs, and whether there are suspects."""
+        names, has_suspects = self._db.pipe([
+            ('SMEMBERS', self._keys.parked_names), ('EXISTS', self._keys.suspects),
+        ])  # fmt: skip
+        return [raw.decode('utf-8', 'replace') for raw in names], bool(has_suspects)
 
     def oldest(self, tasks: Sequence[str]) -> list[tuple[str, float]]:
         """Return (task, seconds parked) of the oldest run parked for each task."""

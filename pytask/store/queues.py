@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytask.store.connect import Database
     from pytask.store.keys import Keys
-    from pytask.store.records import Claimant, Ending, NewRun, Note
+    from pytask.store.records import Claimant, Ending, Line, NewRun, Note
     from pytask.store.scripts import Scripts
 
 # A grant stops growing at so much data; a reply must not block the other greenlets while it is parsed.
@@ -34,11 +34,12 @@ class Queues:
         ]
         return [answer == b'OK' for answers in self._db.pipe(calls) for answer in answers]
 
-    def claim(self, who: Claimant, line: str, limit: int, *, queue: str = '', parked: str = '') -> Grant:
-        """Take up to `limit` runs from a line: that of `queue`, or those parked for the task `parked`."""
+    def claim(self, who: Claimant, line: Line, limit: int) -> Grant:
+        """Take up to `limit` runs from a line."""
         reply = self._scripts.claim(
-            who.worker_id, who.nonce, who.lease_ms, limit, MAX_GRANT_BYTES, queue, parked,
-            line=line, record=who.record, worker_hash=who.worker_hash,
+            who.worker_id, who.nonce, who.lease_ms, limit, MAX_GRANT_BYTES, line.queue, line.parked, *line.held,
+            line=line.key, record=self._keys.claim_record(who.worker_id),
+            worker_hash=self._keys.worker_hash(who.worker_id),
         )  # fmt: skip
         if reply[0] == b'UNREGISTERED':
             return Grant(is_registered=False)
@@ -90,6 +91,11 @@ class Queues:
     def recover(self, seen: Sequence[tuple[str, float]], *, lease_ms: int) -> list[str]:
         """Put runs back in line whose deadline is still the one that was seen."""
         return [raw.decode() for raw in self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))]
+
+    def sweep(self, cursor: str) -> tuple[str, int]:
+        """Look for runs that say RUNNING without a lease, a page at a time; return (next cursor, how many)."""
+        after, mended = self._scripts.sweep(cursor, CHUNK)
+        return after.decode(), mended
 
     def promote(self, limit: int) -> int:
         found: int = self._scripts.promote(limit)

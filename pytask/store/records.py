@@ -67,8 +67,15 @@ class Claimant(NamedTuple):
     worker_id: str
     nonce: str
     lease_ms: int
-    record: str
-    worker_hash: str
+
+
+class Line(NamedTuple):
+    """What is claimed from: a queue, the runs parked for a task, or the suspects; `held` are those it has."""
+
+    key: str
+    queue: str = ''
+    parked: str = ''
+    held: Sequence[str] = ()
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

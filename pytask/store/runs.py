@@ -145,6 +145,7 @@ class Runs:
     def _waiting_lines(self, queues: Sequence[str]) -> Iterator[str]:
         names = set(queues) or {'default', *self._served_queues(), *self._used_queues()}
         yield from sorted(self._keys.line(name) for name in names)
+        yield self._keys.suspects
         for raw in self._db.call('SMEMBERS', self._keys.parked_names):
             yield self._keys.parked_list(raw.decode('utf-8', 'replace'))
 

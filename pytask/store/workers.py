@@ -19,13 +19,19 @@ class Workers:
         self._db, self._keys, self._scripts = db, keys, scripts
 
     def register(
-        self, worker_id: str, *, lease_ms: int, fields: Mapping[str, Any], local_ids: Iterable[str] = ()
+        self,
+        worker_id: str,
+        *,
+        lease_ms: int,
+        fields: Mapping[str, Any],
+        local_ids: Iterable[str] = (),
+        handles_ends: bool = False,
     ) -> None:
         """Say that a worker is alive for one more lease. Raises ConfigError where the others lease otherwise."""
         locals_ = list(local_ids)
         flat = [part for pair in fields.items() for part in pair]
         answer = self._scripts.register(
-            worker_id, lease_ms, lease_ms, len(locals_), *locals_, *flat,
+            worker_id, lease_ms, lease_ms, int(handles_ends), len(locals_), *locals_, *flat,
             worker_hash=self._keys.worker_hash(worker_id),
         )  # fmt: skip
         if answer != b'OK':

@@ -15,8 +15,8 @@ from gevent.event import Event
 from pytask.clock import boot_s
 from pytask.errors import Unavailable
 from pytask.registry import no_such_task
-from pytask.store import Claimant
-from pytask.worker.parked import ParkedLook
+from pytask.store import Claimant, Line
+from pytask.worker.aside import Aside
 from pytask.worker.peeker import PEEK_S, Peeker
 from pytask.worker.service import Service
 
@@ -35,7 +35,7 @@ class Fetcher(Service):
         self._peekers = [Peeker(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)]
         self._batch = FIRST_BATCH
         self._nonces = 0
-        self._parked = ParkedLook(self._store, worker.app.registry)
+        self._aside = Aside(worker, self._claim)
         self._between_claims = Event()
         self._between_claims.set()
         for peeker in self._peekers:
@@ -64,7 +64,7 @@ class Fetcher(Service):
         # The next turn begins with another queue: one that is always full does not starve the others.
         self._peekers.append(self._peekers.pop(0))
         if not self._is_stopping:
-            self._fetch_parked()
+            self._aside.fetch()
         if not ready:
             self._heard.clear()
             if not any(peeker.is_ready for peeker in self._peekers):
@@ -74,21 +74,19 @@ class Fetcher(Service):
         limit = min(self._batch, self._slots.free)
         if limit <= 0:
             return
-        grant = self._claim(self._store.keys.line(peeker.queue), limit, queue=peeker.queue)
+        grant = self._claim(Line(self._store.keys.line(peeker.queue), queue=peeker.queue), limit)
         if len(grant.runs) == limit:
             self._batch = min(LARGEST_BATCH, 2 * self._batch)
         elif not grant.has_more:
             self._batch = FIRST_BATCH
             peeker.ask(was_empty=not grant.runs)
 
-    def _claim(self, line: str, limit: int, *, queue: str = '', parked: str = '') -> Grant:
+    def _claim(self, line: Line, limit: int) -> Grant:
         self._nonces += 1
-        worker_id, keys = self._worker.id, self._store.keys
-        record, own = keys.claim_record(worker_id), keys.worker_hash(worker_id)
-        who = Claimant(worker_id, f'{self._nonces:x}', self._worker.lease_ms, record, own)
+        who = Claimant(self._worker.id, f'{self._nonces:x}', self._worker.lease_ms)
         self._between_claims.clear()
         try:
-            grant = self._granted(who, line, limit, queue=queue, parked=parked)
+            grant = self._granted(who, line, limit)
         finally:
             self._between_claims.set()
         if not grant.is_registered:
@@ -96,14 +94,14 @@ class Fetcher(Service):
         self._tell(grant)
         return grant
 
-    def _granted(self, who: Claimant, line: str, limit: int, **source: str) -> Grant:
+    def _granted(self, who: Claimant, line: Line, limit: int) -> Grant:
         asked_at = boot_s()
         try:
-            grant = self._store.queues.claim(who, line, limit, **source)
+            grant = self._store.queues.claim(who, line, limit)
         except Unavailable:
             # Perhaps granted, and only the answer was lost: ask for the same grant once more.
             asked_at = boot_s()
-            grant = self._store.queues.claim(who, line, limit, **source)
+            grant = self._store.queues.claim(who, line, limit)
         for claimed in grant.runs:
             self._worker.launch(claimed, asked_at)
         return grant
@@ -119,9 +117,3 @@ class Fetcher(Service):
             self._store.parked.explain(reasons)
             for run_id, why in reasons:
                 self._report.parked(run_id, why)
-
-    def _fetch_parked(self) -> None:
-        for name in self._parked.claimable():
-            limit = min(FIRST_BATCH, self._slots.free)
-            if limit > 0:
-                self._claim(self._store.keys.parked_list(name), limit, parked=name)

@@ -3,7 +3,7 @@
 from itertools import count
 
 from pytask.states import Outcome, State
-from pytask.store import Claimant, Ending, NewRun, Note
+from pytask.store import Claimant, Ending, Line, NewRun, Note
 
 LEASE_MS = 60_000
 PAST_MS = 1000  # long ago by any server's clock
@@ -23,14 +23,16 @@ class Hands:
     def start(self, *run_ids, task='hello', data=b'{}', queue='default'):
         return self.store.queues.start([NewRun(run_id, queue, task, data) for run_id in run_ids])
 
-    def claim(self, worker='w1', *, nonce=None, limit=16, queue='default', parked='', lease_ms=LEASE_MS):
-        who = Claimant(
-            worker, nonce or f'n{next(self.nonces)}', lease_ms,
-            self.keys.claim_record(worker), self.keys.worker_hash(worker),
-        )  # fmt: skip
+    def claim(
+        self, worker='w1', *, nonce=None, limit=16, queue='default', parked='', suspects=None, lease_ms=LEASE_MS
+    ):
+        who = Claimant(worker, nonce or f'n{next(self.nonces)}', lease_ms)
+        line = Line(self.keys.line(queue), queue=queue)
         if parked:
-            return self.store.queues.claim(who, self.keys.parked_list(parked), limit, parked=parked)
-        return self.store.queues.claim(who, self.keys.line(queue), limit, queue=queue)
+            line = Line(self.keys.parked_list(parked), parked=parked)
+        if suspects is not None:
+            line = Line(self.keys.suspects, held=suspects)
+        return self.store.queues.claim(who, line, limit)
 
     def claimed_ids(self, **how):
         return [run.run_id for run in self.claim(**how).runs]

@@ -11,7 +11,7 @@ SCRIPTS = {source.sha: source.name for source in sources()}
 # What a worker says however little it has to do, and the client's own start.
 BACKGROUND = {
     'register', 'renew', 'promote', 'recover', 'prune', 'start', 'TIME', 'ZRANGEBYSCORE', 'ZRANGE', 'ZCARD',
-    'SMEMBERS', 'PUBLISH', 'ECHO',
+    'SMEMBERS', 'EXISTS', 'PUBLISH', 'ECHO', 'sweep',
 }  # fmt: skip
 
 

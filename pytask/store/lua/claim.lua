@@ -1,37 +1,21 @@
 -- Grant waiting runs to a worker, oldest first, each with a lease. The list entry is only a hint: an id whose
 -- hash does not say WAIT, or that holds a lease, is dropped. An id leaves its list last, so an error loses none.
--- KEYS  runs line leases due dead parked parked_names ended record worker_hash
--- ARGV  worker nonce lease_ms limit max_bytes queue parked_task  (one of the last two is '': a parked list is claimed whole)
+-- KEYS  runs line leases due dead parked parked_names suspects ended record worker_hash
+-- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  of queue and parked_task at most one: a list of
+-- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
 -- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, id, task, data, attempt, …} or {UNREGISTERED}
--- include clock event usable aside
-local tasks = redis.call('HGET', worker_hash, 'tasks')
-if not tasks then return {'UNREGISTERED'} end
-local reply, granted, bytes, known = {'OK', 0, buried_now, parked_now}, {}, 0, {}
-
-local function grant(id, task, data, attempt)
-  local at = #reply
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = id, task, data, attempt
-  bytes = bytes + #data
-end
-
--- The same nonce again: the reply was lost on its way. The same grant, as far as it still holds.
-local before = redis.call('LRANGE', record, 0, -1)
-if before[1] == nonce then
-  for i = 2, #before do
-    local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt')
-    if v[2] == 'RUNNING' and v[1] == v[5] .. ':' .. nonce .. ':' .. worker then
-      redis.call('ZADD', leases, now_ms + lease_ms, before[i])
-      grant(before[i], v[3], v[4] or '{}', v[5])
-    end
-  end
-  reply[2] = 1
-  return reply
-end
+-- include clock event usable aside grant suspect
+local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
+if not serves[1] then return {'UNREGISTERED'} end
+if has_granted_again() then return reply end
+local others = still_held()
+if not others then return reply end
+local granted, known, passed = {}, {}, {}
 
 local function knows(task)
   if known[task] == nil then
     known[task] = parked_task ~= ''
-      or not string.find(task, '\n', 1, true) and string.find(tasks, '\n' .. task .. '\n', 1, true) ~= nil
+      or not string.find(task, '\n', 1, true) and string.find(serves[1], '\n' .. task .. '\n', 1, true) ~= nil
   end
   return known[task]
 end
@@ -44,8 +28,20 @@ local function forget_last_time(id, was_ended)
   end
 end
 
+-- Tell whether a run goes elsewhere: a suspect to the others, and one for another queue's workers back in line.
+local function is_elsewhere(id, crashes, home)
+  if line ~= suspects then
+    if not is_suspect(crashes) or type(redis.pcall('LPUSH', suspects, id)) == 'table' then return false end
+    redis.call('HSET', runs .. id, 'state', 'WAIT', 'queue', home, 'reason', crashes .. ' workers died with it')
+    return true
+  end
+  if string.find(',' .. (serves[2] or '') .. ',', ',' .. home .. ',', 1, true) then return false end
+  return table.insert(passed, id) or true
+end
+
 local function take(id)
-  local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'data', 'attempt', 'created', 'queue', 'reason', 'ended')
+  local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'data', 'attempt', 'created', 'queue', 'reason', 'ended',
+    'crashes')
   if v.err then return bury(id, 'its key is not a hash') end
   local task, state = v[1], v[2]
   local home = queue ~= '' and queue or v[6] or 'default'
@@ -56,6 +52,7 @@ local function take(id)
   end
   if (state and state ~= '' and state ~= 'WAIT') or redis.call('ZSCORE', leases, id) then return end
   if not knows(task) then return park(id, task, home) end
+  if (v[9] or line == suspects) and is_elsewhere(id, v[9], home) then return end
   if v[7] or v[8] then forget_last_time(id, v[8]) end
   local attempt = string.format('%d', (tonumber(v[4]) or 0) + 1)
   redis.call('HSET', runs .. id, 'state', 'RUNNING', 'worker', worker, 'attempt', attempt, 'queue', home,
@@ -75,16 +72,11 @@ for i = #ids, 1, -1 do
   if bytes > tonumber(max_bytes) then break end
 end
 if #granted > 0 then
-  local scores = {}
-  for i, id in ipairs(granted) do
-    scores[2 * i - 1], scores[2 * i] = now_ms + lease_ms, id
-  end
-  redis.call('ZADD', leases, unpack(scores))
-  redis.call('DEL', record)
-  redis.call('RPUSH', record, nonce, unpack(granted))
-  redis.call('PEXPIRE', record, 2 * lease_ms)
+  lease(granted)
+  if line == suspects then mark(granted, others) end
 end
 redis.call('LTRIM', line, 0, -looked - 1)
+if #passed > 0 then redis.call('LPUSH', line, unpack(passed)) end
 if redis.call('EXISTS', line) == 1 then
   if #granted < tonumber(limit) then reply[2] = 1 end
 elseif parked_task ~= '' then

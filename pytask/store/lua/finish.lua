@@ -1,8 +1,8 @@
 -- Record how attempts ended: state, lease, index, counter and event together, for the holder of the token only.
--- KEYS  runs leases ended stats
+-- KEYS  runs leases ended stats end_task end_handler
 -- ARGV  ...  of each run: id, token, state, reason, output, seq
 -- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
--- include clock event
+-- include clock event end
 redis.call('ZREM', leases, '') -- harmless, and never refused: when memory is full an outcome is recorded all the same
 local answers, done, scores, counts = {}, {}, {}, {}
 for i = rest, #ARGV, 6 do
@@ -21,6 +21,7 @@ for i = rest, #ARGV, 6 do
     end
     if v[4] or v[5] then redis.call('HDEL', key, 'stop', 'reload_data', 'reload_id') end
     if v[6] then redis.call('PERSIST', key) end
+    if is_handed_on then hand_on(id) end
     table.insert(done, id)
     scores[state] = scores[state] or {}
     table.insert(scores[state], now_ms)

@@ -1,5 +1,6 @@
--- Delete ended runs: hash and index together. What is marked `keep` stays, unless somebody asked for it by name.
--- KEYS  runs ended
+-- Delete ended runs: hash and index together. What is marked `keep`, or waits for the end handler, stays, unless
+-- somebody asked for it by name.
+-- KEYS  runs ended end_task end_handler
 -- ARGV  takes_kept ...  ids
 -- ANSWER for each id: OK, KEPT, NOT_FOUND, or the state of one that has not ended
 local function forget(id)
@@ -7,19 +8,21 @@ local function forget(id)
     redis.call('ZREM', ended .. state, id)
   end
 end
+local is_handed_on = redis.call('EXISTS', end_handler) == 1
 local answers = {}
 for i = rest, #ARGV do
   local id = ARGV[i]
-  local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'keep')
+  local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'keep', 'unhandled')
   if v.err or not v[1] then
     forget(id)
     table.insert(answers, 'NOT_FOUND')
   elseif not v[2] or v[2] == '' or v[2] == 'WAIT' or v[2] == 'RUNNING' then
     table.insert(answers, v[2] == 'RUNNING' and 'RUNNING' or 'WAIT')
-  elseif v[3] and takes_kept ~= '1' then
+  elseif (v[3] or v[4] and is_handed_on) and takes_kept ~= '1' then
     table.insert(answers, 'KEPT')
   else
     redis.call('ZREM', ended .. v[2], id)
+    if v[4] then redis.call('ZREM', end_task, id) end
     redis.call('UNLINK', runs .. id)
     table.insert(answers, 'OK')
   end

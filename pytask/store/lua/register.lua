@@ -1,6 +1,6 @@
 -- Write down that a worker is alive for one more lease. All workers of a prefix have the same lease length.
--- KEYS  workers worker_hash worker_hashes runs
--- ARGV  worker lease_ms ttl_ms locals ...  locals ids of its local runs, then field, value of its hash
+-- KEYS  workers worker_hash worker_hashes runs end_handler
+-- ARGV  worker lease_ms ttl_ms handles_ends locals ...  locals ids of its local runs, then field, value of its hash
 -- ANSWER OK, or the lease in ms of the worker that was here first
 -- include clock
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms)
@@ -17,4 +17,6 @@ for i = rest, fields - 1 do -- one that has ended meanwhile is kept like any oth
 end
 redis.call('HSET', worker_hash, 'lease_ms', lease_ms, 'seen', now, unpack(ARGV, fields))
 redis.call('PEXPIRE', worker_hash, ttl_ms)
+-- For a day after the last worker with an end handler was seen, ended runs are kept for it.
+if handles_ends == '1' then redis.call('SET', end_handler, worker, 'EX', 86400) end
 return 'OK'

@@ -1,8 +1,17 @@
 -- End one run that no worker is running: a state, a reason, its place among the ended, a count, an event.
+
+-- Where workers have an end handler, an ended run is owned by `end_task` until that has returned.
+local is_handed_on = redis.call('EXISTS', end_handler) == 1
+local function hand_on(id)
+  redis.call('HSET', runs .. id, 'unhandled', 0)
+  redis.call('ZADD', end_task, now_ms, id)
+end
+
 local function end_run(id, task, state, reason)
   redis.call('HSET', runs .. id, 'state', state, 'reason', reason, 'ended', now)
   redis.call('HDEL', runs .. id, 'stop', 'reload_data', 'reload_id')
   redis.call('ZADD', ended .. state, now_ms, id)
   redis.call('HINCRBY', stats, state .. ':' .. (task or ''), 1)
+  if is_handed_on then hand_on(id) end
   publish(id, string.lower(state), 'null', 0)
 end
