@@ -20,7 +20,7 @@ from pytask import messages
 from pytask.builtin import BUILTINS
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
-from pytask.worker import children
+from pytask.worker import children, forks
 from pytask.worker.drain import drain
 from pytask.worker.fetcher import Fetcher
 from pytask.worker.heartbeat import Heartbeat
@@ -141,6 +141,7 @@ class Worker:
 
     def _start_all(self) -> None:
         children.install(self.report.child_failed)
+        forks.install()
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
         self.register()
         self.heartbeat.start()
