@@ -144,3 +144,29 @@ def test_finding_what_nobody_knows_tells_the_near_names(registry):
     assert find(registry, 'hello').NAME == 'hello'
     with pytest.raises(NotFound, match='did you mean "hello"'):
         find(registry, 'helo')
+
+
+@pytest.mark.parametrize(
+    ('policy', 'value', 'wanted'),
+    [
+        ('QUEUE', 'a b', 'the name of a queue'),
+        ('QUEUE', None, 'the name of a queue'),
+        ('TIMEOUT', '5', 'seconds, or None'),
+        ('TIMEOUT', -1, 'seconds, or None'),
+        ('GRACE', True, 'seconds, or None'),
+        ('on_partition', 'maybe', "'stop' or 'keep'"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused_with_its_place(policy, value, wanted):
+    odd = type('Odd', (Task,), {'start': lambda self: None, policy: value})
+    with pytest.raises(ConfigError) as caught:
+        Registry().add(odd)
+    assert str(caught.value).endswith(f"{policy} of 'odd' must be {wanted}: {value!r}")
+
+
+def test_a_function_may_keep_on_through_a_partition():
+    @task(on_partition='keep')
+    def feed():
+        pass
+
+    assert Registry().add(feed).on_partition == 'keep'
