@@ -17,6 +17,9 @@ from pytask.cli.options import common, load_tasks, make_app, option
 @option('--lease', type=float, metavar='SECONDS', help='Length of a lease; the same for all workers. Default: 15.')
 @option('--drain', type=float, metavar='SECONDS', help='At shutdown, let runs finish so long. Default: 10.')
 @option('--name', metavar='NAME', help='Name of this worker. Default: the host.')
+@option(
+    '--health', metavar='ADDR', help='Serve /live, /ready, /metrics there: host:port, or a port of this machine.'
+)
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common
 def worker(*, verbose: bool) -> int:
