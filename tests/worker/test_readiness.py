@@ -82,6 +82,19 @@ def test_a_service_that_does_not_come_back_shows_and_is_an_ill_later(slow_app, w
     wait_until(lambda: 'writer' in names(readiness.ills(running)), 'the stuck writer is an ill')
 
 
+def test_a_service_that_tries_in_vain_is_not_stuck(slow_app, worker, monkeypatch):
+    running = worker(slow_app)
+
+    def fail():
+        raise Unavailable('not now')
+
+    monkeypatch.setattr(running.fetcher, 'turn', fail)
+    wait_until(running.report.away_s, 'the first try has failed')
+    turned_at, tried_at = running.fetcher.turned_at, running.fetcher.tried_at
+    wait_until(lambda: running.fetcher.tried_at > tried_at, 'it tries again')
+    assert running.fetcher.turned_at == turned_at
+
+
 @pytest.mark.timeout(90)
 def test_a_frozen_redis_shows_and_heals_and_is_no_reason_for_a_new_process(slow_app, worker, server, redis):
     running = worker(slow_app)
