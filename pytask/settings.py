@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
+from pytask.address import split_address
 from pytask.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Settings:
     max_hang_s: float = 600.0
     # From so many MiB on a worker claims nothing; 0 for what its cgroup and limits allow.
     max_memory: int = 0
+    # Where /live, /ready and /metrics are; '' for nowhere.
+    health: str = ''
     # How long ended runs are kept: by age, and by number. What did not succeed is looked at longer.
     keep_success_s: float = HOUR_S
     keep_ended_s: float = DAY_S
@@ -130,6 +133,8 @@ def _checked(key: str, value: Any, source: str) -> Any:
         hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(sorted(_FIELDS))}'
         raise ConfigError(f'{source}: no setting {key!r}{hint}')
     listed = [value] if key == 'queue' and isinstance(value, str) else value
+    if key == 'health' and type(value) is int:
+        listed = str(value)
     try:
         converted = msgspec.convert(listed, _TYPES[key], strict=False)
     except msgspec.ValidationError as error:
@@ -151,8 +156,18 @@ def _problem(key: str, value: Any) -> str:
         if not 1 <= len(set(value)) <= 16:
             return 'must be 1 to 16 queues'
         return next((bad for name in value if (bad := bad_name(name, 64))), '')
+    if key == 'health':
+        return _bad_address(value) if value else ''
     # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
     return bad_name(value, 32) if key == 'name' and value else ''
+
+
+def _bad_address(text: str) -> str:
+    try:
+        split_address(text)
+    except ValueError as error:
+        return str(error)
+    return ''
 
 
 def bad_name(name: str, longest: int) -> str:

@@ -44,6 +44,8 @@ COMMANDS = {
     'rm': ('control', 'Delete ended runs.'),
     'tasks': ('look', 'List the tasks in ./tasks and what they take.'),
     'workers': ('look', 'List live workers.'),
+    'health': ('health', 'Ask a worker whether it is ready; for probes.'),
+    'init': ('init', 'Write files to begin with: a systemd unit.'),
 }
 
 

@@ -207,4 +207,4 @@ def workers() -> None:
 
 
 def _doing(worker: dict[str, str]) -> str:
-    return 'shutting down' if worker.get('draining') == '1' else ''
+    return 'shutting down' if worker.get('draining') == '1' else paint.plain(worker.get('troubles', ''))

@@ -50,12 +50,17 @@ def is_json() -> bool:
     return bool(given().get('json'))
 
 
+_SETTINGS = frozenset({
+    'redis', 'prefix', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name', 'health', 'max_hang',
+    'max_memory',
+})  # fmt: skip
+
+
 def make_app(**more: Any) -> PyTask:
     """Make the app that the options, the environment and the files here describe."""
     from pytask.app import PyTask
 
-    keys = ('redis', 'prefix', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name', 'max_hang', 'max_memory')
-    chosen = {key: value for key, value in given().items() if key in keys}
+    chosen = {key: value for key, value in given().items() if key in _SETTINGS}
     return PyTask(**{**more, **chosen})
 
 

@@ -21,6 +21,9 @@ from pytask.cli.options import common, load_tasks, make_app, option
 )
 @option('--max-memory', type=int, metavar='MIB', help='Claim nothing from so much memory on. Default: its limits.')
 @option('--name', metavar='NAME', help='Name of this worker. Default: the host.')
+@option(
+    '--health', metavar='ADDR', help='Serve /live, /ready, /metrics there: host:port, or a port of this machine.'
+)
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common
 def worker(*, verbose: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytask.store.census import Census, Figures
 from pytask.store.channels import CommandStream, EventStream
 from pytask.store.connect import Database
 from pytask.store.ends import Ends
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ending', 'EventStream', 'Grant', 'Keys', 'Line',
+    'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ending', 'EventStream', 'Figures', 'Grant', 'Keys', 'Line',
     'NewRun', 'Note', 'Store', 'chunks',
 ]  # fmt: skip
 
@@ -35,6 +36,7 @@ class Store:
         self.parked = Parked(self.db, self.keys, scripts)
         self.ends = Ends(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
+        self.census = Census(self.db, self.keys)
         self.runs = Runs(self.db, self.keys, scripts, self.workers)
 
     def ping(self) -> None:

@@ -46,8 +46,8 @@ class Queues:
         tail = f':{who.nonce}:{who.worker_id}'
         parts = iter(reply[4:])
         runs = [
-            Claimed(run_id.decode(), task.decode('utf-8', 'replace'), data, int(attempt), attempt.decode() + tail)
-            for run_id, task, data, attempt in zip(parts, parts, parts, parts, strict=True)
+            Claimed(run_id.decode(), task.decode('utf-8', 'replace'), data, int(n), n.decode() + tail, waited_ms)
+            for run_id, task, data, n, waited_ms in zip(parts, parts, parts, parts, parts, strict=True)
         ]
         return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
 

@@ -21,13 +21,17 @@ class NewRun(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """One granted run. `token` names this claim; every write for the run carries it."""
+    """One granted run. `token` names this claim; every write for the run carries it.
+
+    `waited_ms` is how long it stood in its queue, -1 where that means nothing.
+    """
 
     run_id: str
     task: str
     data: bytes
     attempt: int
     token: str
+    waited_ms: int = -1
 
 
 @dataclass(slots=True)

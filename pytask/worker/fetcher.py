@@ -32,17 +32,17 @@ class Fetcher(Service):
         super().__init__('fetcher', worker.report, worker.broken)
         self._worker, self._store, self._slots = worker, worker.store, worker.slots
         self._heard = Event()
-        self._peekers = [Peeker(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)]
+        self.peekers = [Peeker(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)]
         self._batch = FIRST_BATCH
         self._nonces = 0
         self._aside = Aside(worker, self._claim)
         self._between_claims = Event()
         self._between_claims.set()
-        for peeker in self._peekers:
+        for peeker in self.peekers:
             peeker.heard = self._heard
 
     def start(self) -> None:
-        for peeker in self._peekers:
+        for peeker in self.peekers:
             peeker.start()
         super().start()
 
@@ -51,23 +51,23 @@ class Fetcher(Service):
         self._is_stopping = True
         self._between_claims.wait(timeout_s)
         super().stop(timeout_s)
-        for peeker in self._peekers:
+        for peeker in self.peekers:
             peeker.stop(timeout_s)
 
     def turn(self) -> None:
         if not (self._slots.room.wait(PEEK_S) and self._worker.pressure.relieved.wait(PEEK_S)):
             return
-        ready = [peeker for peeker in self._peekers if peeker.is_ready]
+        ready = [peeker for peeker in self.peekers if peeker.is_ready]
         for peeker in ready:
             if not self._is_stopping:
                 self._fetch(peeker)
         # The next turn begins with another queue: one that is always full does not starve the others.
-        self._peekers.append(self._peekers.pop(0))
+        self.peekers.append(self.peekers.pop(0))
         if not self._is_stopping:
             self._aside.fetch()
         if not ready:
             self._heard.clear()
-            if not any(peeker.is_ready for peeker in self._peekers):
+            if not any(peeker.is_ready for peeker in self.peekers):
                 self._heard.wait(PEEK_S)
 
     def _fetch(self, peeker: Peeker) -> None:
@@ -103,7 +103,7 @@ class Fetcher(Service):
             asked_at = boot_s()
             grant = self._store.queues.claim(who, line, limit)
         for claimed in grant.runs:
-            self._worker.launch(claimed, asked_at)
+            self._worker.launch(claimed, asked_at, line.queue)
         return grant
 
     def _tell(self, grant: Grant) -> None:

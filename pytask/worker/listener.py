@@ -30,6 +30,7 @@ class Listener(Service):
         self._stream: CommandStream | None = None
         self._nonce = ''
         self._proved_at = self._asked_at = 0.0
+        self.echoed_at = monotonic_s()
 
     def turn(self) -> None:
         try:
@@ -49,7 +50,7 @@ class Listener(Service):
 
     def _subscribe(self) -> None:
         self._stream = self._worker.store.commands(self._worker.id)
-        self._proved_at = monotonic_s()
+        self._proved_at, self._asked_at = monotonic_s(), 0.0  # prove a new one at once
         self._worker.heartbeat.hurry()
 
     def _unsubscribe(self) -> None:
@@ -73,6 +74,6 @@ class Listener(Service):
             self._worker.orders.obey(run_id, command)
         elif command.name == ECHO:
             if command.fields.get('nonce') == self._nonce:
-                self._proved_at = monotonic_s()
+                self._proved_at = self.echoed_at = monotonic_s()
         elif command.name == 'stop':
             self._worker.shut_down('stop command')

@@ -59,8 +59,6 @@ class Pressure(Service):
         return ''
 
     def _say(self, why: str) -> None:
-        if bool(why) != bool(self.why):
-            self._report.pressure(why)
         self.why = why
         if why:
             self.relieved.clear()

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from pytask.worker.health import Health
 from pytask.worker.report import set_up_logging
+from pytask.worker.watch import Watch
 from pytask.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def run_worker(app: PyTask, *, level: int = logging.INFO, on_ready: Callable[[],
     """
     set_up_logging(level)
     worker = Worker(app)
-    with Signals(worker):
-        return worker.serve(on_ready)
+    with Signals(worker), Health(worker), Watch(worker) as watch:
+        return worker.serve(watch.ready(on_ready))
 
 
 class Signals:

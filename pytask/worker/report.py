@@ -16,6 +16,7 @@ from pytask.worker.explain import describe, first_line
 
 if TYPE_CHECKING:
     from pytask.errors import Unavailable
+    from pytask.worker.metrics import Metrics
     from pytask.worker.port import RunPort
     from pytask.worker.slots import Live
 
@@ -27,10 +28,12 @@ OUTAGE_EVERY_S = 60.0
 class Reporter:
     """One per worker. Also counts what it reports."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
         self.counts: Counter[str] = Counter()
         self._away: set[str] = set()
         self._away_since = self._told_at = 0.0
+        self.redis_errors = 0
 
     def started(self, worker_id: str, queues: Any, tasks: int, slots: int, url: str) -> None:
         log.info(
@@ -54,6 +57,8 @@ class Reporter:
     def recorded(self, live: Live, outcome: Outcome, answer: str) -> None:
         self.counts[answer if answer != 'OK' else outcome.state.value] += 1
         name = (live.run_id, live.task_name)
+        if answer != 'STALE' and not outcome.is_given_back:
+            self.metrics.finished(live, outcome.state.value)
         if answer == 'STALE':
             if live.ending != 'lost':
                 log.warning("run %s %s: %s not recorded, the run is another worker's by now", *name, outcome.state)
@@ -69,6 +74,7 @@ class Reporter:
 
     def redis_is_away(self, service: str, error: Unavailable) -> None:
         now = monotonic_s()
+        self.redis_errors += 1
         if not self._away:
             self._away_since = now
         if not self._away or now - self._told_at > OUTAGE_EVERY_S:
@@ -82,25 +88,33 @@ class Reporter:
             if not self._away:
                 log.info('Redis is back after %.1f s', monotonic_s() - self._away_since)
 
+    def away_s(self) -> float:
+        """Return for how long some service has not got through to Redis; 0 where all do."""
+        return monotonic_s() - self._away_since if self._away else 0.0
+
+    def not_ready(self, reasons: list[str]) -> None:
+        log.warning('not ready: %s', '; '.join(reasons))
+
+    def ready_again(self, after_s: float) -> None:
+        log.info('ready again after %.0f s', after_s)
+
+    def serves_health(self, url: str) -> None:
+        log.info('health on %s: /live /ready /metrics', url)
+
     def service_crashed(self, service: str, error: BaseException) -> None:
         log.error('service %s crashed and is restarted: %s', service, describe(error)['traceback'])
 
     def service_is_broken(self, service: str) -> None:
         log.critical('service %s crashes again and again; this worker gives up', service)
 
-    def pressure(self, why: str) -> None:
-        if why:
-            log.warning('claiming nothing for now, short of %s', why)
-        else:
-            log.info('claiming again')
-
     def heartbeat_failed(self, error: BaseException) -> None:
+        self.redis_errors += 1
         log.debug('heartbeat: %s', error)
 
     def deaf(self) -> None:
         log.warning('the control subscription has gone deaf; subscribing anew')
 
-    def lost(self, live: Live, *, is_gone: bool) -> None:
+    def lost(self, live: Live, *, is_gone: bool = False) -> None:
         if is_gone:
             log.critical('run %s %s: Redis has forgotten it, interrupting it', live.run_id, live.task_name)
         else:

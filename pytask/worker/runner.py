@@ -35,8 +35,10 @@ class Runner:
         self._stopper, self._reloader = worker.stopper, worker.reloader
         self._registry = worker.app.registry
 
-    def run(self, live: Live) -> None:
-        """Be the body of an attempt's greenlet."""
+    def run(self, live: Live, older: Live | None) -> None:
+        """Be the body of an attempt's greenlet; it begins when the older attempt, if one is here, is over."""
+        if older is not None:
+            self._stopper.outlast(older)
         outcome = self.perform(live)
         live.is_open = False
         live.task = None  # task → port → live → task would be a cycle: a sixth of the time went to the collector

@@ -1,9 +1,10 @@
 """Service: the one shape of every loop in a worker. Named, owned, supervised.
 
-A turn is short: it ends by itself within seconds, whatever Redis does, and leaves a stamp. While
-Redis is away a service tries again with a growing pause and counts as neither crashed nor dead. A
-turn that raises anything else is reported and restarted; one that crashes again and again takes the
-worker down, since a worker that only seems alive is worse than a dead one.
+A turn is short: it ends by itself within seconds, whatever Redis does, and leaves a stamp of when it
+began and, where it went well, of when it ended. While Redis is away a service tries again with a
+growing pause and counts as neither crashed nor dead. A turn that raises anything else is reported and
+restarted; one that crashes again and again takes the worker down, since a worker that only seems alive
+is worse than a dead one.
 """
 
 from __future__ import annotations
@@ -32,12 +33,17 @@ class Service:
 
     def __init__(self, name: str, report: Reporter, on_broken: Callable[[str], None]) -> None:
         self.name = name
-        self.turned_at = monotonic_s()
+        self.turned_at = self.tried_at = monotonic_s()
         self._report, self._on_broken = report, on_broken
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self._is_stopping = False
         self._crashes: deque[float] = deque(maxlen=CRASHES)
         self._pause_s = FIRST_PAUSE_S
+
+    @property
+    def is_going(self) -> bool:
+        """True from its start until it is told to stop; readiness asks only those."""
+        return self._greenlet is not None and not self._is_stopping
 
     def turn(self) -> None:
         raise NotImplementedError
@@ -53,6 +59,7 @@ class Service:
 
     def _run(self) -> None:
         while not self._is_stopping:
+            self.tried_at = monotonic_s()
             try:
                 self.turn()
                 self.turned_at = monotonic_s()

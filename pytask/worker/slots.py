@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event
 
+from pytask.clock import monotonic_s
+
 if TYPE_CHECKING:
     from pytask.definition import Task
     from pytask.store import Claimed
@@ -20,11 +22,12 @@ class Live:
     """One attempt of one run, inside this worker.
 
     `ending` is the reason it was told to end, '' while it was not. `is_open` is true while user code
-    runs, which is when an interruption may be delivered.
+    runs, which is when an interruption may be delivered. `queue` is the one it was claimed from, if any.
     """
 
     __slots__ = (
         'attempt',
+        'begun_at',
         'data',
         'ended',
         'ending',
@@ -35,6 +38,7 @@ class Live:
         'lost_notes',
         'note_bytes',
         'notes',
+        'queue',
         'reload_id',
         'renewed_at',
         'run_id',
@@ -44,11 +48,15 @@ class Live:
         'task',
         'task_name',
         'token',
+        'took_s',
     )  # fmt: skip
 
-    def __init__(self, claimed: Claimed, renewed_at: float, *, is_local: bool = False) -> None:
-        self.run_id, self.task_name, self.data, self.attempt, self.token = claimed
+    def __init__(self, claimed: Claimed, renewed_at: float, queue: str = '', *, is_local: bool = False) -> None:
+        self.run_id, self.task_name, self.data, self.attempt, self.token, _ = claimed
         self.renewed_at = renewed_at
+        self.queue = queue
+        self.begun_at = monotonic_s()
+        self.took_s = 0.0
         self.fenced_at = 0.0
         self.is_local = is_local
         self.ending = ''
@@ -98,13 +106,16 @@ class Slots:
     def free(self) -> int:
         return self.size - self.taken
 
-    def add(self, live: Live) -> None:
+    def add(self, live: Live) -> Live | None:
+        """Take a slot. An older attempt of the same run is returned, and the later one takes its slot."""
+        older = self._live.get(live.run_id)
         self._live[live.run_id] = live
-        if not live.is_local:
+        if not live.is_local and older is None:
             self.taken += 1
             self.empty.clear()
             if self.taken >= self.size:
                 self.room.clear()
+        return older
 
     def remove(self, live: Live) -> None:
         """Let go of a run; twice is fine."""

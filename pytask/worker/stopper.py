@@ -17,7 +17,7 @@ from pytask.worker import children
 if TYPE_CHECKING:
     from pytask.definition import Task
     from pytask.worker.report import Reporter
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.slots import Live
 
 # Between one interruption and the next, and before a run counts as unkillable.
 PATIENCE_S = 1.0
@@ -25,8 +25,8 @@ INTERRUPTIONS = 3
 
 
 class Stopper:
-    def __init__(self, slots: Slots, report: Reporter) -> None:
-        self._slots, self._report = slots, report
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
         self.unkillable: set[str] = set()
 
     def end(self, live: Live, reason: str, *, hurry: bool = False) -> None:
@@ -37,6 +37,16 @@ class Stopper:
             live.ending = reason
         live.stopping_event().set()
         gevent.spawn_raw(self._escalate, live, hurry=hurry or reason == 'lost')
+
+    def outlast(self, older: Live) -> None:
+        """End an attempt, and return when it is over.
+
+        A process that stood still for longer than a lease may be granted what it itself still runs.
+        """
+        if not older.greenlet.dead:
+            self._report.lost(older)
+            self.end(older, 'lost')
+            older.ended_event().wait()
 
     def _escalate(self, live: Live, *, hurry: bool) -> None:
         task = live.task
@@ -60,7 +70,7 @@ class Stopper:
     def _is_still(self, live: Live, task: Task | None) -> bool:
         # The run is the one that was told to end: not over, and no successor of a reload.
         same = task is None or live.task is task
-        return live.is_open and same and bool(live.ending) and self._slots.get(live.run_id) is live
+        return live.is_open and same and bool(live.ending)
 
     def _deliver(self, live: Live, task: Task | None) -> None:
         if not self._is_still(live, task):

@@ -19,12 +19,13 @@ import pytask
 from pytask.builtin import BUILTINS
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
-from pytask.worker import children, forks
+from pytask.worker import children, forks, readiness
 from pytask.worker.drain import drain
 from pytask.worker.fetcher import Fetcher
 from pytask.worker.heartbeat import Heartbeat
 from pytask.worker.listener import Listener
 from pytask.worker.local import LocalRuns
+from pytask.worker.metrics import Metrics
 from pytask.worker.orders import Orders
 from pytask.worker.pressure import Pressure
 from pytask.worker.reloader import Reloader
@@ -51,13 +52,13 @@ class Worker:
         name = settings.name or socket.gethostname().split('.')[0][:24]
         self.id = f'{name}-{secrets.token_hex(2)}'
         self.lease_ms = int(settings.lease_s * 1000)
-        self.report = Reporter()
+        self.report = Reporter(Metrics(app.registry))
         self.slots = Slots(settings.concurrency)
         self.store = Store(app.url, settings.prefix, size=8 + len(settings.queue))
         for builtin in BUILTINS:
             app.registry.add(builtin)
         self.writer = Writer(self.store, self.slots, self.report, self.broken)
-        self.stopper = Stopper(self.slots, self.report)
+        self.stopper = Stopper(self.report)
         self.reloader = Reloader(self)
         self.runner = Runner(self)
         self.heartbeat = Heartbeat(self)
@@ -67,11 +68,11 @@ class Worker:
         self.local_runs = LocalRuns(self)
         self.orders = Orders(self)
         self._tasks = '\n'.join(['', *app.registry.answers_to(), ''])
-        self._reason_to_stop = Event()
+        self.reason_to_stop = Event()
         self._hurry = Event()
         self._why = ''
         self.is_ready = False
-        self._exit_code = EXIT_OK
+        self.is_broken = self._wants_restart = False
 
     def serve(self, on_ready: Callable[[], None] | None = None) -> int:
         """Work until there is a reason to stop; return the exit code.
@@ -81,26 +82,26 @@ class Worker:
         self._start_all()
         if on_ready is not None:
             gevent.spawn(on_ready)
-        while not self._reason_to_stop.wait(60):
+        while not self.reason_to_stop.wait(60):
             pass
         return self._stop_all()
 
     def shut_down(self, why: str) -> None:
         """Give a reason to stop; the second one hurries. Safe from signal handlers and any greenlet."""
-        if self._reason_to_stop.is_set():
+        if self.reason_to_stop.is_set():
             self._hurry.set()
         self._why = self._why or why
-        self._reason_to_stop.set()
+        self.reason_to_stop.set()
 
     def broken(self, service: str) -> None:
         """Stop, since a service does not live."""
         self.report.service_is_broken(service)
-        self._exit_code = EXIT_BROKEN
+        self.is_broken = True
         self.shut_down(f'{service} is broken')
 
     def restart(self, why: str) -> None:
         """Stop, and ask whoever started this process to start it again."""
-        self._exit_code = EXIT_RESTART
+        self._wants_restart = True
         self.shut_down(why)
 
     def register(self, store: Store | None = None) -> None:
@@ -110,8 +111,8 @@ class Worker:
         fields = {
             'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
             'queues': ','.join(settings.queue), 'slots': self.slots.size, 'taken': self.slots.taken,
-            'tasks': self._tasks, 'locals': '\n'.join(local_ids), 'draining': int(self._reason_to_stop.is_set()),
-            'short_of': self.pressure.why,
+            'tasks': self._tasks, 'locals': '\n'.join(local_ids), 'draining': int(self.reason_to_stop.is_set()),
+            'troubles': '; '.join(readiness.troubles(self)),
         }  # fmt: skip
         workers = (store or self.store).workers
         handles_ends = self.app.end_handler is not None
@@ -119,11 +120,12 @@ class Worker:
             self.id, lease_ms=self.lease_ms, fields=fields, local_ids=local_ids, handles_ends=handles_ends
         )
 
-    def launch(self, claimed: Claimed, asked_at: float, *, is_local: bool = False) -> Live:
+    def launch(self, claimed: Claimed, asked_at: float, queue: str = '', *, is_local: bool = False) -> Live:
         """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
-        live = Live(claimed, asked_at, is_local=is_local)
-        self.slots.add(live)
-        live.greenlet = gevent.spawn_raw(self.runner.run, live)
+        live = Live(claimed, asked_at, queue, is_local=is_local)
+        older = self.slots.add(live)
+        self.report.metrics.started(live, claimed.waited_ms)
+        live.greenlet = gevent.spawn_raw(self.runner.run, live, older)
         return live
 
     def _start_all(self) -> None:
@@ -151,7 +153,8 @@ class Worker:
         self.pressure.stop()
         self.writer.stop()
         self._leave()
-        code = self._exit_code or (EXIT_RESTART if self.stopper.unkillable else EXIT_OK)
+        wants_restart = self._wants_restart or self.stopper.unkillable
+        code = EXIT_BROKEN if self.is_broken else EXIT_RESTART if wants_restart else EXIT_OK
         self.report.stopped(code)
         return code
 

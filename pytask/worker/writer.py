@@ -17,6 +17,7 @@ from gevent import monkey
 from gevent.event import Event
 
 from pytask import messages
+from pytask.clock import monotonic_s
 from pytask.errors import PytaskError, Unavailable
 from pytask.states import Outcome, State
 from pytask.store import Ending, Note
@@ -73,6 +74,7 @@ class Writer(Service):
         self.is_away = False
 
     def end(self, live: Live, outcome: Outcome) -> None:
+        live.took_s = monotonic_s() - live.begun_at
         with self._lock:
             self._line.append(Final(live, outcome, live.next_seq()))
         self._rouse()

@@ -1,5 +1,6 @@
 import pytest
 
+from pytask.address import split_address, to_call
 from pytask.errors import ConfigError
 from pytask.settings import Settings, load, redacted
 
@@ -192,3 +193,38 @@ def test_a_password_is_hidden(url, shown):
 )
 def test_a_password_is_hidden_wherever_it_stands(url):
     assert 'secret' not in redacted(url)
+
+
+@pytest.mark.parametrize(
+    ('text', 'address'),
+    [
+        ('8080', ('127.0.0.1', 8080)),
+        (':8080', ('127.0.0.1', 8080)),
+        ('0.0.0.0:1', ('0.0.0.0', 1)),
+        ('box.local:65535', ('box.local', 65_535)),
+        ('[::1]:8080', ('::1', 8080)),
+    ],
+)
+def test_an_address_is_a_port_with_or_without_a_host(folder, text, address):
+    assert split_address(folder.load(health=text).health) == address
+
+
+@pytest.mark.parametrize(
+    'text', [':', 'x', '0', '65536', 'a b:80', '::1:80', 'http://x:80', '[]x]:80', '-1', '\u0661']
+)
+def test_what_is_no_address_is_refused(folder, text):
+    assert folder.failure(health=text).startswith(f'--health: health = {text!r}: ')
+
+
+def test_the_address_may_be_a_bare_number_in_a_file_and_nothing_on_the_line(folder):
+    folder.own('health = 8080')
+    assert folder.load().health == '8080'
+    assert folder.load(health='').health == ''
+    folder.own('health = true')
+    assert 'health = True' in folder.failure()
+
+
+def test_a_probe_calls_this_machine_where_a_worker_listens_on_all():
+    assert to_call(('0.0.0.0', 80)) == ('127.0.0.1', 80)
+    assert to_call(('::', 80)) == ('::1', 80)
+    assert to_call(('box', 80)) == ('box', 80)

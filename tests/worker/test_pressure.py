@@ -73,8 +73,8 @@ def test_other_workers_see_it(app, busy, monkeypatch):
     running, _ = busy
     running.pressure._most_bytes = resident_bytes()
     is_short_of(running, 'memory')
-    seen = wait_until(lambda: app.client.store.workers.alive()[0].get('short_of'), 'it stands in its record')
-    assert seen.startswith('memory: ')
+    seen = wait_until(lambda: app.client.store.workers.alive()[0].get('troubles'), 'it stands in its record')
+    assert seen.startswith('claims nothing, short of memory: ')
     running.pressure._most_bytes = float('inf')
 
 

@@ -3,7 +3,8 @@
 -- KEYS  runs line leases due dead parked parked_names suspects ended record worker_hash
 -- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  of queue and parked_task at most one: a list of
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
--- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, id, task, data, attempt, …} or {UNREGISTERED}
+-- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, id, task, data, attempt,
+-- ms it waited or -1, …} or {UNREGISTERED}
 -- include clock event usable aside grant suspect
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
@@ -59,7 +60,8 @@ local function take(id)
     'token', attempt .. ':' .. nonce .. ':' .. worker, 'created', v[5] or now, 'started', now)
   publish(id, 'running', '{"worker":"' .. worker .. '","attempt":' .. attempt .. '}', 0)
   table.insert(granted, id)
-  grant(id, task, v[3] or '{}', attempt)
+  -- Only a first attempt has waited since it was created.
+  grant(id, task, v[3] or '{}', attempt, v[4] and -1 or math.max(0, now_ms - (tonumber(v[5]) or now_ms / 1000) * 1000))
 end
 
 local ids = redis.call('LRANGE', line, -limit, -1)

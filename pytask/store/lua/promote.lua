@@ -3,6 +3,7 @@
 -- ARGV  limit
 -- ANSWER how many were looked at
 -- include clock line
+redis.call('ZREM', due, '') -- harmless, and refused where no lease can be renewed: what looks overdue there is not
 local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now_ms, 'LIMIT', 0, limit)
 for _, id in ipairs(ids) do
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'queue')

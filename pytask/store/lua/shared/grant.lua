@@ -1,9 +1,9 @@
 -- The answer to a claim, and how it is given again: a claim whose reply was lost asks with the same nonce.
 local reply, bytes = {'OK', 0, buried_now, parked_now}, 0
 
-local function grant(id, task, data, attempt)
+local function grant(id, task, data, attempt, waited_ms)
   local at = #reply
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = id, task, data, attempt
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = id, task, data, attempt, waited_ms
   bytes = bytes + #data
 end
 
@@ -15,7 +15,7 @@ local function has_granted_again()
     local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt')
     if v[2] == 'RUNNING' and v[1] == v[5] .. ':' .. nonce .. ':' .. worker then
       redis.call('ZADD', leases, now_ms + lease_ms, before[i])
-      grant(before[i], v[3], v[4] or '{}', v[5])
+      grant(before[i], v[3], v[4] or '{}', v[5], -1)
     end
   end
   reply[2] = 1

@@ -1,0 +1,150 @@
+"""Health over HTTP: `/live`, `/ready` and `/metrics`, for probes and for Prometheus.
+
+Small on purpose: it shares the process with the runs. A few connections, one request each, five seconds
+and eight KiB of head; GET and HEAD only. Whoever wants to keep it to himself binds it to this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+import gevent
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIHandler, WSGIServer
+
+from pytask.address import split_address
+from pytask.errors import ConfigError
+from pytask.worker import readiness
+from pytask.worker.metrics import CONTENT_TYPE
+from pytask.worker.scrape import Scrape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytask.worker.worker import Worker
+
+CONNECTIONS = 8
+REQUEST_WITHIN_S = 5.0
+HEAD_BYTES, HEAD_LINES = 8192, 64
+PLAIN = 'text/plain; charset=utf-8'
+_BAD_REQUEST = b'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+
+
+class Health:
+    """Serves from `with` to its end; nothing where the setting is empty. Raises ConfigError."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._scrape = Scrape(worker)
+        self._pages: dict[str, Callable[[], tuple[str, str, str]]] = {
+            '/live': self._live, '/ready': self._ready, '/metrics': self._metrics,
+        }  # fmt: skip
+        self._server: WSGIServer | None = None
+
+    def __enter__(self) -> Health:
+        text = self._worker.app.settings.health
+        if text:
+            host, port = split_address(text)
+            listener = _listener(text, host, port)
+            self._server = WSGIServer(
+                listener, self._answer, spawn=Pool(CONNECTIONS), handler_class=Handler, log=None, error_log=None,
+                environ={'SERVER_NAME': host},  # else it asks the DNS for one
+            )  # fmt: skip
+            self._server.start()
+            shown = f'[{host}]' if ':' in host else host
+            self._worker.report.serves_health(f'http://{shown}:{port}')
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.stop(timeout=1)
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        page = self._pages.get(environ['PATH_INFO'])
+        method = environ['REQUEST_METHOD']
+        more: list[tuple[str, str]] = []
+        if page is None:
+            status, kind, text = '404 Not Found', PLAIN, 'there are /live, /ready and /metrics\n'
+        elif method not in ('GET', 'HEAD'):
+            status, kind, text = '405 Method Not Allowed', PLAIN, 'GET and HEAD only\n'
+            more = [('Allow', 'GET, HEAD')]
+        else:
+            status, kind, text = page()
+        body = text.encode()
+        start_response(status, [
+            ('Content-Type', kind), ('Content-Length', str(len(body))), ('Cache-Control', 'no-store'),
+            ('Connection', 'close'), *more,
+        ])  # fmt: skip
+        return [] if method == 'HEAD' else [body]
+
+    def _live(self) -> tuple[str, str, str]:
+        return _verdict('live', readiness.ills(self._worker))
+
+    def _ready(self) -> tuple[str, str, str]:
+        return _verdict('ready', readiness.reasons(self._worker))
+
+    def _metrics(self) -> tuple[str, str, str]:
+        return '200 OK', CONTENT_TYPE, self._scrape.page()
+
+
+class Handler(WSGIHandler):
+    """One connection. pywsgi itself would wait for ever, and read far more than a probe has to say."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            gevent.with_timeout(REQUEST_WITHIN_S, super().handle, timeout_value=None)
+
+    def MessageClass(self, rfile: Any, *more: Any) -> Any:  # noqa: N802 - pywsgi's name
+        return super().MessageClass(cast('Any', _Head(rfile)), *more)
+
+    def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, gevent.Timeout):
+            raise error
+        super().handle_error(kind, error, trace)
+
+    def _handle_client_error(self, _error: Exception) -> tuple[str, bytes]:
+        return '400', _BAD_REQUEST  # pywsgi would print some of them
+
+
+class _Head:
+    """The lines of a request's head, as far as they are bearable."""
+
+    def __init__(self, rfile: Any) -> None:
+        self._rfile = rfile
+        self._lines, self._bytes = HEAD_LINES, HEAD_BYTES
+
+    def readline(self, _limit: int = 0) -> bytes:
+        line: bytes = self._rfile.readline(self._bytes + 1)
+        self._lines -= 1
+        self._bytes -= len(line)
+        if self._lines < 0 or self._bytes < 0:
+            raise ValueError('the head is too long')
+        return line
+
+
+def _verdict(word: str, against: list[str]) -> tuple[str, str, str]:
+    status = '503 Service Unavailable' if against else '200 OK'
+    return status, 'application/json', json.dumps({word: not against, 'reasons': against}) + '\n'
+
+
+def _listener(text: str, host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f'health = {text!r}: {error.strerror or error}') from error
+    # Head and body leave in two writes: without this a client that keeps talking waits 40 ms for each.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(64)
+    except OSError as error:
+        listener.close()
+        why = f'port {port} is taken' if error.errno == errno.EADDRINUSE else error.strerror
+        raise ConfigError(f'health = {text!r}: {why}') from error
+    return listener
