@@ -20,9 +20,13 @@ def settings():
     parser.add_argument('--seed', type=int, default=1, help='what happens, and to whom')
     parser.add_argument('--workers', type=int, default=3)
     parser.add_argument('--lease', type=float, default=2.0)
-    parser.add_argument('--rate', type=float, default=40.0, help='runs started a second')
-    parser.add_argument('--spare', type=int, default=0, help='workers never killed: shows what leaks in a long life')
-    parser.add_argument('--keep', action='store_true', help='keep the folder of logs; kept anyhow when all is not well')
+    parser.add_argument('--rate', type=float, default=60.0, help='runs started a second')
+    parser.add_argument(
+        '--spare', type=int, default=0, help='workers never killed: shows what leaks in a long life'
+    )
+    parser.add_argument(
+        '--keep', action='store_true', help='keep the folder of logs; kept anyhow when all is not well'
+    )
     return parser.parse_args()
 
 

@@ -20,6 +20,7 @@ LOOK_EVERY_S = 0.5
 PROGRESS_EVERY_S = 5.0
 REST_LIMIT_S, STOP_LIMIT_S, LEAVE_LIMIT_S = 60.0, 30.0, 25.0
 STALL_S = 0.3  # a tick that took so much longer: the machine itself stood still
+DEATHS = 3  # under the same run, and it counts as poison
 OUR_TASKS = ('short', 'long', 'polite', 'resident')
 LISTS = ('new-task', 'dead-task', 'suspect-task')
 SETS = ('leases', 'due', 'held')
@@ -30,7 +31,7 @@ class Chaos:
 
     def __init__(self, settings, folder, progress):
         self.settings, self.folder, self._progress = settings, folder, progress
-        self.phase, self.longest_stall_s = 'starting', 0.0
+        self.phase, self.longest_stall_s, self.unlucky = 'starting', 0.0, []
         self._over, self._quiet, self._threads = threading.Event(), threading.Event(), []
         self._log = (folder / 'chaos.log').open('a')
         self.redis = make_redis(folder)
@@ -84,6 +85,7 @@ class Chaos:
             thread.join(5)
         self.journal.read()
         self.journal.judge()
+        self._excuse()
         self._log.close()
 
     def elapsed_s(self):
@@ -97,6 +99,19 @@ class Chaos:
         for run_id, attempt in self.journal.twice:
             found['begun twice', run_id] = f'attempt {attempt}'
         return found
+
+    def _excuse(self):
+        """Tell runs that no rule could have told from poison: three of their workers really died under them."""
+        for kind, run_id in list(self.ledger.violations):
+            if kind == 'poison' and sum(map(self._died, self.journal.lives(run_id))) >= DEATHS:
+                self.unlucky.append(f'{run_id} ({self.ledger.violations.pop((kind, run_id))})')
+
+    def _died(self, stretch):
+        """Tell whether an attempt went down with its worker, killed or frozen for a lease."""
+        frozen = self.faults.windows.get(stretch.pid, ())
+        is_frozen = any(b - a >= self.settings.lease and a < stretch.last < b + 1 for a, b in frozen)
+        is_killed = any(stretch.pid in worker.deaths for worker in self.workers)
+        return is_frozen or (is_killed and not stretch.how.startswith('end'))
 
     def _rng(self, part):
         return random.Random(f'{self.settings.seed} {part}')

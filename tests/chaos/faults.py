@@ -60,77 +60,54 @@ class Faults:
         number = self.rng.randrange(len(self.cast.workers))
         span_s = self.rng.uniform(0.1, LONGEST) * self.lease_s
         dice = self.rng.random()
-        if getattr(self, f'_{name}')(number, span_s, dice) is not False:
+        if getattr(self, f'_{name}')(number, span_s, dice):
             self.counts[name] += 1
             self.note(name, f'worker {number} {span_s:.2f}s' if name in OF_WORKERS else f'{span_s:.2f}s')
 
     def _later(self, seconds, end):
         heapq.heappush(self._due, (boot_s() + seconds, next(self._order), end))
 
-    # Of a worker.
+    # Each tells whether it could be done.
 
     def _kill(self, number, span_s, dice):
-        worker = self.cast.workers[number]
-        if number < self.spared or not worker.process:
-            return False
-        worker.kill()
+        return self._signal(number, signal.SIGKILL)
 
     def _term(self, number, span_s, dice):
+        return self._signal(number, signal.SIGTERM)
+
+    def _signal(self, number, what):
         worker = self.cast.workers[number]
-        if number < self.spared or not worker.process:
-            return False
-        worker.signal(signal.SIGTERM)
+        can = number >= self.spared and worker.process is not None
+        if can:
+            worker.signal(what)
+        return can
 
     def _freeze(self, number, span_s, dice):
-        worker = self.cast.workers[number]
-        if worker.is_frozen or not worker.process:
+        return self._freeze_for(self.cast.workers[number], span_s)
+
+    def _redis_freeze(self, number, span_s, dice):
+        return self._freeze_for(self.cast.redis, span_s)
+
+    def _freeze_for(self, kept, span_s):
+        process, window = kept.process, [boot_s(), float('inf')]
+        if kept.is_frozen or process is None:
             return False
-        process, window = worker.process, [boot_s(), float('inf')]
         self.windows[process.pid].append(window)
-        worker.freeze()
+        kept.freeze()
 
         def thaw():
             window[1] = boot_s()
-            if worker.process is process:
-                worker.thaw()
+            if kept.process is process:
+                kept.thaw()
 
         self._later(span_s, thaw)
-
-    # Between a worker and the server.
-
-    def _cut(self, number, span_s, dice):
-        self.cast.proxies.order(number, 'cut')
-
-    def _cut_reply(self, number, span_s, dice):
-        self._for_a_while(number, min(span_s, 2.0), 'cut_reply', 1 + int(dice * 4))
-
-    def _hole(self, number, span_s, dice):
-        self._for_a_while(number, span_s, 'hole', 0, end='cut' if dice < 0.5 else 'pass')
-
-    def _deaf(self, number, span_s, dice):
-        self._for_a_while(number, span_s, 'deaf', 0, end='cut' if dice < 0.5 else 'pass')
-
-    def _delay(self, number, span_s, dice):
-        self._for_a_while(number, span_s, 'delay', DELAY_S)
-
-    def _for_a_while(self, number, span_s, what, amount, end='pass'):
-        self.cast.proxies.order(number, what, amount)
-        self._later(span_s, lambda: self.cast.proxies.order(number, end))
-
-    # Of the server.
+        return True
 
     def _redis_kill(self, number, span_s, dice):
-        if not self.cast.redis.process:
-            return False
-        self.cast.redis.kill(away_s=span_s * dice)
-
-    def _redis_freeze(self, number, span_s, dice):
-        redis = self.cast.redis
-        if redis.is_frozen or not redis.process:
-            return False
-        process = redis.process
-        redis.freeze()
-        self._later(span_s, lambda: redis.thaw() if redis.process is process else None)
+        can = self.cast.redis.process is not None
+        if can:
+            self.cast.redis.kill(away_s=span_s * dice)
+        return can
 
     def _client_kill_normal(self, number, span_s, dice):
         return self._client_kill('normal')
@@ -139,6 +116,26 @@ class Faults:
         return self._client_kill('pubsub')
 
     def _client_kill(self, kind):
-        if self.cast.redis.is_frozen or not self.cast.redis.process:
-            return False
-        return self.cast.ask('CLIENT', 'KILL', 'TYPE', kind) is not None
+        can = self.cast.redis.process is not None and not self.cast.redis.is_frozen
+        return can and self.cast.ask('CLIENT', 'KILL', 'TYPE', kind) is not None
+
+    def _cut(self, number, span_s, dice):
+        self.cast.proxies.order(number, 'cut')
+        return True
+
+    def _cut_reply(self, number, span_s, dice):
+        return self._for_a_while(number, min(span_s, 2.0), 'cut_reply', 1 + int(dice * 4))
+
+    def _hole(self, number, span_s, dice):
+        return self._for_a_while(number, span_s, 'hole', 0, end='cut' if dice < 0.5 else 'pass')
+
+    def _deaf(self, number, span_s, dice):
+        return self._for_a_while(number, span_s, 'deaf', 0, end='cut' if dice < 0.5 else 'pass')
+
+    def _delay(self, number, span_s, dice):
+        return self._for_a_while(number, span_s, 'delay', DELAY_S)
+
+    def _for_a_while(self, number, span_s, what, amount, end='pass'):
+        self.cast.proxies.order(number, what, amount)
+        self._later(span_s, lambda: self.cast.proxies.order(number, end))
+        return True

@@ -34,7 +34,7 @@ class Journal:
         self.overlaps, self.twice = {}, set()
         self.attempts = self.lines = 0
         self.longest_waking = (0.0, '')
-        self.wakings = 0
+        self.wakings = set()
         self._file, self._rest, self._touched = None, b'', set()
 
     def read(self):
@@ -53,6 +53,15 @@ class Journal:
         for run_id in touched:
             if len(self.stretches[run_id]) > 1:
                 self._judge(run_id)
+
+    def lives(self, run_id):
+        """Return all stretches of a run, from the file."""
+        again = Journal(self.path, self.windows, 0)
+        with self.path.open() as lines:
+            for line in lines:
+                if line.startswith(f'{run_id} '):
+                    again._take(line.strip())
+        return again.stretches[run_id]
 
     def forget(self, run_id):
         """Let go of a run that has ended long ago."""
@@ -92,7 +101,7 @@ class Journal:
                     continue
                 if woke and since <= woke + self.waking_s:
                     self.longest_waking = max(self.longest_waking, (until - woke, run_id))
-                    self.wakings += 1
+                    self.wakings.add((run_id, old.attempt, new.attempt))
                 if until > max(since, woke + self.waking_s) + MARGIN_S:
                     self.overlaps[run_id, old.attempt, new.attempt] = until - since
 

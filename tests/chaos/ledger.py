@@ -8,7 +8,7 @@ import threading
 from collections import Counter, deque
 
 ENDS = ('SUCCESS', 'STOPPED', 'ERROR', 'EXCEPTION')
-FIELDS = ('state', 'attempt', 'ended', 'reason')
+FIELDS = ('state', 'attempt', 'ended', 'reason', 'output')
 CHUNK = 200
 LOOK_AGAIN = 2000  # at so many that ended last, at each look; at all of them in the end
 
@@ -60,6 +60,9 @@ class Ledger:
         open_ = list(self.open.items())
         return [run_id for run_id, entry in open_ if run_id not in self.residents and not entry.rests]
 
+    def count_open(self):
+        return len(self.open_work()) + len(self.residents & self.open.keys())
+
     def outcomes(self):
         """Return how many outcomes must have been recorded, and how many more may have been."""
         entries = list(self.entries.values())
@@ -85,7 +88,7 @@ class Ledger:
                     self._compare(run_id, entry, found)
 
     def _compare(self, run_id, entry, found):
-        state, attempt, ended, reason = found
+        state, attempt, ended, *_ = found
         is_same = entry.end == (state, attempt or '0', ended)
         entry.rests = is_same  # a retry that was asked for, and not heard
         if state is None:
@@ -99,7 +102,7 @@ class Ledger:
             self._close(run_id, entry, found)
 
     def _close(self, run_id, entry, found):
-        state, attempt, ended, reason = found
+        state, attempt, ended, reason, output = found
         with self._lock:
             if entry.end is not None:
                 self.ended[entry.end[0]] -= 1
@@ -109,8 +112,12 @@ class Ledger:
             self.settled.append(run_id)
             self.ended[state] += 1
         if state == 'EXCEPTION':
-            self.accuse('poison' if reason == 'poison' else 'wrong end', run_id, f'ended EXCEPTION, reason {reason}')
-        elif not entry.may_end_as(state) or run_id in self.residents and not entry.stopped:
+            self.accuse(
+                'poison' if reason == 'poison' else 'wrong end', run_id, f'ended EXCEPTION, reason {reason}'
+            )
+        elif not entry.may_end_as(state) or (run_id in self.residents and not entry.stopped):
             self.accuse('wrong end', run_id, f'ended {state}, reason {reason}')
+        if state == 'SUCCESS' and output != attempt:  # each task returns the number of its attempt
+            self.accuse('not fenced', run_id, f'attempt {output} ended attempt {attempt}')
         if entry.stop_attempt is not None and int(attempt or 0) != entry.stop_attempt:
             self.accuse('ran after stop', run_id, f'stopped in attempt {entry.stop_attempt}, ended in {attempt}')

@@ -14,7 +14,7 @@ RESIDENTS_PER_WORKER = 8
 
 
 class Submitter:
-    """Starts runs until told to end. One whose answer was lost is started again, with the same id, until answered."""
+    """Starts runs until told to end. One whose answer was lost is started again, same id, until answered."""
 
     def __init__(self, rng, url, ledger, *, rate, workers):
         self.rng, self.ledger, self.rate = rng, ledger, rate

@@ -26,7 +26,8 @@ def _die_with_parent():
 def launch(command, folder, log, **more):
     return subprocess.Popen(
         command, cwd=folder, stdout=more.pop('stdout', log), stderr=log, start_new_session=True,
-        preexec_fn=_die_with_parent, **{'stdin': subprocess.DEVNULL, **more},
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
+        **{'stdin': subprocess.DEVNULL, **more},
     )  # fmt: skip
 
 

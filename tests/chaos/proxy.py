@@ -84,7 +84,4 @@ async def main(target, count):
 
 
 if __name__ == '__main__':
-    try:
-        asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
-    except KeyboardInterrupt:
-        pass
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -8,16 +8,18 @@ from gauge import at_tenth
 MOST_HISTORIES, MOST_LINES = 8, 60
 ODD = ('Traceback', 'crashed', 'ignores every', 'gives up', 'could not be interrupted')
 # What is always in the table, also where there was none.
-KINDS = ('overlap', 'begun twice', 'second outcome', 'lost', 'vanished', 'poison', 'wrong end', 'ran after stop')
+KINDS = ('overlap', 'begun twice', 'second outcome', 'lost', 'vanished', 'poison', 'wrong end', 'not fenced',
+         'ran after stop')  # fmt: skip
 
 
 def progress(chaos):
     ledger, wrong = chaos.ledger, chaos.violations()
-    line = (
-        f'{chaos.elapsed_s():6.0f} s  {chaos.phase:8}  accepted {len(ledger.entries):,}  open {len(ledger.open):,}'
-        f'  attempts {chaos.journal.attempts:,}  faults {sum(chaos.faults.counts.values()):,}'
-        f'  violations {len(wrong)}'
-    )
+    numbers = {
+        'accepted': len(ledger.entries), 'open': ledger.count_open(), 'attempts': chaos.journal.attempts,
+        'faults': sum(chaos.faults.counts.values()), 'violations': len(wrong),
+    }  # fmt: skip
+    counts = '  '.join(f'{name} {number:,}' for name, number in numbers.items())
+    line = f'{chaos.elapsed_s():6.0f} s  {chaos.phase:8}  {counts}'
     is_terminal = sys.stdout.isatty()
     print(f'\r{line}\x1b[K' if is_terminal else line, end='' if is_terminal else '\n', flush=True)
 
@@ -28,26 +30,35 @@ def table(chaos):
     wrong = Counter(kind for kind, _ in chaos.violations())
     ended = ', '.join(f'{state} {n:,}' for state, n in sorted(ledger.ended.items()))
     yield 'accepted', f'{len(ledger.entries):,} (start repeated {chaos.submitter.repeated} times)'
-    yield 'ended', f'{ended}; open {len(ledger.open):,}'
+    yield 'ended', f'{ended}; open {ledger.count_open():,}'
     yield 'commands', ', '.join(f'{name} {n:,}' for name, n in chaos.meddler.counts.items())
     yield 'faults', ', '.join(f'{name} {n}' for name, n in sorted(chaos.faults.counts.items()))
     yield 'attempts', f'{journal.attempts:,} in {journal.lines:,} lines of the journal'
     yield 'events', f'{chaos.recorder.events:,} heard, {chaos.recorder.gaps - 1} gaps'
     for kind in (*KINDS, *sorted(set(wrong) - set(KINDS))):
         yield NAMES.get(kind, kind), f'{wrong[kind]}'
-    seconds, run_id = journal.longest_waking
-    yield 'waking', (
-        f'longest overlap after SIGCONT {seconds * 1000:.0f} ms{run_id and f" (run {run_id})"}, of {journal.wakings}; '
-        f'allowed {journal.waking_s * 1000:.0f} ms'
-    )
+    yield 'unlucky (by design)', f'{len(chaos.unlucky)} called poison after three deaths: {" ".join(chaos.unlucky)}'
+    yield 'waking', waking(journal)
     for kept in (*chaos.workers, chaos.redis):
-        yield kept.name, 'ended ' + (', '.join(f'{n} times {code}' for code, n in sorted(kept.ends.items())) or 'never')
+        yield (
+            kept.name,
+            'ended ' + (', '.join(f'{n} times {code}' for code, n in sorted(kept.ends.items())) or 'never'),
+        )
     yield 'odd log lines', ', '.join(f'{word} {n}' for word, n in odd_lines(chaos).items()) or 'none'
     yield from gauges(chaos.gauge)
     yield 'machine', f'longest stall of the harness {chaos.longest_stall_s:.2f} s'
 
 
 NAMES = {'overlap': 'overlaps', 'second outcome': 'second outcomes', 'poison': 'innocents called poison'}
+
+
+def waking(journal):
+    seconds, run_id = journal.longest_waking
+    which = f' (run {run_id})' if run_id else ''
+    return (
+        f'{len(journal.wakings)} overlaps after SIGCONT, the longest {seconds * 1000:.0f} ms{which}; '
+        f'allowed {journal.waking_s * 1000:.0f} ms'
+    )
 
 
 def gauges(gauge):

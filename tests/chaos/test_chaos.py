@@ -1,4 +1,4 @@
-"""The chaos run as a test: a minute each for two seeds. `bin/chaos` is the same by hand, for as long as you like."""
+"""The chaos run as a test: a minute each for two seeds. `bin/chaos` is the same by hand, as long as you like."""
 
 import os
 import subprocess
