@@ -177,7 +177,7 @@ class Chaos:
                 self.ledger.accuse('not stopped', run_id, f'told to stop, {end} after {STOP_LIMIT_S:.0f} s')
 
     def _judge(self):
-        self._wait(lambda: self.ask('LLEN', 'new-task') == 0, 10)
+        self._wait(lambda: not any(self.ask('LLEN', name) for name in LISTS), 10)
         self.ledger.look_at_all()
         left = {name: self.ask('LLEN', name) for name in LISTS} | {name: self.ask('ZCARD', name) for name in SETS}
         for name, count in left.items():

@@ -34,6 +34,7 @@ class Journal:
         self.overlaps, self.twice = {}, set()
         self.attempts = self.lines = 0
         self.longest_waking = (0.0, '')
+        self.residents_s = 0.0
         self.wakings = set()
         self._file, self._rest, self._touched = None, b'', set()
 
@@ -80,6 +81,7 @@ class Journal:
             return
         for stretch in reversed(stretches):
             if (stretch.attempt, stretch.pid) == (int(attempt), int(pid)):
+                self.residents_s += float(at) - stretch.last if run_id.startswith('e') else 0
                 stretch.last, stretch.how = max(stretch.last, float(at)), what
                 break
         if len(stretches) > 1:

@@ -39,6 +39,8 @@ def table(chaos):
         yield NAMES.get(kind, kind), f'{wrong[kind]}'
     yield 'unlucky (by design)', f'{len(chaos.unlucky)} called poison after three deaths: {" ".join(chaos.unlucky)}'
     yield 'waking', waking(journal)
+    possible_s = max(1, len(ledger.residents)) * chaos.elapsed_s()
+    yield 'residents', f'{len(ledger.residents)}, alive {100 * journal.residents_s / possible_s:.0f} % of the time'
     for kept in (*chaos.workers, chaos.redis):
         yield (
             kept.name,
