@@ -20,6 +20,7 @@ def settings():
     parser.add_argument('--seed', type=int, default=1, help='what happens, and to whom')
     parser.add_argument('--workers', type=int, default=3)
     parser.add_argument('--lease', type=float, default=2.0)
+    parser.add_argument('--rest', type=float, default=300.0, help='seconds in which all must end after the faults')
     parser.add_argument('--rate', type=float, default=60.0, help='runs started a second')
     parser.add_argument(
         '--spare', type=int, default=0, help='workers never killed: shows what leaks in a long life'

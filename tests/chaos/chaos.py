@@ -18,7 +18,7 @@ from pytask.clock import boot_s
 TICK_S = 0.02
 LOOK_EVERY_S = 0.5
 PROGRESS_EVERY_S = 5.0
-REST_LIMIT_S, STOP_LIMIT_S, LEAVE_LIMIT_S = 60.0, 30.0, 25.0
+STOP_LIMIT_S, LEAVE_LIMIT_S = 30.0, 25.0
 STALL_S = 0.3  # a tick that took so much longer: the machine itself stood still
 DEATHS = 3  # under the same run, and it counts as poison
 OUR_TASKS = ('short', 'long', 'polite', 'resident')
@@ -31,7 +31,9 @@ class Chaos:
 
     def __init__(self, settings, folder, progress):
         self.settings, self.folder, self._progress = settings, folder, progress
-        self.phase, self.longest_stall_s, self.unlucky = 'starting', 0.0, []
+        self.phase, self.longest_stall_s, self.rest_s = 'starting', 0.0, 0.0
+        self.unlucky = {}
+        self.recorded, self.told = 0, set()
         self._over, self._quiet, self._threads = threading.Event(), threading.Event(), []
         self._log = (folder / 'chaos.log').open('a')
         self.redis = make_redis(folder)
@@ -66,9 +68,11 @@ class Chaos:
         self._quiet.set()
         self.faults.heal()
         self.phase = 'resting'
-        self._wait(lambda: not self._submitting() and not self.ledger.open_work(), REST_LIMIT_S)
+        limit_s, since = self.settings.rest, boot_s()
+        self._wait(lambda: not self._submitting() and not self.ledger.open_work(), limit_s)
+        self.rest_s = boot_s() - since
         for run_id in self.ledger.open_work():
-            self.ledger.accuse('lost', run_id, f'has no end {REST_LIMIT_S:.0f} s after the last fault')
+            self.ledger.accuse('lost', run_id, f'has no end {limit_s:.0f} s after the last fault')
         self.phase = 'stopping'
         self._stop_residents()
         self._judge()
@@ -103,21 +107,26 @@ class Chaos:
     def _excuse(self):
         """Tell runs that no rule could have told from poison: three of their workers really died under them."""
         for kind, run_id in list(self.ledger.violations):
-            if kind == 'poison' and sum(map(self._died, self.journal.lives(run_id))) >= DEATHS:
-                self.unlucky.append(f'{run_id} ({self.ledger.violations.pop((kind, run_id))})')
+            if kind == 'poison':
+                ends = [self._how(stretch) for stretch in self.journal.lives(run_id)][-6:]
+                if sum(how in ('killed', 'frozen') for how in ends) >= DEATHS:
+                    self.unlucky[run_id] = ends
+                    del self.ledger.violations[kind, run_id]
 
-    def _died(self, stretch):
-        """Tell whether an attempt went down with its worker, killed or frozen for a lease."""
+    def _how(self, stretch):
+        """Tell how an attempt ended: killed or frozen with its worker, or as it says itself."""
         frozen = self.faults.windows.get(stretch.pid, ())
-        is_frozen = any(b - a >= self.settings.lease and a < stretch.last < b + 1 for a, b in frozen)
-        is_killed = any(stretch.pid in worker.deaths for worker in self.workers)
-        return is_frozen or (is_killed and not stretch.how.startswith('end'))
+        if any(b - a >= self.settings.lease and a < stretch.last < b + 1 for a, b in frozen):
+            return 'frozen'
+        is_dead = any(stretch.pid in worker.deaths for worker in self.workers)
+        return 'killed' if is_dead and not stretch.how.startswith('end') else stretch.how
 
     def _rng(self, part):
         return random.Random(f'{self.settings.seed} {part}')
 
     def _say(self, text):
         self._log.write(f'{boot_s():.4f} VIOLATION {text}\n')
+        self._log.flush()
 
     def _thread(self, run, until):
         def body():
@@ -173,7 +182,7 @@ class Chaos:
         self._wait(lambda: not self.ledger.open.keys() & set(residents), STOP_LIMIT_S)
         for run_id in residents:
             end = self.ledger.entries[run_id].end
-            if end is None or end[0] != 'STOPPED':
+            if end is None or end[0] not in ('STOPPED', 'EXCEPTION'):  # that has been told already
                 self.ledger.accuse('not stopped', run_id, f'told to stop, {end} after {STOP_LIMIT_S:.0f} s')
 
     def _judge(self):

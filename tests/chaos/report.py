@@ -22,6 +22,9 @@ def progress(chaos):
     line = f'{chaos.elapsed_s():6.0f} s  {chaos.phase:8}  {counts}'
     is_terminal = sys.stdout.isatty()
     print(f'\r{line}\x1b[K' if is_terminal else line, end='' if is_terminal else '\n', flush=True)
+    for kind, run_id in [key for key in wrong if key not in chaos.told][:MOST_HISTORIES]:
+        print(f'         {kind}: {run_id}: {wrong[kind, run_id]}', flush=True)
+    chaos.told |= wrong.keys()
 
 
 def table(chaos):
@@ -37,7 +40,9 @@ def table(chaos):
     yield 'events', f'{chaos.recorder.events:,} heard, {chaos.recorder.gaps - 1} gaps'
     for kind in (*KINDS, *sorted(set(wrong) - set(KINDS))):
         yield NAMES.get(kind, kind), f'{wrong[kind]}'
-    yield 'unlucky (by design)', f'{len(chaos.unlucky)} called poison after three deaths: {" ".join(chaos.unlucky)}'
+    unlucky = '; '.join(f'{run_id}: {", ".join(ends)}' for run_id, ends in chaos.unlucky.items())
+    yield 'unlucky (by design)', f'{len(chaos.unlucky)} called poison after three deaths {unlucky}'
+    yield 'rest', f'{chaos.rest_s:.1f} s after the last fault'
     yield 'waking', waking(journal)
     possible_s = max(1, len(ledger.residents)) * chaos.elapsed_s()
     yield 'residents', f'{len(ledger.residents)}, alive {100 * journal.residents_s / possible_s:.0f} % of the time'

@@ -14,7 +14,7 @@ ROOT = HERE.parents[1]
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize('seed', [1, 2])
 def test_nothing_is_lost_or_doubled_while_everything_fails(seed):
-    command = [sys.executable, str(HERE), '--seconds', '60', '--workers', '3', '--seed', str(seed)]
+    command = [sys.executable, str(HERE), '--seconds', '60', '--rest', '60', '--seed', str(seed)]
     environment = os.environ | {'PYTHONPATH': str(ROOT)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
