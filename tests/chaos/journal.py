@@ -36,17 +36,18 @@ class Journal:
         self.longest_waking = (0.0, '')
         self.residents_s = 0.0
         self.wakings = set()
-        self._file, self._rest, self._touched = None, b'', set()
+        self._at, self._touched = 0, set()
 
     def read(self):
         """Take in what was written since."""
-        if self._file is None:
-            if not self.path.exists():
-                return
-            self._file = self.path.open('rb')
-        *lines, self._rest = (self._rest + self._file.read()).split(b'\n')
-        for line in lines:
+        if not self.path.exists():
+            return
+        with self.path.open('rb') as file:
+            file.seek(self._at)
+            text, _, _ = file.read().rpartition(b'\n')
+        for line in text.splitlines():
             self._take(line.decode())
+        self._at += len(text) + 1 if text else 0
 
     def judge(self):
         """Look for overlaps where something has happened."""
