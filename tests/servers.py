@@ -167,15 +167,15 @@ def openssl(folder, *words):
 
 
 class Sentinel(TestServer):
-    """One sentinel. It writes its configuration, so each has a file."""
+    """One sentinel. It keeps what it learns in its configuration, so each has a file."""
 
-    def __init__(self, binary, folder, primary, more_lines=()):
+    def __init__(self, binary, folder, primary, quorum, lines=()):
         super().__init__(binary, folder)
+        service = Watched.SERVICE
         lines = [
             f'port {self.port}', 'bind 127.0.0.1', f'dir {folder}',
-            f'sentinel monitor {Watched.SERVICE} 127.0.0.1 {primary.port} 2',
-            f'sentinel down-after-milliseconds {Watched.SERVICE} 1000',
-            f'sentinel failover-timeout {Watched.SERVICE} 3000', *more_lines,
+            f'sentinel monitor {service} 127.0.0.1 {primary.port} {quorum}',
+            f'sentinel down-after-milliseconds {service} 1000', f'sentinel failover-timeout {service} 3000', *lines,
         ]  # fmt: skip
         (folder / 'sentinel.conf').write_text('\n'.join(lines) + '\n')
 
@@ -189,17 +189,20 @@ class Sentinel(TestServer):
 
 
 class Watched:
-    """A primary, replicas, and three sentinels that have found one another: quorum 2, down after a second."""
+    """A primary, its replicas, and sentinels that know one another: down after a second, and a majority decides."""
 
     SERVICE = 'orders'
 
-    def __init__(self, binary, folder, replicas=2, sentinel_lines=()):
+    def __init__(self, binary, folder, replicas=2, sentinels=3, sentinel_lines=()):
         self._stack = ExitStack()
         self.servers = [TestServer(binary, folder / f'server-{i}') for i in range(replicas + 1)]
         for server in self.servers[1:]:
-            server.more = ['--replicaof', '127.0.0.1', str(self.servers[0].port), '--repl-diskless-sync-delay', '0']
+            server.more = ['--replicaof', '127.0.0.1', str(self.servers[0].port)]
+        for server in self.servers:
+            server.more += ['--repl-diskless-sync-delay', '0']
         self.sentinels = [
-            Sentinel(binary, folder / f'sentinel-{i}', self.servers[0], sentinel_lines) for i in range(3)
+            Sentinel(binary, folder / f'sentinel-{i}', self.servers[0], sentinels // 2 + 1, sentinel_lines)
+            for i in range(sentinels)
         ]
 
     @property
@@ -215,16 +218,15 @@ class Watched:
         return self.primary().client()
 
     def primary(self):
-        """The server that is the primary in the eyes of the sentinels."""
-        found = self.named()
-        return next(server for server in self.servers if server.port == found)
+        """The server that the first sentinel names."""
+        return next(server for server in self.servers if server.port == self.named(self.sentinels[0]))
 
-    def named(self, sentinel=None):
-        with (sentinel or self.sentinels[0]).client() as client:
-            return int(client.sentinel_master(self.SERVICE)['port'])
+    def named(self, sentinel):
+        with sentinel.client() as client:
+            return client.sentinel_get_master_addr_by_name(self.SERVICE)[1]
 
     def wait_for_another(self, old, timeout=30):
-        """Wait until all sentinels name another primary than `old`, and it is one."""
+        """Wait until all sentinels name the same other primary than `old`, and it is one; return it."""
 
         def there_is():
             ports = {self.named(sentinel) for sentinel in self.sentinels}
@@ -242,12 +244,14 @@ class Watched:
                 return ''
 
     def is_complete(self):
+        """Tell whether all have found one another."""
         for sentinel in self.sentinels:
             with sentinel.client() as client:
                 state = client.sentinel_master(self.SERVICE)
-                replicas = client.sentinel_slaves(self.SERVICE)
-            well = [r for r in replicas if r['master_link_status' if 'master_link_status' in r else 'flags']]
-            if (state['num-other-sentinels'], len(well)) != (2, len(self.servers) - 1):
+            if (state['num-other-sentinels'], state['num-slaves']) != (
+                len(self.sentinels) - 1,
+                len(self.servers) - 1,
+            ):
                 return False
         with self.servers[0].client() as client:
             return client.info('replication')['connected_slaves'] == len(self.servers) - 1
@@ -256,7 +260,7 @@ class Watched:
         with self._stack:
             for server in (*self.servers, *self.sentinels):
                 self._stack.enter_context(server)
-            wait_until(self.is_complete, 'sentinels and replicas know each other', 30)
+            wait_until(self.is_complete, 'sentinels and replicas know one another', 30)
             self._stack = self._stack.pop_all()
         return self
 

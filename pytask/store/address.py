@@ -1,16 +1,12 @@
 """Where Redis is: a URL becomes a `Server`, which makes the pools and knows when a connection is out of date.
 
-Servers move. Sentinels name another primary, a name in DNS gets another address, a primary becomes a
-replica. A connection remembers which move it was made after, and one that is older is made anew when
-it is next taken from its pool. So nobody closes a connection that another greenlet reads from, and no
-pool of redis-py is reached into. Its Sentinel classes are not used: their connections stay open when a
-greenlet is killed in the middle of an answer, and the next caller gets that answer.
+Servers move: sentinels name another primary, a name in DNS gets another address, a primary becomes a
+replica. Connections made before a move are made anew before they are used again (`connection`).
 """
 
 from __future__ import annotations
 
 import re
-import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +20,7 @@ from redis.retry import Retry
 
 from pytask.errors import ConfigError
 from pytask.settings import redacted
+from pytask.store.connection import PlainTcp, PlainTls, Tcp, Tls, Unix, greet_in_tls, greet_primary
 from pytask.store.sentinels import ANSWER_WITHIN_S, Sentinels, split_sentinel_url
 
 if TYPE_CHECKING:
@@ -35,14 +32,8 @@ EXAMPLES = (
 )
 # They bound pools: those of a URL that is shared with another program are not meant for ours.
 _OF_POOLS = frozenset({'max_connections', 'timeout'})
+_KINDS: dict[Any, Any] = {redis.Connection: Tcp, redis.SSLConnection: Tls, redis.UnixDomainSocketConnection: Unix}
 _FILES = ('ssl_ca_certs', 'ssl_ca_path', 'ssl_certfile', 'ssl_keyfile')
-# TCP's own probes are the only ones that find an end that vanished without a word; by default after two hours.
-_KEEPALIVE = {
-    'TCP_KEEPIDLE' if hasattr(socket, 'TCP_KEEPIDLE') else 'TCP_KEEPALIVE': 3,
-    'TCP_KEEPINTVL': 1,
-    'TCP_KEEPCNT': 3,
-    'TCP_USER_TIMEOUT': 10_000,  # ms within which what was sent is acknowledged
-}
 
 
 class Server:
@@ -56,9 +47,11 @@ class Server:
             places, service, plain = split_sentinel_url(url)
             kind, options = _parsed(plain)
             self._sentinels = Sentinels(places, service, _asking(options)) if places else None
-            self._options = options | _ours(timeout_s) | {'connection_class': _FOLLOWING[kind], 'server': self}
-            if self._sentinels is not None:
-                self._options['redis_connect_func'] = _greet_primary
+            self._options = options | _ours(timeout_s) | {'connection_class': kind, 'server': self}
+            if places:
+                self._options['redis_connect_func'] = greet_primary
+            elif kind is Tls:
+                self._options['redis_connect_func'] = greet_in_tls
             # What is wrong with the options is told here, not when the first command is sent.
             self.pool(redis.ConnectionPool).make_connection()
         except (ValueError, TypeError, RedisError) as error:
@@ -83,53 +76,6 @@ class Server:
         connection.host, connection.port = place
 
 
-class _Following:
-    """What makes a connection follow its server."""
-
-    host: str
-    port: int
-
-    def __init__(self, *, server: Server, **options: Any) -> None:
-        super().__init__(**options)
-        self._server = server
-        self._made_after = 0
-
-    @property
-    def is_out_of_date(self) -> bool:
-        return self._made_after != self._server.moves
-
-    def connect(self) -> None:
-        """Connect, unless it is; pools call this for each connection they give out."""
-        if self.is_out_of_date:
-            self.disconnect()  # type: ignore[attr-defined]
-        super().connect()  # type: ignore[misc]
-
-    def _connect(self) -> Any:
-        self._server.locate(self)
-        self._made_after = self._server.moves
-        return super()._connect()  # type: ignore[misc]
-
-
-class _Tcp(_Following, redis.Connection):
-    pass
-
-
-class _Tls(_Following, redis.SSLConnection):
-    def _wrap_socket_with_ssl(self, sock: Any) -> Any:
-        try:
-            return super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
-        except TimeoutError:
-            # A plaintext server takes the handshake for the beginning of a long command, and waits too.
-            raise redis.ConnectionError('no TLS handshake in time: for a plaintext server write redis://') from None
-
-
-class _Unix(_Following, redis.UnixDomainSocketConnection):
-    pass
-
-
-_FOLLOWING = {redis.Connection: _Tcp, redis.SSLConnection: _Tls, redis.UnixDomainSocketConnection: _Unix}
-
-
 def shown(url: str) -> str:
     """Return a URL without its secrets, those of sentinels and keys too."""
     return re.sub(r'([?&]\w*password=)[^&#]*', r'\1***', redacted(url))
@@ -138,13 +84,10 @@ def shown(url: str) -> str:
 def _parsed(url: str) -> tuple[Any, dict[str, Any]]:
     """Return the kind of connection that a URL asks for, and its options."""
     options = {key: value for key, value in parse_url(url).items() if key not in _OF_POOLS}  # type: ignore[no-untyped-call]
-    kind = options.pop('connection_class', redis.Connection)
-    if kind is redis.UnixDomainSocketConnection:
-        if urlsplit(url).hostname or 'path' not in options:
-            raise ValueError('a path begins with a slash')
-    else:
-        options |= {'socket_keepalive': True, 'socket_keepalive_options': _keepalive()}
-    if kind is redis.SSLConnection:
+    kind = _KINDS[options.pop('connection_class', redis.Connection)]
+    if kind is Unix and (urlsplit(url).hostname or 'path' not in options):
+        raise ValueError('a path begins with a slash')
+    if kind is Tls:
         _check_hosts(options)
     for name in _FILES:
         if name in options and not Path(options[name]).exists():
@@ -155,9 +98,9 @@ def _parsed(url: str) -> tuple[Any, dict[str, Any]]:
 def _asking(options: dict[str, Any]) -> Callable[..., Any]:
     """Return what makes connections to sentinels; their part of the options is taken out."""
     own = {key: options.pop(key) for key in list(options) if key.startswith('sentinel_')}
-    kind: Any = redis.Connection
+    kind: Any = PlainTcp
     if own.pop('sentinel_ssl', 'no').lower() in {'yes', 'true', '1'}:
-        kind = redis.SSLConnection
+        kind = PlainTls
         own |= {key: value for key, value in options.items() if key.startswith('ssl_')}
         _check_hosts(own)
     connection = partial(kind, **{key.removeprefix('sentinel_'): own[key] for key in own}, **_ours(ANSWER_WITHIN_S))
@@ -170,23 +113,12 @@ def _check_hosts(options: dict[str, Any]) -> None:
     options.setdefault('ssl_check_hostname', options.get('ssl_cert_reqs') != 'none')
 
 
-def _greet_primary(connection: Any) -> None:
-    connection.on_connect()
-    connection.send_command('ROLE')
-    if connection.read_response()[0] != b'master':
-        raise redis.ConnectionError(f'{connection.host}:{connection.port} is not the primary any more')
-
-
 def _why_not(error: Exception) -> str:
     # Errors of a URL's form may quote a password.
     unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if unknown:
         return f'there is no option {unknown[1]!r}'
     return str(error) if isinstance(error, RedisError) else EXAMPLES
-
-
-def _keepalive() -> dict[int, int]:
-    return {getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)}
 
 
 def _ours(timeout_s: float) -> dict[str, Any]:

@@ -64,11 +64,15 @@ _REMEDIES = {
         "its user '{user}' lacks a right that pytask needs: {text}; docs/redis.rst lists them"
     ),
     'certificate has expired': 'its certificate has expired: renew it',
-    r'mismatch, (certificate is not valid for \S+)': 'its {0}: write a host that stands in it',
+    "mismatch, (certificate is not valid for '.+?')": 'its {0}: write a host that stands in it',
     'CERTIFICATE_VERIFY_FAILED': 'its certificate is not trusted: {text}; name its issuer: ?ssl_ca_certs=PATH',
     'WRONG_VERSION_NUMBER': 'it does not speak TLS: for a plaintext server write redis://',
     'CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE': (
         'it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH'
+    ),
+    # Its refusal may come later than the end of the connection.
+    'EOF occurred in violation': (
+        'it broke off; perhaps it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH'
     ),
 }
 
@@ -88,7 +92,11 @@ def explained(error: Exception, server: Server) -> PytaskError:
 
 def _why(error: Exception, full: str, user: str) -> str:
     text = re.sub(r'^Error -?\d+ connecting to \S+ ', '', str(error))
-    text = re.sub(r'^\[\w+: \w+\] |^certificate verify failed: | \(_ssl\.c:\d+\)', '', text).strip().rstrip('.')
+    text = (
+        re.sub(r'^(?:\[\w+: \w+\] )?(?:certificate verify failed: )?| \(_ssl\.c:\d+\)', '', text)
+        .strip()
+        .rstrip('.')
+    )
     if isinstance(error, RedisError) and not isinstance(error, NoPrimary):
         for pattern, words in _REMEDIES.items():
             found = re.search(pattern, full)

@@ -99,12 +99,11 @@ def test_what_a_url_says_is_taken():
 def test_a_url_that_is_shared_with_other_programs_decides_nothing_of_ours():
     options = options_of(
         'redis://h?max_connections=1&timeout=9&protocol=3&decode_responses=True&socket_timeout=60'
-        '&socket_connect_timeout=60&health_check_interval=5&retry_on_timeout=yes&socket_keepalive=no'
+        '&socket_connect_timeout=60&health_check_interval=5&retry_on_timeout=yes'
     )
     assert not options.keys() & {'max_connections', 'timeout'}
     assert (options['protocol'], options['decode_responses'], options['health_check_interval']) == (2, False, 0)
     assert (options['socket_timeout'], options['socket_connect_timeout']) == (1, 1)
-    assert options['socket_keepalive'] is True
 
 
 def test_commands_are_not_sent_again_whatever_the_url_says(connect, server, redis):
