@@ -26,20 +26,24 @@ class Workers:
         fields: Mapping[str, Any],
         local_ids: Iterable[str] = (),
         handles_ends: bool = False,
-    ) -> None:
-        """Say that a worker is alive for one more lease. Raises ConfigError where the others lease otherwise."""
+    ) -> list[str]:
+        """Say that a worker is alive for one more lease; return the local runs that Redis has forgotten.
+
+        Raises ConfigError where the others lease otherwise.
+        """
         locals_ = list(local_ids)
         flat = [part for pair in fields.items() for part in pair]
         answer = self._scripts.register(
             worker_id, lease_ms, lease_ms, int(handles_ends), len(locals_), *locals_, *flat,
             worker_hash=self._keys.worker_hash(worker_id),
         )  # fmt: skip
-        if answer != b'OK':
+        if not isinstance(answer, list):
             other = int(answer) / 1000
             raise ConfigError(
                 f'the other workers of this prefix lease for {other:g} s, this one for {lease_ms / 1000:g} s; '
                 'start it with the same --lease'
             )
+        return [raw.decode() for raw in answer]
 
     def forget(self, worker_id: str) -> None:
         self._db.pipe([

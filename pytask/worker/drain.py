@@ -21,13 +21,13 @@ STOP_LIMIT_S = 13.0
 def drain(worker: Worker, hurry: Event) -> None:
     """Let runs finish for as long as the settings say, then stop the rest; `hurry` cuts either short."""
     since = monotonic_s()
-    while not hurry.is_set() and not worker.slots.empty.is_set():
+    while not hurry.is_set() and not worker.slots.empty.is_set() and _is_waited_for(worker):
         if monotonic_s() - since >= worker.app.settings.drain_s:
             break
         hurry.wait(0.02)
     was_hurried = _tell(worker, hurry=hurry.is_set())
     since = monotonic_s()
-    while _others(worker) and monotonic_s() - since < STOP_LIMIT_S:
+    while _is_waited_for(worker) and monotonic_s() - since < STOP_LIMIT_S:
         if hurry.is_set() and not was_hurried:
             worker.report.hurrying()
             was_hurried = _tell(worker, hurry=True)
@@ -38,6 +38,12 @@ def _tell(worker: Worker, *, hurry: bool) -> bool:
     for live in _others(worker):
         worker.stopper.end(live, live.ending or 'shutdown', hurry=hurry)
     return hurry
+
+
+def _is_waited_for(worker: Worker) -> bool:
+    # What is over and can not be recorded, since Redis is away, is not: others recover it.
+    others = _others(worker)
+    return any(live.is_open for live in others) or bool(others and not worker.writer.is_away)
 
 
 def _others(worker: Worker) -> list[Live]:

@@ -35,6 +35,7 @@ class Fetcher(Service):
         self.peekers = [Peeker(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)]
         self._batch = FIRST_BATCH
         self._nonces = 0
+        self._is_answered = True
         self._aside = Aside(worker, self._claim)
         self._between_claims = Event()
         self._between_claims.set()
@@ -82,7 +83,9 @@ class Fetcher(Service):
             peeker.ask(was_empty=not grant.runs)
 
     def _claim(self, line: Line, limit: int) -> Grant:
-        self._nonces += 1
+        if self._is_answered:  # else what was granted and not heard of is granted once more
+            self._nonces += 1
+        self._is_answered = False
         who = Claimant(self._worker.id, f'{self._nonces:x}', self._worker.lease_ms)
         self._between_claims.clear()
         try:
@@ -102,6 +105,7 @@ class Fetcher(Service):
             # Perhaps granted, and only the answer was lost: ask for the same grant once more.
             asked_at = boot_s()
             grant = self._store.queues.claim(who, line, limit)
+        self._is_answered = True
         for claimed in grant.runs:
             self._worker.launch(claimed, asked_at, line.queue)
         return grant

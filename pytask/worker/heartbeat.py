@@ -58,7 +58,7 @@ class Heartbeat:
         self._is_stopping = False
         self.beat_at = boot_s()
         self._max_hang_s = worker.app.settings.max_hang_s
-        self._hung_s = 0.0
+        self._hung_s, self._looked_at = 0.0, boot_s()
 
     def start(self) -> None:
         _start_thread(self._run, ())
@@ -84,14 +84,15 @@ class Heartbeat:
             while not self._is_stopping:
                 self._beat()
                 self._watch_hub()
-                self._wake.acquire(True, self._period_s)  # noqa: FBT003 - the lock's own signature
+                self._wake.acquire(True, self._until_next_s())  # noqa: FBT003 - the lock's own signature
         except BaseException as error:  # noqa: BLE001 - a heartbeat that dies silently would double every run
             sys.__stderr__.write(f'pytask: the heartbeat crashed: {error!r}\n')  # type: ignore[union-attr]
             os._exit(EXIT_HUNG)
         self._tell('gone', None)
 
     def _beat(self) -> None:
-        lives = [live for live in self._worker.slots.all() if not live.is_local]
+        lives = self._leased()
+        self._guard(lives)  # before it, too: while Redis is away a beat takes long
         try:
             self._worker.register(self._store)
             for chunk in chunks(lives, CHUNK):
@@ -101,6 +102,20 @@ class Heartbeat:
         except PytaskError as error:
             self._tell('error', error)
         self._guard(lives)
+
+    def _leased(self) -> list[Live]:
+        return [live for live in self._worker.slots.all() if not live.is_local]
+
+    def _until_next_s(self) -> float:
+        # Until the next beat, or sooner where a run comes to its fence or to the end of its lease.
+        now = boot_s()
+        marks = [self._marked_at(live) - now for live in self._leased() if live.is_open and not _is_kept(live)]
+        return min([self._period_s, *(left for left in marks if left > 0)]) + 0.001
+
+    def _marked_at(self, live: Live) -> float:
+        if not live.fenced_at:
+            return live.renewed_at + FENCE_AT * self.lease_s
+        return max(live.renewed_at + OVER_AT * self.lease_s, live.fenced_at + (OVER_AT - FENCE_AT) * self.lease_s)
 
     def _renew(self, lives: Iterable[Live]) -> None:
         sent_at = boot_s()
@@ -129,8 +144,10 @@ class Heartbeat:
             self._tell('LOST', live)
 
     def _watch_hub(self) -> None:
-        # Counted in beats, not by a clock: a process that was frozen as a whole did not hang. The hub sets it to 0.
-        self._hung_s += self._period_s
+        # A process that was frozen as a whole did not hang: between two looks lie two beats at most.
+        now = boot_s()
+        self._hung_s += min(now - self._looked_at, 2 * self._period_s)  # the hub sets it to 0
+        self._looked_at = now
         if self._max_hang_s and self._hung_s > self._max_hang_s:
             sys.__stderr__.write(  # type: ignore[union-attr]
                 f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_HUNG}. All threads:\n'

@@ -40,4 +40,6 @@ class Orders:
         elif news == 'RELOAD':
             worker.reloader.reload(about, is_durable=True)
         elif news == 'error':
-            worker.report.heartbeat_failed(about)
+            worker.report.redis_is_away('heartbeat', about)
+        elif news == 'beat':
+            worker.report.redis_is_back('heartbeat')

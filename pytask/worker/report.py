@@ -107,10 +107,6 @@ class Reporter:
     def service_is_broken(self, service: str) -> None:
         log.critical('service %s crashes again and again; this worker gives up', service)
 
-    def heartbeat_failed(self, error: BaseException) -> None:
-        self.redis_errors += 1
-        log.debug('heartbeat: %s', error)
-
     def deaf(self) -> None:
         log.warning('the control subscription has gone deaf; subscribing anew')
 

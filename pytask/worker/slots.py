@@ -28,6 +28,7 @@ class Live:
     __slots__ = (
         'attempt',
         'begun_at',
+        'claimed',
         'data',
         'ended',
         'ending',
@@ -52,6 +53,7 @@ class Live:
     )  # fmt: skip
 
     def __init__(self, claimed: Claimed, renewed_at: float, queue: str = '', *, is_local: bool = False) -> None:
+        self.claimed = claimed
         self.run_id, self.task_name, self.data, self.attempt, self.token, _ = claimed
         self.renewed_at = renewed_at
         self.queue = queue

@@ -106,19 +106,21 @@ class Worker:
 
     def register(self, store: Store | None = None) -> None:
         """Say that this worker is alive; the heartbeat does so through its own store. Raises ConfigError."""
-        local_ids = [live.run_id for live in self.slots.all() if live.is_local]
+        through = store or self.store
+        locals_ = {live.run_id: live for live in self.slots.all() if live.is_local}
         settings = self.app.settings
         fields = {
             'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
             'queues': ','.join(settings.queue), 'slots': self.slots.size, 'taken': self.slots.taken,
-            'tasks': self._tasks, 'locals': '\n'.join(local_ids), 'draining': int(self.reason_to_stop.is_set()),
+            'tasks': self._tasks, 'locals': '\n'.join(locals_), 'draining': int(self.reason_to_stop.is_set()),
             'troubles': '; '.join(readiness.troubles(self)),
         }  # fmt: skip
-        workers = (store or self.store).workers
-        handles_ends = self.app.end_handler is not None
-        workers.register(
-            self.id, lease_ms=self.lease_ms, fields=fields, local_ids=local_ids, handles_ends=handles_ends
-        )
+        forgotten = through.workers.register(
+            self.id, lease_ms=self.lease_ms, fields=fields, local_ids=locals_,
+            handles_ends=self.app.end_handler is not None,
+        )  # fmt: skip
+        for run_id in forgotten:  # by an outage longer than a lease, or an empty restart: they go on all the same
+            through.queues.begin_local(locals_[run_id].claimed, worker_id=self.id, ttl_ms=self.lease_ms)
 
     def launch(self, claimed: Claimed, asked_at: float, queue: str = '', *, is_local: bool = False) -> Live:
         """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""

@@ -5,7 +5,7 @@
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
 -- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, id, task, data, attempt,
 -- ms it waited or -1, …} or {UNREGISTERED}
--- include clock event usable aside grant suspect
+-- include clock event usable aside grant guilt suspect
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
 if has_granted_again() then return reply end
@@ -29,7 +29,7 @@ local function forget_last_time(id, was_ended)
   end
 end
 
--- Tell whether a run goes elsewhere: a suspect to the others, and one for another queue's workers back in line.
+-- Tell whether a run goes elsewhere: a suspect to the others, and one of a queue that is not served here back in line.
 local function is_elsewhere(id, crashes, home)
   if line ~= suspects then
     if not is_suspect(crashes) or type(redis.pcall('LPUSH', suspects, id)) == 'table' then return false end

@@ -2,7 +2,7 @@
 -- KEYS  runs leases ended stats end_task end_handler
 -- ARGV  ...  of each run: id, token, state, reason, output, seq
 -- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
--- include clock event end
+-- include clock event end guilt
 redis.call('ZREM', leases, '') -- harmless, and never refused: when memory is full an outcome is recorded all the same
 local answers, done, scores, counts = {}, {}, {}, {}
 for i = rest, #ARGV, 6 do
@@ -10,6 +10,7 @@ for i = rest, #ARGV, 6 do
   local key = runs .. id
   local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local')
   if v[1] ~= token then
+    pardon(id, token)
     table.insert(answers, 'STALE')
   elseif v[2] ~= 'RUNNING' then
     table.insert(answers, v[2] == 'WAIT' and 'STALE' or 'DUP')

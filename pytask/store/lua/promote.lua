@@ -1,16 +1,21 @@
--- Put runs whose time has come in line. An id that still has no hash worth the name was never accepted work.
--- KEYS  runs lines due dead
+-- Put runs whose time has come in line. An id that still has no hash worth the name was never accepted work; one that
+-- so many workers died with is a convict, unless the last of them has come back meanwhile.
+-- KEYS  runs lines due dead ended stats end_task end_handler
 -- ARGV  limit
 -- ANSWER how many were looked at
--- include clock line
+-- include clock event line end guilt
 redis.call('ZREM', due, '') -- harmless, and refused where no lease can be renewed: what looks overdue there is not
 local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now_ms, 'LIMIT', 0, limit)
 for _, id in ipairs(ids) do
-  local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'queue')
+  local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'queue', 'alone', 'crashes')
   if not v[1] then
     redis.pcall('HDEL', runs .. id, 'queue')
     redis.call('LPUSH', dead, id)
     redis.call('LTRIM', dead, 0, 9999)
+  elseif v[2] == 'WAIT' and is_convict(v[4]) then
+    redis.call('HSET', runs .. id, 'output', cjson.encode({type = 'Poison', traceback = '',
+      message = v[5] .. ' workers died while they ran it, the last ' .. v[4] .. ' with no other suspect'}))
+    end_run(id, v[1], 'EXCEPTION', 'poison')
   elseif not v[2] or v[2] == '' or v[2] == 'WAIT' then
     redis.call('LPUSH', line_of(v[3]), id)
   end

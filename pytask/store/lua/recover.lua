@@ -1,37 +1,26 @@
 -- Put overdue runs back in line. Two-phase: the caller saw each of these deadlines overdue half a lease ago, and
--- one that is unchanged was renewed by nobody since. A crash is counted only when the owner is gone too; the third
--- one as the only suspect of its worker ends a run.
--- KEYS  runs lines suspects leases ended stats workers end_task end_handler
+-- one that is unchanged was renewed by nobody since. A crash is counted only when the owner is gone too. Who is
+-- convicted by it waits in `due` until its worker has had time to come back: see promote.
+-- KEYS  runs lines suspects leases due ended stats workers end_task end_handler
 -- ARGV  lease_ms ...  of each run: id, the deadline seen
 -- ANSWER the ids put back or ended
--- include clock event line end
-local CONVICTED_AT = 3
+-- include clock event line end guilt
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local recovered = {}
 local function is_overdue(deadline)
   return deadline <= now_ms or deadline > now_ms + 2 * lease_ms -- too far ahead: the server's clock jumped back
 end
-local function count(id, field) -- foreign hands may have written what is no number
-  local n = redis.pcall('HINCRBY', runs .. id, field, 1)
-  return type(n) == 'number' and n or redis.call('HSET', runs .. id, field, 1) + 1
-end
 local function put_back(id, v)
   if v[6] and v[6] == v[3] then return end_run(id, v[2], 'STOPPED', 'stop') end
   local is_alive = v[4] and tonumber(redis.call('ZSCORE', workers, v[4]) or 0) > now_ms
   local crashes, alone = 0, 0
-  if not is_alive then
-    crashes = count(id, 'crashes')
-    if v[7] then alone = count(id, 'alone') end
-  end
+  if not is_alive then crashes, alone = count_crash(id, v[8], v[7]) end
   redis.call('HDEL', runs .. id, 'token', 'reload_data', 'reload_id', 'stop')
-  if alone >= CONVICTED_AT then
-    redis.call('HSET', runs .. id, 'output', cjson.encode({type = 'Poison', traceback = '',
-      message = crashes .. ' workers died while they ran it; the last ' .. alone .. ' times nothing else was suspect'}))
-    return end_run(id, v[2], 'EXCEPTION', 'poison')
-  end
   redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', is_alive and 'lost by its worker' or 'its worker died')
+  if is_convict(alone) then
+    redis.call('ZADD', due, now_ms + 2 * lease_ms, id)
   -- Suspects go to the front: those who crashed together are looked at next.
-  if crashes < 2 or type(redis.pcall('RPUSH', suspects, id)) == 'table' then
+  elseif not is_suspect(crashes) or type(redis.pcall('RPUSH', suspects, id)) == 'table' then
     redis.call('LPUSH', line_of(v[5]), id)
   end
   publish(id, 'wait', '{"reason":"recovered"}', 0)
@@ -40,7 +29,8 @@ for i = rest, #ARGV, 2 do
   local id = ARGV[i]
   local deadline = redis.call('ZSCORE', leases, id)
   if deadline and tonumber(deadline) == tonumber(ARGV[i + 1]) and is_overdue(tonumber(deadline)) then
-    local v = redis.pcall('HMGET', runs .. id, 'state', 'task', 'attempt', 'worker', 'queue', 'stop', 'alone')
+    local v = redis.pcall('HMGET', runs .. id, 'state', 'task', 'attempt', 'worker', 'queue', 'stop', 'alone',
+      'token')
     redis.call('ZREM', leases, id)
     if v[1] == 'RUNNING' then
       put_back(id, v)

@@ -1,7 +1,7 @@
 -- Write down that a worker is alive for one more lease. All workers of a prefix have the same lease length.
 -- KEYS  workers worker_hash worker_hashes runs end_handler
 -- ARGV  worker lease_ms ttl_ms handles_ends locals ...  locals ids of its local runs, then field, value of its hash
--- ANSWER OK, or the lease in ms of the worker that was here first
+-- ANSWER the ids of local runs that Redis has forgotten, or the lease in ms of the worker that was here first
 -- include clock
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms)
 if redis.call('EXISTS', worker_hash) == 0 then
@@ -12,11 +12,14 @@ if redis.call('EXISTS', worker_hash) == 0 then
 end
 redis.call('ZADD', workers, now_ms + ttl_ms, worker)
 local fields = rest + tonumber(locals)
+local forgotten = {}
 for i = rest, fields - 1 do -- one that has ended meanwhile is kept like any other
-  if redis.pcall('HGET', runs .. ARGV[i], 'state') == 'RUNNING' then redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms) end
+  local state = redis.pcall('HGET', runs .. ARGV[i], 'state')
+  if state == 'RUNNING' then redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms) end
+  if not state then table.insert(forgotten, ARGV[i]) end
 end
 redis.call('HSET', worker_hash, 'lease_ms', lease_ms, 'seen', now, unpack(ARGV, fields))
 redis.call('PEXPIRE', worker_hash, ttl_ms)
 -- For a day after the last worker with an end handler was seen, ended runs are kept for it.
 if handles_ends == '1' then redis.call('SET', end_handler, worker, 'EX', 86400) end
-return 'OK'
+return forgotten

@@ -2,13 +2,14 @@
 -- KEYS  runs lines leases ended stats end_task end_handler
 -- ARGV  ...  of each run: id, token, reason
 -- ANSWER for each run: OK, STALE (not the holder, or released before)
--- include clock event line end
+-- include clock event line end guilt
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local answers = {}
 for i = rest, #ARGV, 3 do
   local id, token, reason = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local v = redis.pcall('HMGET', runs .. id, 'token', 'state', 'task', 'stop', 'attempt', 'queue')
   if v[1] ~= token or v[2] ~= 'RUNNING' then
+    pardon(id, token)
     table.insert(answers, 'STALE')
   else
     redis.call('ZREM', leases, id)

@@ -18,7 +18,7 @@ for i = rest, #ARGV, 2 do
     table.insert(scores, now_ms + lease_ms)
     table.insert(scores, id)
     if v[3] and v[3] == v[4] then say(id, 'STOP') elseif v[5] then say(id, 'RELOAD') end
-    if v[6] and now_ms / 1000 - (tonumber(v[7]) or 0) > 60 then redis.call('HDEL', runs .. id, 'crashes', 'alone') end
+    if v[6] and now_ms / 1000 - (tonumber(v[7]) or 0) > 60 then redis.call('HDEL', runs .. id, 'crashes', 'alone', 'fallen') end
   end
 end
 if #scores > 0 then redis.call('ZADD', leases, unpack(scores)) end

@@ -2,15 +2,13 @@
 -- its time, so that in the end the culprit is alone when its worker dies. The time doubles with each crash in company.
 local PATIENCE_S = 10
 
-local function is_suspect(crashes) return (tonumber(crashes) or 0) >= 2 end
-
 -- Tell how many of the suspects held by this worker are running, or nil where it is too early for more.
 local function still_held()
   local running = 0
   for i = rest, #ARGV do
     local v = redis.pcall('HMGET', runs .. ARGV[i], 'state', 'worker', 'started', 'crashes', 'alone')
     if v[1] == 'RUNNING' and v[2] == worker then
-      local doublings = (tonumber(v[4]) or 0) - 2 - (tonumber(v[5]) or 0)
+      local doublings = (tonumber(v[4]) or 0) - SUSPECT_AT - (tonumber(v[5]) or 0)
       if now_ms / 1000 < (tonumber(v[3]) or 0) + PATIENCE_S * 2 ^ math.max(0, doublings) then return nil end
       running = running + 1
     end
