@@ -20,7 +20,6 @@ LOOK_EVERY_S = 0.5
 PROGRESS_EVERY_S = 5.0
 STOP_LIMIT_S, LEAVE_LIMIT_S = 30.0, 25.0
 STALL_S = 0.3  # a tick that took so much longer: the machine itself stood still
-DEATHS = 3  # under the same run, and it counts as poison
 OUR_TASKS = ('short', 'long', 'polite', 'resident')
 LISTS = ('new-task', 'dead-task', 'suspect-task')
 SETS = ('leases', 'due', 'held')
@@ -32,7 +31,6 @@ class Chaos:
     def __init__(self, settings, folder, progress):
         self.settings, self.folder, self._progress = settings, folder, progress
         self.phase, self.longest_stall_s, self.rest_s = 'starting', 0.0, 0.0
-        self.unlucky = {}
         self.recorded, self.told = 0, set()
         self._over, self._quiet, self._threads = threading.Event(), threading.Event(), []
         self._log = (folder / 'chaos.log').open('a')
@@ -89,7 +87,6 @@ class Chaos:
             thread.join(5)
         self.journal.read()
         self.journal.judge()
-        self._excuse()
         self._log.close()
 
     def elapsed_s(self):
@@ -103,23 +100,6 @@ class Chaos:
         for run_id, attempt in self.journal.twice:
             found['begun twice', run_id] = f'attempt {attempt}'
         return found
-
-    def _excuse(self):
-        """Tell runs that no rule could have told from poison: three of their workers really died under them."""
-        for kind, run_id in list(self.ledger.violations):
-            if kind == 'poison':
-                ends = [self._how(stretch) for stretch in self.journal.lives(run_id)][-6:]
-                if sum(how in ('killed', 'frozen') for how in ends) >= DEATHS:
-                    self.unlucky[run_id] = ends
-                    del self.ledger.violations[kind, run_id]
-
-    def _how(self, stretch):
-        """Tell how an attempt ended: killed or frozen with its worker, or as it says itself."""
-        frozen = self.faults.windows.get(stretch.pid, ())
-        if any(b - a >= self.settings.lease and a < stretch.last < b + 1 for a, b in frozen):
-            return 'frozen'
-        is_dead = any(stretch.pid in worker.deaths for worker in self.workers)
-        return 'killed' if is_dead and not stretch.how.startswith('end') else stretch.how
 
     def _rng(self, part):
         return random.Random(f'{self.settings.seed} {part}')

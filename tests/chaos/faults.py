@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 
 from pytask.clock import boot_s
 
-# A minute: of each worker, and of the one server. A worker dies a few times a minute, so that most attempts are
-# hit by something and a run still meets no three deaths within the seconds for which crashes are remembered.
+# A minute: of each worker, and of the one server. Most attempts are hit by something. A worker dies every
+# other minute: a run that seven deaths in a row strike within its first seconds is poison by any rule.
 OF_WORKERS = {
-    'kill': 2.0, 'term': 1.0, 'freeze': 2.0,
+    'kill': 0.5, 'term': 1.0, 'freeze': 2.0,
     'cut': 2.0, 'cut_reply': 2.0, 'hole': 1.0, 'deaf': 1.0, 'delay': 1.0,
 }  # fmt: skip
 OF_SERVER = {'redis_kill': 2.0, 'redis_freeze': 2.0, 'client_kill_normal': 1.5, 'client_kill_pubsub': 1.5}

@@ -56,15 +56,6 @@ class Journal:
             if len(self.stretches[run_id]) > 1:
                 self._judge(run_id)
 
-    def lives(self, run_id):
-        """Return all stretches of a run, from the file."""
-        again = Journal(self.path, self.windows, 0)
-        with self.path.open() as lines:
-            for line in lines:
-                if line.startswith(f'{run_id} '):
-                    again._take(line.strip())
-        return again.stretches[run_id]
-
     def forget(self, run_id):
         """Let go of a run that has ended long ago."""
         self.stretches.pop(run_id, None)

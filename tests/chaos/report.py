@@ -40,8 +40,6 @@ def table(chaos):
     yield 'events', f'{chaos.recorder.events:,} heard, {chaos.recorder.gaps - 1} gaps'
     for kind in (*KINDS, *sorted(set(wrong) - set(KINDS))):
         yield NAMES.get(kind, kind), f'{wrong[kind]}'
-    unlucky = '; '.join(f'{run_id}: {", ".join(ends)}' for run_id, ends in chaos.unlucky.items())
-    yield 'unlucky (by design)', f'{len(chaos.unlucky)} called poison after three deaths {unlucky}'
     yield 'rest', f'{chaos.rest_s:.1f} s after the last fault'
     yield 'waking', waking(journal)
     possible_s = max(1, len(ledger.residents)) * chaos.elapsed_s()
