@@ -1,7 +1,9 @@
 """What runs while the faults happen. Each writes down when it ran, by the clock that all processes share."""
 
 import os
+import signal
 import time
+from contextlib import contextmanager
 
 import gevent
 
@@ -56,3 +58,25 @@ class Talker(Noted):
             self.progress(n, 5)
             gevent.sleep(0.02)
         return 5
+
+
+def kill_self(where):
+    if os.environ.get('KILL_AT') == where:  # set for one victim only
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Deadly(Noted):
+    """Kills its process at the place that the environment names."""
+
+    @staticmethod
+    @contextmanager
+    def provide_context():
+        kill_self('enter')
+        yield
+        kill_self('leave')
+
+    def __init__(self):
+        kill_self('init')
+
+    def work(self):
+        kill_self('start')
