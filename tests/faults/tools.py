@@ -148,7 +148,10 @@ class Watch:
     def __init__(self):
         self.since = time.monotonic()
 
+    def span(self):
+        return time.monotonic() - self.since
+
     def took(self, what):
-        took_s = time.monotonic() - self.since
+        took_s = self.span()
         print(f'{what}: {took_s:.2f} s')
         return took_s

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import time
 from contextlib import contextmanager
 
 import gevent
 
 from pytask import Task
+from pytask.worker.heartbeat import Heartbeat
 
 
 def note(task, what):
@@ -40,7 +42,7 @@ class Nap(Noted):
 
     def work(self):
         gevent.sleep(self.seconds)
-        return 'rested'
+        return self.attempt
 
 
 class Endless(Noted):
@@ -80,3 +82,63 @@ class Deadly(Noted):
 
     def work(self):
         kill_self('start')
+
+
+class SilentNap(Nap):
+    """Needs no descriptor, so it can sleep where others have none left."""
+
+    def start(self):
+        return self.work()
+
+
+class DescriptorHog(Task):
+    """Takes all descriptors, and for a while each that becomes free."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.taken = []
+
+    def start(self):
+        try:
+            self.take_all()
+            self.progress(len(self.taken))
+            until = time.monotonic() + self.seconds
+            while time.monotonic() < until:
+                gevent.sleep(0.001)
+                reason = self.take_all()
+            return reason
+        finally:
+            for each in self.taken:
+                each.close()
+
+    def take_all(self):
+        while True:
+            try:
+                self.taken.append(socket.socket())
+            except OSError as error:
+                return error.errno
+
+
+class MemoryHog(Task):
+    """Takes all memory for a while, in large pieces: without its last kilobytes the interpreter dies."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+
+    def start(self):
+        taken = []
+        try:
+            while True:
+                taken.append(bytearray(10_000_000))
+        except MemoryError:
+            gevent.sleep(self.seconds)
+            raise
+
+
+class Saboteur(Noted):
+    """Breaks the heartbeat of its worker, the first time it runs."""
+
+    def work(self):
+        if self.attempt == 1:
+            Heartbeat._beat = None
+            gevent.sleep(60)
