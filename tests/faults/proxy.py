@@ -16,7 +16,7 @@ import gevent
 from pytask.store.scripts import sources
 
 BEFORE, AFTER, REPLIED = MOMENTS = ('before', 'after', 'replied')
-CUT, SWALLOW = 'cut', 'swallow'
+CUT, HALVE, SWALLOW = 'cut', 'halve', 'swallow'
 SCRIPTS = {source.sha.encode(): source.name for source in sources()}
 
 
@@ -62,8 +62,8 @@ class Proxy:
         """At the `nth` command of this name (a script's, or Redis' own) from now on, and `times` in all: do it.
 
         `when` is BEFORE it reaches the server, AFTER it was executed and before the reply is passed on,
-        or REPLIED. `do` is CUT, SWALLOW (the reply, or before it the request; the connection is silent
-        from then on) or a function that returns one of the two, or None to go on.
+        or REPLIED. `do` is CUT, HALVE (pass on half of the request or reply, then cut), SWALLOW (none of it; the
+        connection is silent from then on), or a function that returns one of these, or None to go on.
         """
         rule = Rule(name, when, do, nth, times, where)
         self.rules.append(rule)
@@ -88,6 +88,11 @@ class Proxy:
 
     def black_out(self):
         self.is_black = True
+
+    def silence_listeners(self):
+        """Let those connections that have subscribed become half-open: silent, and nobody is told."""
+        for link in self.links:
+            link.is_silent = link.is_silent or link.is_listening
 
     def heal(self):
         self.is_black = False
@@ -165,7 +170,7 @@ class Link:
             return
         words = words_of(frame)
         rules = self.proxy.rules_at(words)
-        if self._is_lost(rules, BEFORE):
+        if self._is_lost(rules, BEFORE, self.server, frame):
             return
         if words[0].upper() in (b'SUBSCRIBE', b'PSUBSCRIBE'):
             self.is_listening = True
@@ -177,19 +182,21 @@ class Link:
         if self._is_swallowed():
             return
         rules = [] if self.is_listening else self.asked.popleft()
-        if self._is_lost(rules, AFTER):
+        if self._is_lost(rules, AFTER, self.client, frame):
             return
         self.client.sendall(frame)
-        self._is_lost(rules, REPLIED)
+        self._is_lost(rules, REPLIED, self.client, b'')
 
-    def _is_lost(self, rules, when):
+    def _is_lost(self, rules, when, sink, frame):
         """Do what is to be done at this moment; tell whether the frame at hand is lost by it."""
         verdicts = [rule.do if isinstance(rule.do, str) else rule.do() for rule in rules if rule.when == when]
-        if CUT in verdicts:
+        if HALVE in verdicts:
+            sink.sendall(frame[: len(frame) // 2])
+        if HALVE in verdicts or CUT in verdicts:
             self.close()
         elif SWALLOW in verdicts:
             self.is_silent = True
-        return CUT in verdicts or SWALLOW in verdicts
+        return any(verdicts)
 
 
 def frames(source, proxy):

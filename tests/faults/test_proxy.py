@@ -3,7 +3,7 @@
 import gevent
 import pytest
 import redis as redis_py
-from proxy import AFTER, BEFORE, CUT, REPLIED, SWALLOW
+from proxy import AFTER, BEFORE, CUT, HALVE, REPLIED, SWALLOW
 from support import wait_until
 
 from pytask.store import Store
@@ -23,7 +23,7 @@ def through(proxy):
 
 
 @pytest.mark.parametrize(('when', 'is_done'), [(BEFORE, None), (AFTER, b'1'), (REPLIED, b'1')])
-@pytest.mark.parametrize('harm', [CUT, SWALLOW])
+@pytest.mark.parametrize('harm', [CUT, HALVE, SWALLOW])
 def test_it_harms_at_the_moment_it_is_told_to(proxy, through, redis, when, is_done, harm):
     rule = proxy.at('INCR', when, harm, nth=2)
     through.execute_command('INCR', 'other')

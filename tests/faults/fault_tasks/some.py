@@ -7,9 +7,12 @@ import time
 from contextlib import contextmanager
 
 import gevent
+from gevent import monkey
 
 from pytask import Task
 from pytask.worker.heartbeat import Heartbeat
+
+really_sleep = monkey.get_original('time', 'sleep')
 
 
 def note(task, what):
@@ -142,3 +145,23 @@ class Saboteur(Noted):
         if self.attempt == 1:
             Heartbeat._beat = None
             gevent.sleep(60)
+
+
+class Flood(Noted):
+    """Says more than a slow reader reads."""
+
+    def __init__(self, events: int, size: int):
+        self.events, self.text = events, 'x' * size
+
+    def work(self):
+        for _ in range(self.events):
+            self.emit('drop', self.text)
+        return self.events
+
+
+class Blocker(Noted):
+    """Blocks the hub, the first time it runs: no interruption reaches it."""
+
+    def work(self):
+        if self.attempt == 1:
+            really_sleep(60)
