@@ -1,8 +1,10 @@
 """What runs while the faults happen. Each writes down when it ran, by the clock that all processes share."""
 
+import ctypes
 import os
 import signal
 import socket
+import sys
 import time
 from contextlib import contextmanager
 
@@ -165,3 +167,23 @@ class Blocker(Noted):
     def work(self):
         if self.attempt == 1:
             really_sleep(60)
+
+
+class Crasher(Noted):
+    """Takes its process with it, each time."""
+
+    def work(self):
+        ctypes.string_at(0)
+
+
+class Forker(Noted):
+    """Its child sleeps, prints and exits, as if it were alone."""
+
+    def work(self):
+        child = os.fork()
+        if not child:
+            gevent.sleep(0.3)
+            print('hello from the child')
+            sys.exit(3)
+        _, code = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(code)
