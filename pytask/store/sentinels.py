@@ -94,6 +94,8 @@ def _in_words(text: str) -> str:
         return 'wants a password: ?sentinel_password=…'
     if 'username-password' in text or 'without any password' in text:
         return 'does not take the user or password of the URL: ?sentinel_username=…&sentinel_password=…'
+    if 'unknown command' in text:
+        return 'is no sentinel'
     if 'No such master' in text:
         return 'does not know it'
     return re.sub(r'^Error -?\d+ connecting to \S+ ', '', text).rstrip('.').lower()
