@@ -172,6 +172,34 @@ def test_a_fail_over_is_followed_by_commands_and_subscriptions(connect, watched,
         assert {c.port for c in pool._connections if c._sock and not c.is_out_of_date} == {watched.primary().port}
 
 
+def test_an_old_primary_that_comes_back_is_not_written_to(connect, watched):
+    """It was frozen while nobody spoke to it, and takes itself for the primary until a sentinel corrects it."""
+    store = connect(watched.url)
+    store.db.call('SET', 'a', '1')
+    old = watched.primary()
+    old.freeze()
+    watched.wait_for_another(old)
+    old.thaw()
+    wait_until(lambda: watched.role(old) == 'master', 'the old primary is back')
+    wait_until(lambda: monotonic_s() > store.db._server._look_at, 'it is time to ask the sentinels again')
+    store.db.call('SET', 'a', '2')
+    with watched.primary().client() as client:
+        assert client.get('a') == '2'
+
+
+def test_sentinels_that_do_not_answer_hold_up_nobody_for_long(connect, watched):
+    store = connect(watched.url)
+    store.ping()
+    watched.sentinels[0].freeze()
+    store.db._server._look_at = 0
+    since = monotonic_s()
+    for _ in range(1000):
+        store.ping()
+    assert monotonic_s() - since < 4
+    assert store.db._server._look_at > monotonic_s() + 2
+    assert store.db._server.moves == 1
+
+
 def test_a_fail_over_by_hand_is_followed_too(connect, watched):
     """The old primary is well, and answers READONLY."""
     store = connect(watched.url)
