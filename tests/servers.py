@@ -69,9 +69,7 @@ class ClusterServer(TestServer):
         super().start()
         with self.client() as client:
             client.execute_command('CLUSTER', 'ADDSLOTSRANGE', 0, 16383)
-            wait_until(
-                lambda: 'cluster_state:ok' in str(client.execute_command('CLUSTER INFO')), 'the cluster is up'
-            )
+            wait_until(lambda: client.execute_command('CLUSTER INFO')['cluster_state'] == 'ok', 'the cluster is up')
         return self
 
 

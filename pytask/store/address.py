@@ -6,6 +6,7 @@ replica. Connections made before a move are made anew before they are used again
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import partial
 from pathlib import Path
@@ -18,10 +19,11 @@ from redis.connection import parse_url
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from pytask.clock import monotonic_s
 from pytask.errors import ConfigError
 from pytask.settings import redacted
 from pytask.store.connection import PlainTcp, PlainTls, Tcp, Tls, Unix, greet_in_tls, greet_primary
-from pytask.store.sentinels import ANSWER_WITHIN_S, Sentinels, split_sentinel_url
+from pytask.store.sentinels import ANSWER_WITHIN_S, NoPrimary, Sentinels, split_sentinel_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ EXAMPLES = (
     'write redis://host:6379/0, rediss://host:6379/0 (TLS), unix:///path/to/redis.sock?db=0, '
     'or redis+sentinel://host:26379,host2:26379/service/0'
 )
+LOOK_EVERY_S = 2.0
 # They bound pools: those of a URL that is shared with another program are not meant for ours.
 _OF_POOLS = frozenset({'max_connections', 'timeout'})
 _KINDS: dict[Any, Any] = {redis.Connection: Tcp, redis.SSLConnection: Tls, redis.UnixDomainSocketConnection: Unix}
@@ -43,6 +46,7 @@ class Server:
         self.url = shown(url)
         self.moves = 0
         self._place: tuple[str, int] | None = None
+        self._look_at = 0.0
         try:
             places, service, plain = split_sentinel_url(url)
             kind, options = _parsed(plain)
@@ -67,13 +71,28 @@ class Server:
 
     def locate(self, connection: Any) -> None:
         """Tell a connection where to. Raises NoPrimary where no sentinel knows."""
-        if self._sentinels is None:
-            return
-        place = self._sentinels.primary()
+        if self._sentinels is not None:
+            connection.host, connection.port = self._ask(self._sentinels)
+
+    def look(self) -> None:
+        """Ask the sentinels again from time to time: an old primary that comes back takes writes for 10 s."""
+        if self._sentinels is not None and monotonic_s() > self._look_at:
+            with contextlib.suppress(NoPrimary):  # what is connected may be well
+                self._ask(self._sentinels)
+
+    def _ask(self, sentinels: Sentinels) -> tuple[str, int]:
+        begun = monotonic_s()
+        self._look_at = begun + LOOK_EVERY_S  # one asks, the others go on meanwhile
+        try:
+            place = sentinels.primary()
+        finally:
+            # Sentinels that do not answer take a tenth of the time at most.
+            took_s = monotonic_s() - begun
+            self._look_at = begun + max(LOOK_EVERY_S, 10 * took_s)
         if place != self._place:
             self._place = place
             self.moved()
-        connection.host, connection.port = place
+        return place
 
 
 def shown(url: str) -> str:

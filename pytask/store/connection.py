@@ -85,6 +85,7 @@ class _Following:
 
     def connect(self) -> None:
         """Connect, unless it is; pools call this for each connection they give out."""
+        self._server.look()
         if self.is_out_of_date:
             self.disconnect()  # type: ignore[attr-defined]
         super().connect()  # type: ignore[misc]

@@ -50,16 +50,21 @@ class Sentinels:
         connection = self._connection(host=place[0], port=place[1])
         try:
             connection.connect()
+            # In the middle of a fail-over the address is the new one, and the state still that of the old.
+            connection.send_command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', self._service)
+            named = connection.read_response()
             connection.send_command('SENTINEL', 'MASTER', self._service)
-            reply = connection.read_response()
+            state = connection.read_response()
         except RedisError as error:
             return _in_words(str(error))
         finally:
             connection.disconnect()
-        facts = {key.decode(): value.decode() for key, value in zip(reply[::2], reply[1::2], strict=True)}
-        if {'s_down', 'o_down'} & set(facts['flags'].split(',')):
-            return f'says that {facts["ip"]}:{facts["port"]} is down'
-        return facts['ip'], int(facts['port'])
+        facts = {key.decode(): value.decode() for key, value in zip(state[::2], state[1::2], strict=True)}
+        found = named[0].decode(), int(named[1])
+        is_down = {'s_down', 'o_down'} & set(facts['flags'].split(','))
+        if is_down and found == (facts['ip'], int(facts['port'])):
+            return f'says that {found[0]}:{found[1]} is down'
+        return found
 
 
 def split_sentinel_url(url: str) -> tuple[list[Place], str, str]:
@@ -94,6 +99,8 @@ def _in_words(text: str) -> str:
         return 'wants a password: ?sentinel_password=…'
     if 'username-password' in text or 'without any password' in text:
         return 'does not take the user or password of the URL: ?sentinel_username=…&sentinel_password=…'
+    if 'unknown command' in text:
+        return 'is no sentinel'
     if 'No such master' in text:
         return 'does not know it'
     return re.sub(r'^Error -?\d+ connecting to \S+ ', '', text).rstrip('.').lower()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytask.store import CommandStream
     from pytask.worker.worker import Worker
 
-PROOF_EVERY_S = 5.0
+PROOF_EVERY_S = 2.0
 PROOF_WITHIN_S = 10.0
 ECHO = 'echo'
 
