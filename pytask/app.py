@@ -13,7 +13,10 @@ from pytask.client import Client
 from pytask.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytask.definition import Task
+    from pytask.run import Run
     from pytask.settings import Settings
 
 LOCALHOST = 'redis://localhost:6379/0'
@@ -31,6 +34,7 @@ class PyTask:
         self.settings: Settings = settings_.load({'redis': redis, **given})
         self.registry = Registry()
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
+        self.end_handler: Callable[[Run], Any] | None = None
         self._client: Client | None = None
         self._worker: Any = None
 
@@ -60,6 +64,15 @@ class PyTask:
         made = task(**policy)(target) if policy else task(target)
         self.add_task(made)
         return made
+
+    def on_end(self, handler: Callable[[Run], Any]) -> Callable[[Run], Any]:
+        """Decorate the end handler: called with each ended run, whatever its state, at least once.
+
+        It is called in this app's workers, up to 64 at a time, each for at most 50 s. Where it raises, it is called
+        again a minute later, ten times in all. Ended runs are kept until it has returned.
+        """
+        self.end_handler = handler
+        return handler
 
     def discover(self, folder: str | Path) -> None:
         """Add every task below a folder. Raises ConfigError."""

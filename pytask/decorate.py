@@ -29,6 +29,9 @@ class FunctionTask:
         return self.task_class.apply(**data)
 
 
+_LOWER = ('graceful', 'on_partition')
+
+
 def function_class(function: Callable[..., Any], **policy: Any) -> type[Task]:
     """Make the Task class whose `start` calls a function with the run's data."""
 
@@ -60,12 +63,12 @@ def task(*, name: str | None = None, **policy: Any) -> Callable[[Any], Any]: ...
 def task(target: Any = None, /, *, name: str | None = None, **policy: Any) -> Any:
     """Make a function, or a class, a task; needs no app.
 
-    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `demo`.
+    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `on_partition`, `demo`.
     """
-    attributes = {key if key == 'graceful' else key.upper(): value for key, value in policy.items()}
+    attributes = {key if key in _LOWER else key.upper(): value for key, value in policy.items()}
     if name is not None:
         attributes['NAME'] = name
-    unknown = attributes.keys() - {'NAME', 'QUEUE', 'GRACE', 'TIMEOUT', 'DEMO', 'graceful'}
+    unknown = attributes.keys() - {'NAME', 'QUEUE', 'GRACE', 'TIMEOUT', 'DEMO', *_LOWER}
     if unknown:
         raise TypeError(f'@task does not know {", ".join(sorted(unknown)).lower()}')
     if target is None:

@@ -43,8 +43,9 @@ class Task:
 
     Policy: `QUEUE` is where its runs wait; `GRACE` the seconds an orderly stop may take before the run
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
-    `TIMEOUT` the seconds a run may take, None for no limit; `DEMO` the data with which `pytask dev` starts
-    a first run, None for no such run.
+    `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end
+    before their lease is over, 'keep' for those that go on without, and may then run twice; `DEMO` the
+    data with which `pytask dev` starts a first run, None for no such run.
     """
 
     NAME: ClassVar[str]
@@ -52,6 +53,7 @@ class Task:
     TIMEOUT: ClassVar[float | None] = None
     GRACE: ClassVar[float | None] = 10
     graceful: ClassVar[bool] = False
+    on_partition: ClassVar[str] = 'stop'
     DEMO: ClassVar[dict[str, Any] | None] = None
     Error: ClassVar[type[TaskError]] = TaskError
 

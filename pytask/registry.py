@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from pytask.decorate import as_task_class
 from pytask.errors import ConfigError, NotFound
 from pytask.inputs import inputs_of
+from pytask.settings import bad_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from pytask.definition import Task
@@ -117,6 +118,22 @@ def _check(task: type[Task]) -> None:
     kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
     if any(is_kind(body) for is_kind in kinds):
         raise ConfigError(f'{place_of(task)}: {name!r} must be a plain function, not async and not a generator')
+    for policy, (is_fit, wanted) in _POLICIES.items():
+        value = getattr(task, policy)
+        if not is_fit(value):
+            raise ConfigError(f'{place_of(task)}: {policy} of {name!r} must be {wanted}: {value!r}')
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0)
+
+
+_POLICIES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'QUEUE': (lambda value: isinstance(value, str) and not bad_name(value, 64), 'the name of a queue'),
+    'TIMEOUT': (_is_limit, 'seconds, or None'),
+    'GRACE': (_is_limit, 'seconds, or None'),
+    'on_partition': (lambda value: value in ('stop', 'keep'), "'stop' or 'keep'"),
+}
 
 
 def _import_all(folder: Path) -> Iterator[Any]:

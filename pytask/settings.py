@@ -40,6 +40,10 @@ class Settings:
     lease_s: float = 15.0
     drain_s: float = 10.0
     name: str = ''
+    # A worker whose hub has not turned for so long ends itself; 0 for never.
+    max_hang_s: float = 600.0
+    # From so many MiB on a worker claims nothing; 0 for what its cgroup and limits allow.
+    max_memory: int = 0
     # How long ended runs are kept: by age, and by number. What did not succeed is looked at longer.
     keep_success_s: float = HOUR_S
     keep_ended_s: float = DAY_S
@@ -78,6 +82,8 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     'concurrency': (1, 100_000, ''),
     'lease': (0.2, DAY_S, ' seconds'),
     'drain': (0, _FOR_EVER_S, ' seconds'),
+    'max_hang': (0, _FOR_EVER_S, ' seconds'),
+    'max_memory': (0, 1_000_000_000, ' MiB'),
     'keep_success': (0, _FOR_EVER_S, ' seconds'),
     'keep_ended': (0, _FOR_EVER_S, ' seconds'),
     'max_success': (0, 1_000_000_000, ''),
@@ -144,11 +150,12 @@ def _problem(key: str, value: Any) -> str:
     if key == 'queue':
         if not 1 <= len(set(value)) <= 16:
             return 'must be 1 to 16 queues'
-        return next((bad for name in value if (bad := _bad_name(name, 64))), '')
+        return next((bad for name in value if (bad := bad_name(name, 64))), '')
     # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
-    return _bad_name(value, 32) if key == 'name' and value else ''
+    return bad_name(value, 32) if key == 'name' and value else ''
 
 
-def _bad_name(name: str, longest: int) -> str:
+def bad_name(name: str, longest: int) -> str:
+    """Say what is wrong with the name of a queue or worker; '' where nothing is."""
     is_good = re.fullmatch(r'[\w.:/@-]+', name, re.ASCII) and len(name) <= longest
     return '' if is_good else f'must be 1 to {longest} letters, digits or . : / @ _ - each: {name!r}'

@@ -1,10 +1,15 @@
-"""pytask/cleanup: deletes ended runs that are too old or too many. What is marked `keep` stays."""
+"""pytask/cleanup: hands ended runs to the end handler, and deletes those that are too old or too many.
+
+What is marked `keep` stays, and what the end handler has not had yet.
+"""
 
 from __future__ import annotations
 
 import random
 from typing import TYPE_CHECKING
 
+from pytask.builtin.ends import hand_on
+from pytask.clock import monotonic_s
 from pytask.definition import Task
 from pytask.states import ENDED, State
 
@@ -13,6 +18,7 @@ if TYPE_CHECKING:
     from pytask.store import Store
 
 EVERY_S = 10.0
+HAND_ON_EVERY_S = 1.0
 
 
 class Cleanup(Task):
@@ -20,10 +26,16 @@ class Cleanup(Task):
 
     def start(self) -> None:
         store: Store = self.client.store
+        prune_at = 0.0
         while not self.stopping.is_set():
-            for state in sorted(ENDED):
-                self.prune(store, state, self.app.settings)
-            self.stopping.wait(EVERY_S * random.uniform(0.8, 1.2))
+            if monotonic_s() >= prune_at:
+                prune_at = monotonic_s() + EVERY_S * random.uniform(0.8, 1.2)
+                for state in sorted(ENDED):
+                    self.prune(store, state, self.app.settings)
+                store.ends.forget_unwanted()
+            while self.app.end_handler is not None and hand_on(self, self.app.end_handler):
+                pass
+            self.stopping.wait(HAND_ON_EVERY_S)
 
     @staticmethod
     def prune(store: Store, state: State, settings: Settings) -> int:

@@ -54,7 +54,7 @@ def make_app(**more: Any) -> PyTask:
     """Make the app that the options, the environment and the files here describe."""
     from pytask.app import PyTask
 
-    keys = ('redis', 'prefix', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name')
+    keys = ('redis', 'prefix', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name', 'max_hang', 'max_memory')
     chosen = {key: value for key, value in given().items() if key in keys}
     return PyTask(**{**more, **chosen})
 

@@ -16,6 +16,10 @@ from pytask.cli.options import common, load_tasks, make_app, option
 @option('--concurrency', '-c', type=int, metavar='N', help='How many runs at a time. Default: 1000.')
 @option('--lease', type=float, metavar='SECONDS', help='Length of a lease; the same for all workers. Default: 15.')
 @option('--drain', type=float, metavar='SECONDS', help='At shutdown, let runs finish so long. Default: 10.')
+@option(
+    '--max-hang', type=float, metavar='SECONDS', help='End a worker that does not turn for so long. Default: 600.'
+)
+@option('--max-memory', type=int, metavar='MIB', help='Claim nothing from so much memory on. Default: its limits.')
 @option('--name', metavar='NAME', help='Name of this worker. Default: the host.')
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common

@@ -14,6 +14,7 @@ import gevent
 
 from pytask.definition import current
 from pytask.errors import Interrupted
+from pytask.worker import forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,7 @@ def adopt(child: Any) -> None:
 
 
 def _died(child: Any) -> None:
+    forks.leave(child.exception)  # the first of its links: nobody else learns of it in a forked process
     port: RunPort = child.pytask_port
     port.children.discard(child)  # type: ignore[union-attr]
     error = child.exception

@@ -55,7 +55,7 @@ class Fetcher(Service):
             peeker.stop(timeout_s)
 
     def turn(self) -> None:
-        if not self._slots.room.wait(PEEK_S):
+        if not (self._slots.room.wait(PEEK_S) and self._worker.pressure.relieved.wait(PEEK_S)):
             return
         ready = [peeker for peeker in self._peekers if peeker.is_ready]
         for peeker in ready:

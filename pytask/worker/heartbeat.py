@@ -4,12 +4,13 @@ The thread starts after the main hub and one command (two threads that build hub
 the import lock), and shares no pool, lock or logger with the greenlets: it reads a copy of the table,
 and posts what it learned to the hub. It is also the last guard of "never twice": a run that was not
 renewed for three quarters of a lease is interrupted; one that is still alive when the lease is over
-takes the process with it.
+takes the process with it. So does a hub that does not turn for `max_hang`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import sys
 from collections import deque
@@ -37,6 +38,11 @@ _start_thread = monkey.get_original('_thread', 'start_new_thread')
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
 
 
+def _is_kept(live: Live) -> bool:
+    task = live.task
+    return task is not None and task.on_partition == 'keep'
+
+
 class Heartbeat:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -51,6 +57,8 @@ class Heartbeat:
         self._gone = gevent.event.Event()
         self._is_stopping = False
         self.beat_at = boot_s()
+        self._max_hang_s = worker.app.settings.max_hang_s
+        self._hung_s = 0.0
 
     def start(self) -> None:
         _start_thread(self._run, ())
@@ -75,6 +83,7 @@ class Heartbeat:
             self._store = Store(app.url, app.settings.prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))
             while not self._is_stopping:
                 self._beat()
+                self._watch_hub()
                 self._wake.acquire(True, self._period_s)  # noqa: FBT003 - the lock's own signature
         except BaseException as error:  # noqa: BLE001 - a heartbeat that dies silently would double every run
             sys.__stderr__.write(f'pytask: the heartbeat crashed: {error!r}\n')  # type: ignore[union-attr]
@@ -108,7 +117,7 @@ class Heartbeat:
         now = boot_s()
         for live in lives:
             age = (now - live.renewed_at) / self.lease_s
-            if age <= FENCE_AT or not live.is_open:
+            if age <= FENCE_AT or not live.is_open or _is_kept(live):
                 continue
             live.fenced_at = live.fenced_at or now
             told_for = (now - live.fenced_at) / self.lease_s
@@ -119,6 +128,16 @@ class Heartbeat:
                 os._exit(EXIT_HUNG)
             self._tell('LOST', live)
 
+    def _watch_hub(self) -> None:
+        # Counted in beats, not by a clock: a process that was frozen as a whole did not hang. The hub sets it to 0.
+        self._hung_s += self._period_s
+        if self._max_hang_s and self._hung_s > self._max_hang_s:
+            sys.__stderr__.write(  # type: ignore[union-attr]
+                f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_HUNG}. All threads:\n'
+            )
+            faulthandler.dump_traceback(sys.__stderr__, all_threads=True)  # type: ignore[arg-type]
+            os._exit(EXIT_HUNG)
+
     def _tell(self, what: str, about: Any) -> None:
         self._news.append((what, about))
         self._nudge.send()
@@ -126,9 +145,10 @@ class Heartbeat:
     # In the hub.
 
     def _post(self) -> None:
+        self._hung_s = 0.0
         while self._news:
             what, about = self._news.popleft()
             if what == 'gone':
                 self._gone.set()
             else:
-                self._worker.on_heartbeat(what, about)
+                self._worker.orders.hear(what, about)

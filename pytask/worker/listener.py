@@ -70,7 +70,7 @@ class Listener(Service):
 
     def _hear(self, run_id: str, command: Command) -> None:
         if run_id:
-            self._worker.obey(run_id, command)
+            self._worker.orders.obey(run_id, command)
         elif command.name == ECHO:
             if command.fields.get('nonce') == self._nonce:
                 self._proved_at = monotonic_s()

@@ -88,14 +88,23 @@ class Reporter:
     def service_is_broken(self, service: str) -> None:
         log.critical('service %s crashes again and again; this worker gives up', service)
 
+    def pressure(self, why: str) -> None:
+        if why:
+            log.warning('claiming nothing for now, short of %s', why)
+        else:
+            log.info('claiming again')
+
     def heartbeat_failed(self, error: BaseException) -> None:
         log.debug('heartbeat: %s', error)
 
     def deaf(self) -> None:
         log.warning('the control subscription has gone deaf; subscribing anew')
 
-    def lost(self, live: Live) -> None:
-        log.warning('run %s %s: its lease is lost, interrupting it', live.run_id, live.task_name)
+    def lost(self, live: Live, *, is_gone: bool) -> None:
+        if is_gone:
+            log.critical('run %s %s: Redis has forgotten it, interrupting it', live.run_id, live.task_name)
+        else:
+            log.warning('run %s %s: its lease is lost, interrupting it', live.run_id, live.task_name)
 
     def unkillable(self, live: Live) -> None:
         log.error('run %s %s ignores every interruption', live.run_id, live.task_name)

@@ -16,7 +16,7 @@ from pytask.errors import Interrupted, TaskError
 from pytask.inputs import read_object
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
-from pytask.worker import children
+from pytask.worker import children, forks
 from pytask.worker.port import RunPort
 from pytask.worker.verdict import verdict
 
@@ -102,7 +102,9 @@ class Runner:
             value = None
             try:
                 value = live.task.start()  # type: ignore[union-attr]
-            except BaseException:
+                forks.leave()  # a child process that the task made goes no further
+            except BaseException as error:
+                forks.leave(error)
                 if live.ending != 'reload':
                     raise
             if live.ending != 'reload' or live.successor is None:

@@ -10,22 +10,23 @@ import contextlib
 import os
 import secrets
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
 
 import pytask
-from pytask import messages
 from pytask.builtin import BUILTINS
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
-from pytask.worker import children
+from pytask.worker import children, forks
 from pytask.worker.drain import drain
 from pytask.worker.fetcher import Fetcher
 from pytask.worker.heartbeat import Heartbeat
 from pytask.worker.listener import Listener
 from pytask.worker.local import LocalRuns
+from pytask.worker.orders import Orders
+from pytask.worker.pressure import Pressure
 from pytask.worker.reloader import Reloader
 from pytask.worker.report import Reporter
 from pytask.worker.runner import Runner
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.app import PyTask
-    from pytask.messages import Command
 
 EXIT_OK, EXIT_BROKEN, EXIT_RESTART = 0, 70, 75
 
@@ -61,9 +61,11 @@ class Worker:
         self.reloader = Reloader(self)
         self.runner = Runner(self)
         self.heartbeat = Heartbeat(self)
+        self.pressure = Pressure(self)
         self.fetcher = Fetcher(self, settings.queue)
         self.listener = Listener(self)
         self.local_runs = LocalRuns(self)
+        self.orders = Orders(self)
         self._tasks = '\n'.join(['', *app.registry.answers_to(), ''])
         self._reason_to_stop = Event()
         self._hurry = Event()
@@ -96,6 +98,11 @@ class Worker:
         self._exit_code = EXIT_BROKEN
         self.shut_down(f'{service} is broken')
 
+    def restart(self, why: str) -> None:
+        """Stop, and ask whoever started this process to start it again."""
+        self._exit_code = EXIT_RESTART
+        self.shut_down(why)
+
     def register(self, store: Store | None = None) -> None:
         """Say that this worker is alive; the heartbeat does so through its own store. Raises ConfigError."""
         local_ids = [live.run_id for live in self.slots.all() if live.is_local]
@@ -104,9 +111,13 @@ class Worker:
             'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
             'queues': ','.join(settings.queue), 'slots': self.slots.size, 'taken': self.slots.taken,
             'tasks': self._tasks, 'locals': '\n'.join(local_ids), 'draining': int(self._reason_to_stop.is_set()),
+            'short_of': self.pressure.why,
         }  # fmt: skip
         workers = (store or self.store).workers
-        workers.register(self.id, lease_ms=self.lease_ms, fields=fields, local_ids=local_ids)
+        handles_ends = self.app.end_handler is not None
+        workers.register(
+            self.id, lease_ms=self.lease_ms, fields=fields, local_ids=local_ids, handles_ends=handles_ends
+        )
 
     def launch(self, claimed: Claimed, asked_at: float, *, is_local: bool = False) -> Live:
         """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
@@ -115,36 +126,13 @@ class Worker:
         live.greenlet = gevent.spawn_raw(self.runner.run, live)
         return live
 
-    def obey(self, run_id: str, command: Command) -> None:
-        """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
-        live = self.slots.get(run_id)
-        if live is None or command.attempt not in (0, live.attempt):
-            return
-        if command.name == messages.STOP and not self.local_runs.is_builtin(live):
-            self.stopper.end(live, 'stop')
-        elif command.name == messages.RELOAD:
-            self.reloader.reload(live, is_durable='id' in command.fields)
-
-    def on_heartbeat(self, news: str, about: Any) -> None:
-        """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""
-        if news in ('LOST', 'GONE'):
-            live: Live = about
-            if live.ending != 'lost' and self.slots.get(live.run_id) is live:
-                self.report.lost(live)
-                self.stopper.end(live, 'lost')
-        elif news == 'STOP':
-            self.stopper.end(about, 'stop')
-        elif news == 'RELOAD':
-            self.reloader.reload(about, is_durable=True)
-        elif news == 'error':
-            self.report.heartbeat_failed(about)
-
     def _start_all(self) -> None:
         children.install(self.report.child_failed)
+        forks.install()
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
         self.register()
         self.heartbeat.start()
-        for service in (self.writer, self.listener, self.fetcher):
+        for service in (self.writer, self.listener, self.pressure, self.fetcher):
             service.start()
         self.local_runs.start()
         self.app.bind(self)
@@ -160,6 +148,7 @@ class Worker:
         self.local_runs.stop()
         self.heartbeat.stop()  # leases were renewed to the end
         self.listener.stop()
+        self.pressure.stop()
         self.writer.stop()
         self._leave()
         code = self._exit_code or (EXIT_RESTART if self.stopper.unkillable else EXIT_OK)

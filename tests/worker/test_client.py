@@ -409,8 +409,9 @@ PLAIN = """
 import sys
 from pytask import Client
 client = Client(sys.argv[1])
-run = client.start('echo', {'text': 'plain'})
-heard = [event.event for event in run.events(timeout=10)]
+events = client.events('mine', timeout=10)
+run = client.start('echo', {'text': 'plain'}, run_id='mine')
+heard = [event.event for event in events]
 print(run.refresh().output, heard[-1], 'gevent' in sys.modules, 'gevent.monkey' in sys.modules)
 """
 

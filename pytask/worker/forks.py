@@ -1,0 +1,68 @@
+"""Forks: a child process that a task makes is no worker.
+
+It holds copies of every greenlet and socket. So it gets a hub of its own, in which nothing but the
+greenlet that forked ever runs, and it ends where the worker would go on: when the task's `start`, or
+the child greenlet that forked, is over. Nothing is claimed, renewed or recorded by it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Any
+
+from gevent import _hub_local
+from gevent.hub import Hub
+from greenlet import getcurrent
+
+_worker_pid = 0
+
+
+class ForkedHub(Hub):
+    """The hub of a forked child: with nothing left to wait for, the child is over."""
+
+    def run(self) -> None:
+        loop: Any = self.loop
+        loop.error_handler = self
+        loop.run()
+        _exit(0)
+
+    def handle_error(self, _context: Any, _kind: Any, error: Any, _trace: Any) -> None:
+        leave(error)
+
+
+def install() -> None:
+    """Be told of forks, from now on."""
+    global _worker_pid  # noqa: PLW0603 - a process is one worker
+    if not _worker_pid:
+        os.register_at_fork(after_in_child=_forked)
+    _worker_pid = os.getpid()
+
+
+def leave(error: BaseException | None = None) -> None:
+    """End this process if it is a fork of the worker, with the exit code it asked for."""
+    if os.getpid() == _worker_pid:
+        return
+    if error is None or isinstance(error, SystemExit):
+        code = getattr(error, 'code', 0)
+        _exit(code if isinstance(code, int) else int(code is not None))
+    traceback.print_exception(error)
+    _exit(1)
+
+
+def _exit(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _forked() -> None:
+    here = main = getcurrent()
+    while main.parent is not None:
+        main = main.parent
+    hub = ForkedHub(default=False)
+    if here is not main:
+        hub.parent = main  # made here, it would be the child of its own child
+        here.parent = hub
+    _hub_local.set_hub(hub)

@@ -1,0 +1,43 @@
+"""Orders: what this worker does with a command, and with what the heartbeat learned of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytask import messages
+
+if TYPE_CHECKING:
+    from pytask.messages import Command
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+
+class Orders:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def obey(self, run_id: str, command: Command) -> None:
+        """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
+        worker = self._worker
+        live = worker.slots.get(run_id)
+        if live is None or command.attempt not in (0, live.attempt):
+            return
+        if command.name == messages.STOP and not worker.local_runs.is_builtin(live):
+            worker.stopper.end(live, 'stop')
+        elif command.name == messages.RELOAD:
+            worker.reloader.reload(live, is_durable='id' in command.fields)
+
+    def hear(self, news: str, about: Any) -> None:
+        """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""
+        worker = self._worker
+        if news in ('LOST', 'GONE'):
+            live: Live = about
+            if live.ending != 'lost' and worker.slots.get(live.run_id) is live:
+                worker.report.lost(live, is_gone=news == 'GONE')
+                worker.stopper.end(live, 'lost')
+        elif news == 'STOP':
+            worker.stopper.end(about, 'stop')
+        elif news == 'RELOAD':
+            worker.reloader.reload(about, is_durable=True)
+        elif news == 'error':
+            worker.report.heartbeat_failed(about)

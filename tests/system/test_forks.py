@@ -1,0 +1,99 @@
+"""A child process that a task makes is no worker: nothing else of the worker runs in it."""
+
+import pytest
+
+FORKS = """
+    import os, subprocess, sys, multiprocessing
+    import gevent
+    from pytask import task
+
+    JOURNAL = os.environ['JOURNAL']
+
+    def note(what):
+        fd = os.open(JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(fd, f'{what}\\n'.encode())
+        os.close(fd)
+
+    @task
+    def ticks():
+        at_home = os.getpid()
+        while True:
+            gevent.sleep(0.02)
+            if os.getpid() != at_home:
+                note('a tick in the child')
+
+    def child():
+        gevent.sleep(0.2)
+        note('child')
+
+    def wait_for(pid):
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    @task
+    def exits():
+        pid = os.fork()
+        if not pid:
+            child()
+            sys.exit(3)
+        return wait_for(pid)
+
+    @task
+    def returns():
+        pid = os.fork()
+        if not pid:
+            child()
+            return 'from the child'
+        return wait_for(pid)
+
+    @task
+    def fails():
+        pid = os.fork()
+        if not pid:
+            child()
+            raise ValueError('in the child')
+        return wait_for(pid)
+
+    @task
+    def spawns():
+        codes = []
+        def fork():
+            pid = os.fork()
+            if pid:
+                codes.append(wait_for(pid))
+            else:
+                child()
+        gevent.spawn(fork).join()
+        if not codes:
+            note('the waiter woke up in the child')
+        return codes[0]
+
+    @task
+    def multi():
+        process = multiprocessing.get_context('fork').Process(target=child)
+        process.start()
+        process.join()
+        return process.exitcode
+
+    @task
+    def command():
+        note('child')
+        return subprocess.run([sys.executable, '-c', 'raise SystemExit(4)']).returncode
+"""
+
+
+@pytest.mark.one_server
+@pytest.mark.parametrize(
+    ('task', 'code'),
+    [('exits', 3), ('returns', 0), ('fails', 1), ('spawns', 0), ('multi', 0), ('command', 4)],
+)
+def test_a_fork_records_nothing_and_runs_nothing_else(task, code, processes, redis, tmp_path, app):
+    processes.tasks(FORKS)
+    journal = tmp_path / 'journal'
+    processes.worker('--lease', '2', environment={'JOURNAL': str(journal)})
+    ticks = app.client.start('ticks')
+    run = app.client.start(task).wait(timeout=20)
+    assert (run.state, run.output) == ('SUCCESS', code)
+    assert journal.read_text() == 'child\n'
+    assert redis.hget('stats', f'SUCCESS:{task}') == '1'
+    assert ticks.stop() == 'requested'
+    assert ticks.wait(timeout=10).state == 'STOPPED'
