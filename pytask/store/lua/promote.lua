@@ -8,8 +8,8 @@ for _, id in ipairs(ids) do
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'queue')
   if not v[1] then
     redis.pcall('HDEL', runs .. id, 'queue')
-    redis.call('LPUSH', dead, id)
-    redis.call('LTRIM', dead, 0, 9999)
+    redis.pcall('LPUSH', dead, id)
+    redis.pcall('LTRIM', dead, 0, 9999)
   elseif not v[2] or v[2] == '' or v[2] == 'WAIT' then
     redis.call('LPUSH', line_of(v[3]), id)
   end
