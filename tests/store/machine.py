@@ -11,7 +11,7 @@ from itertools import count
 
 from hands import LEASE_MS, PAST_MS
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from model import ENDS, Run
 from support import check_keys
 
@@ -62,6 +62,14 @@ class Machine(RuleBasedStateMachine):
         for worker in TASKS:
             self.register(worker, handles_ends=False)
 
+    @initialize(handles_ends=st.booleans(), claims=st.integers(0, 4))
+    def begin_in_the_middle_of_things(self, handles_ends, claims):
+        self.register('w1', handles_ends=handles_ends)
+        for task, queue in [('hello', 'default'), ('hello', 'default'), ('other', 'default'), ('hello', 'mail')]:
+            self.start(queue, task)
+        for at in range(claims):
+            self.claim(f'w{3 - at % 3}', ('default', 'mail')[at % 2], 1, 'heard')
+
     # What there is.
 
     def named(self, pick, found):
@@ -88,6 +96,12 @@ class Machine(RuleBasedStateMachine):
 
     def room(self):
         return len(self.runs) + len(self.ghosts) < MOST_RUNS
+
+    def claimable(self):
+        return self.waiting() or self.ghosts
+
+    def robbed(self):
+        return self.is_robbed
 
     def handed(self):
         return {'is_handed_on': self.has_end_handler}
@@ -183,6 +197,7 @@ class Machine(RuleBasedStateMachine):
 
     # Workers that claim.
 
+    @some('claimable')
     @rule(worker=workers, line=lines, limit=limits, answer=st.sampled_from(['heard', 'heard', 'lost', 'repeated']))
     def claim(self, worker, line, limit, answer):
         grant = self.claim_from(worker, line, limit, nonce := f'n{next(self.numbers)}')
@@ -277,6 +292,7 @@ class Machine(RuleBasedStateMachine):
         if run and run.is_held_by(claimed):
             assert self.hands.release(claimed) == 'OK'
             run.give_back(self.stats, **self.handed())
+            run.token = ''
         else:
             self.unchanged(claimed, lambda: self.hands.release(claimed) == 'STALE')
 
@@ -304,6 +320,7 @@ class Machine(RuleBasedStateMachine):
         if is_ours:
             run.data, run.reload_id = data, ''
 
+    @some('claims')
     @rule(worker=workers)
     def renew(self, worker):
         for claimed in self.renew_claims(list(self.held[worker].values())):
@@ -356,13 +373,16 @@ class Machine(RuleBasedStateMachine):
         # Each time at another moment: as long as nobody renews a lease its deadline is its own.
         self.redis.zadd('leases', {run_id: PAST_MS + next(self.numbers)}, xx=True)
 
+    @some('running')
     @rule()
     def look_for_overdue(self):
         self.seen = self.store.queues.overdue(lease_ms=LEASE_MS, limit=100)
 
+    @precondition(lambda self: self.seen)
     @rule()
     def recover_what_was_seen(self):
         self.recover(self.seen)
+        self.seen = []
 
     def recover(self, seen):
         ripe = [run_id for run_id, deadline in seen if self.redis.zscore('leases', run_id) == deadline]
@@ -385,6 +405,7 @@ class Machine(RuleBasedStateMachine):
             self.expire_run(run.run_id)
         self.recover(self.seen)
 
+    @some('claims')
     @rule(worker=workers)
     def die(self, worker):
         self.redis.zadd('workers', {worker: PAST_MS})
@@ -423,6 +444,7 @@ class Machine(RuleBasedStateMachine):
             self.drop(worker, old)
         self.register(worker, handles_ends=False)
 
+    @some('waiting')
     @rule(worker=workers, other=workers, line=lines)
     def repeat_a_claim_late(self, worker, other, line):
         """The answer to a claim comes so late that its leases are over; then the worker asks again."""
@@ -439,6 +461,7 @@ class Machine(RuleBasedStateMachine):
         assert self.hands.claim(worker, nonce=nonce, limit=16, **self.how(worker, line)).runs == still
         self.held[worker] |= {claimed.run_id: claimed for claimed in still}
 
+    @some('waiting')
     @rule(worker=workers, limit=limits, times=st.integers(1, 6))
     def die_of_it(self, worker, limit, times):
         """A worker that always claims what was laid aside first, dies, and comes back."""
@@ -458,6 +481,7 @@ class Machine(RuleBasedStateMachine):
         self.redis.hset(f'task-{run.run_id}', 'started', self.hands.now_ms() / 1000 - 100_000)
         run.is_old = True
 
+    @precondition(lambda self: self.ghosts or self.haunted)
     @rule()
     def promote(self):
         due = self.redis.zrange('due', 0, -1)
@@ -511,22 +535,30 @@ class Machine(RuleBasedStateMachine):
             self.drop('w3', claimed)
             self.let_go(run)
 
+    @precondition(lambda self: self.has_end_handler)
     @rule()
     def lose_the_end_handler(self):
         self.redis.delete('end-handler')
         self.has_end_handler = False
 
+    @some('unhandled')
     @rule()
-    def forget_unwanted_ends(self):
+    def lose_the_end_handler_for_long(self):
+        kept = [run for run in self.unhandled() if run.is_ended]
+        self.lose_the_end_handler()
         self.store.ends.forget_unwanted()
-        if not self.has_end_handler:
-            for run in self.unhandled():
-                run.is_unhandled = False
+        for run in self.unhandled():
+            run.is_unhandled = False
+        self.register('w1', handles_ends=True)
+        for run in kept[:1]:
+            self.prune_run(run)
 
     @some('all_runs')
     @rule(pick=picks)
     def prune(self, pick):
-        run = self.named(pick, self.all_runs())
+        self.prune_run(self.named(pick, self.all_runs()))
+
+    def prune_run(self, run):
         is_kept = run.is_unhandled and self.has_end_handler
         expected = ('KEPT' if is_kept else 'OK') if run.is_ended else run.state
         assert self.store.runs.remove([run.run_id], takes_kept=False) == [expected]
@@ -561,15 +593,17 @@ class Machine(RuleBasedStateMachine):
         self.forget(run)
 
     @precondition(lambda self: self.haunted)
-    @rule(pick=picks)
-    def start_under_an_old_lease(self, pick):
+    @rule(pick=picks, worker=workers)
+    def start_under_an_old_lease(self, pick, worker):
         """Somebody deleted the hash of a run that goes on, and starts another under its id."""
         run_id = sorted(self.haunted)[pick % len(self.haunted)]
         if run_id not in self.runs:
             assert self.hands.start(run_id) == [True]
             self.runs[run_id] = Run(run_id)
             self.ghosts.discard(run_id)
+            self.claim(worker, 'default', 16, 'heard')
 
+    @some('robbed')
     @rule()
     def sweep(self):
         cursor = '0'
@@ -603,9 +637,11 @@ class Machine(RuleBasedStateMachine):
         leases, end_task, *found = pipe.execute()
         pushed = self.pushed()
         for run, hash_ in zip(self.all_runs(), found[5:], strict=True):
-            self.check_place(run, set(leases), pushed)
             self.check_hash(run, hash_)
-            assert not run.is_unhandled or (run.run_id in end_task and 'unhandled' in hash_), f'not handed on: {run}'
+            self.check_place(run, set(leases), pushed)
+            assert not run.is_unhandled or (run.run_id in end_task and 'unhandled' in hash_), (
+                f'not handed on: {run}'
+            )
         for state, ids in zip(ENDS, found, strict=False):
             expected = {run.run_id for run in self.all_runs() if run.index == state}
             assert set(ids) == expected, f'ended-{state} disagrees'
@@ -620,7 +656,6 @@ class Machine(RuleBasedStateMachine):
             assert run.run_id in leases or (self.is_robbed and not run.is_leased), f'running without a lease: {run}'
 
     def check_hash(self, run, found):
-        assert found.get('state') or 'WAIT' == run.state, f'{run} is {found}'
         assert found.get('state', 'WAIT') == run.state, f'{run} is {found}'
         assert (found['task'], found['data']) == (run.task, run.data)
         assert int(found.get('attempt', 0)) == run.attempt, f'{run} is {found}'

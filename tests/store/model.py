@@ -41,7 +41,7 @@ class Run:
             self.is_unhandled = False
         self.state, self.token, self.worker, self.attempt = 'RUNNING', claimed.token, worker, claimed.attempt
         self.queue = queue or self.queue
-        self.is_leased, self.is_old, self.end = True, False, ()
+        self.is_leased, self.is_old, self.end, self.progress = True, False, (), None
 
     def wait(self):
         self.state, self.end = 'WAIT', ()
