@@ -10,8 +10,11 @@ from collections import Counter
 from itertools import count
 
 from hands import LEASE_MS, PAST_MS
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test,
+)  # fmt: skip
 from model import ENDS, Run
 from support import check_keys
 
@@ -62,11 +65,13 @@ class Machine(RuleBasedStateMachine):
         for worker in TASKS:
             self.register(worker, handles_ends=False)
 
-    @initialize(handles_ends=st.booleans(), claims=st.integers(0, 4))
-    def begin_in_the_middle_of_things(self, handles_ends, claims):
+    @initialize(handles_ends=st.booleans(), crashes=st.sampled_from([0, 0, 0, 2]), claims=st.integers(0, 4))
+    def begin_in_the_middle_of_things(self, handles_ends, crashes, claims):
         self.register('w1', handles_ends=handles_ends)
         for task, queue in [('hello', 'default'), ('hello', 'default'), ('other', 'default'), ('hello', 'mail')]:
             self.start(queue, task)
+        if crashes:
+            self.die_of_it('w3', 16, crashes)
         for at in range(claims):
             self.claim(f'w{3 - at % 3}', ('default', 'mail')[at % 2], 1, 'heard')
 
@@ -83,6 +88,9 @@ class Machine(RuleBasedStateMachine):
 
     def running(self):
         return [run for run in self.all_runs() if run.state == 'RUNNING']
+
+    def suspects(self):
+        return [run for run in self.waiting() if run.crashes >= 2]
 
     def ended(self):
         return [run for run in self.all_runs() if run.is_ended]
@@ -160,11 +168,32 @@ class Machine(RuleBasedStateMachine):
         self.redis.hset(f'task-{run.run_id}', 'state', 'WAIT')
         self.redis.lpush(LINES[run.queue], run.run_id)
         run.state, run.end = 'WAIT', ()
+        for claimed in self.late:
+            if claimed.token == run.token:
+                self.finish_claim(claimed, 'ERROR')
+
+    @some('claims')
+    @rule(pick=picks, then=st.sampled_from(['renew', 'release', 'recover']))
+    def stop_what_is_held(self, pick, then):
+        worker, claimed = self.a_claim(pick)
+        if run := self.runs.get(claimed.run_id):
+            self.stop_run(run)
+        if then == 'renew':
+            self.renew_claims([claimed])
+        elif then == 'release':
+            self.release_claim(claimed)
+            self.drop(worker, claimed)
+        else:
+            self.expire_run(claimed.run_id)
+            self.look_for_overdue()
+            self.recover(self.seen)
 
     @some('all_runs')
     @rule(pick=picks)
     def stop(self, pick):
-        run = self.named(pick, self.all_runs())
+        self.stop_run(self.named(pick, self.all_runs()))
+
+    def stop_run(self, run):
         expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}.get(run.state, run.state)
         assert self.hands.command(run.run_id, 'stop') == expected
         if run.state == 'RUNNING':
@@ -218,12 +247,12 @@ class Machine(RuleBasedStateMachine):
         return sorted(run.run_id for run in held if run and run.crashes >= 2)
 
     def claim_from(self, worker, line, limit, nonce):
-        """Claim, check what was granted, and put it in the model; whether the worker hears of it is another matter."""
+        """Claim, check what was granted, and put it in the model; whether the worker hears of it is its affair."""
         if line not in ('parked', 'suspects') and line not in QUEUES[worker].split(','):
             line = 'default'
         how = self.how(worker, line)
-        fellows = [self.runs[run_id] for run_id in how.get('suspects') or ()]
-        fellows = [run for run in fellows if run.state == 'RUNNING' and run.worker == worker]
+        told = [self.runs[run_id] for run_id in how.get('suspects') or ()]
+        fellows = [run for run in told if run.state == 'RUNNING' and run.worker == worker]
         if line == 'parked' and worker != 'w3':
             line, how = 'default', {'queue': 'default'}
         grant = self.hands.claim(worker, nonce=nonce, limit=limit, **how)
@@ -236,7 +265,12 @@ class Machine(RuleBasedStateMachine):
             if line != 'suspects':
                 self.runs[claimed.run_id].alone = None
         if line == 'suspects' and grant.runs:
-            self.mark([self.runs[claimed.run_id] for claimed in grant.runs], fellows)
+            granted = [self.runs[claimed.run_id] for claimed in grant.runs]
+            if len(granted + fellows) == 1:
+                granted[0].alone = granted[0].alone or 0
+            else:
+                for run in granted + told:
+                    run.alone = None
         return grant
 
     def check_granted(self, claimed, worker, line):
@@ -247,13 +281,6 @@ class Machine(RuleBasedStateMachine):
         assert run.task in TASKS[worker], 'granted to a worker that does not know it'
         assert line == 'suspects' or run.crashes < 2 or run.index, 'a suspect was not held apart'
         assert line != 'suspects' or run.queue in QUEUES[worker].split(','), 'a suspect of a queue not served'
-
-    def mark(self, granted, fellows):
-        if len(granted) + len(fellows) == 1:
-            granted[0].alone = granted[0].alone or 0
-        else:
-            for run in granted + fellows:
-                run.alone = None
 
     # Workers that write.
 
@@ -323,7 +350,8 @@ class Machine(RuleBasedStateMachine):
     @some('claims')
     @rule(worker=workers)
     def renew(self, worker):
-        for claimed in self.renew_claims(list(self.held[worker].values())):
+        claims = {claimed.run_id: claimed for claimed in self.late[-3:]} | self.held[worker]
+        for claimed in self.renew_claims(list(claims.values())):
             self.drop(worker, claimed)
 
     def renew_claims(self, claims):
@@ -445,13 +473,15 @@ class Machine(RuleBasedStateMachine):
         self.register(worker, handles_ends=False)
 
     @some('waiting')
-    @rule(worker=workers, other=workers, line=lines)
-    def repeat_a_claim_late(self, worker, other, line):
-        """The answer to a claim comes so late that its leases are over; then the worker asks again."""
+    @rule(worker=workers, other=workers, line=lines, has_ended=st.booleans())
+    def repeat_a_claim_late(self, worker, other, line, has_ended):
+        """The answer to a claim comes so late that a lease is over, or a run has ended; then the worker asks again."""
         self.register(worker, handles_ends=False)
         nonce = f'n{next(self.numbers)}'
         if not (grant := self.claim_from(worker, line, 16, nonce)).runs:
             return
+        if has_ended:
+            self.finish_claim(grant.runs[-1], 'SUCCESS')
         self.expire_run(grant.runs[0].run_id)
         self.look_for_overdue()
         self.recover(self.seen)
@@ -467,9 +497,24 @@ class Machine(RuleBasedStateMachine):
         """A worker that always claims what was laid aside first, dies, and comes back."""
         for _ in range(times):
             self.register(worker, handles_ends=False)
+            for line in ('suspects', 'default', 'mail'):
+                if not self.held[worker] or limit == 16:
+                    self.claim(worker, line, limit, 'heard')
+            self.die(worker)
+            self.look_for_overdue()
+            self.recover(self.seen)
+
+    @some('suspects')
+    @rule(worker=workers, is_patient=st.booleans(), is_deadly=st.booleans())
+    def gather_suspects(self, worker, is_patient, is_deadly):
+        """A worker takes one suspect, then more, and perhaps dies with all of them."""
+        self.register(worker, handles_ends=False)
+        for limit in (1, 2):
             self.claim(worker, 'suspects', limit, 'heard')
-            if not self.held[worker]:
-                self.claim(worker, 'default', limit, 'heard')
+            for run_id in self.held[worker] if is_patient else ():
+                if (run := self.runs.get(run_id)) and run.state == 'RUNNING':
+                    self.age(run)
+        if is_deadly:
             self.die(worker)
             self.look_for_overdue()
             self.recover(self.seen)
@@ -477,8 +522,10 @@ class Machine(RuleBasedStateMachine):
     @some('running')
     @rule(pick=picks)
     def grow_old(self, pick):
-        run = self.named(pick, self.running())
-        self.redis.hset(f'task-{run.run_id}', 'started', self.hands.now_ms() / 1000 - 100_000)
+        self.age(self.named(pick, self.running()))
+
+    def age(self, run):
+        self.redis.hset(f'task-{run.run_id}', 'started', self.hands.now_ms() / 1000 - 40_000)
         run.is_old = True
 
     @precondition(lambda self: self.ghosts or self.haunted)
@@ -499,7 +546,7 @@ class Machine(RuleBasedStateMachine):
         visible = {run.run_id for run in self.unhandled() if not run.is_taken}
         taken = {run_id for run_id, _ in self.store.ends.take(limit, visible_s=60)}
         assert taken <= visible
-        assert len(taken) == min(limit, len(visible)), 'an end was not handed on'
+        assert limit < MOST_RUNS or taken == visible, 'an end was not handed on'
         for run_id in taken:
             self.runs[run_id].is_taken, self.runs[run_id].is_fresh = True, False
 
@@ -670,7 +717,7 @@ class Machine(RuleBasedStateMachine):
 
     @staticmethod
     def an_end(found):
-        return found['attempt'] if 'attempt' in found else '0', found['state'], found.get('output')
+        return found.get('attempt', '0'), found['state'], found.get('output')
 
     # The end.
 
@@ -707,3 +754,24 @@ class Machine(RuleBasedStateMachine):
             if answer == 'OK':
                 self.runs[claimed.run_id].finish('SUCCESS', self.stats, **self.handed())
             self.drop(worker, claimed)
+
+
+def run_machine(hands, number, examples, steps=50, phases=(Phase.generate, Phase.shrink)):
+    """Run it on one server from one seed; return the error that it died of, and how many examples it took."""
+    begun = count()
+
+    class OnThisServer(Machine):
+        def __init__(self):
+            next(begun)
+            super().__init__()
+
+    OnThisServer.hands = hands
+    rough = settings(
+        max_examples=examples, stateful_step_count=steps, phases=phases, database=None, deadline=None,
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False, print_blob=False,
+    )  # fmt: skip
+    try:
+        run_state_machine_as_test(seed(number)(OnThisServer), settings=rough)
+    except Exception as error:  # noqa: BLE001 - what it died of is what is asked for
+        return error, next(begun)
+    return None, next(begun)

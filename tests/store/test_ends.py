@@ -128,8 +128,9 @@ def test_a_run_that_ended_again_meanwhile_is_handed_on_again(hands, ends):
 def test_a_retried_run_is_owned_by_its_queue_again(hands, ends):
     hands.finish(hands.run('1'))
     hands.store.runs.retry('1')
-    assert take(hands) == []
+    assert not hands.redis.exists('end-task')
     assert 'unhandled' not in hands.hash()
+    assert take(hands) == []
 
 
 def test_a_run_that_runs_again_is_not_handed_on(hands, ends):

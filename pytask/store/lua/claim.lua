@@ -34,7 +34,7 @@ end
 -- Suspects are not parked: who found them again would put them back here, and so on. So this is their day's limit.
 local function is_for_me(id, task, home)
   if not string.find(',' .. (serves[2] or '') .. ',', ',' .. home .. ',', 1, true) then return false end
-  return knows(task) or now_ms / 1000 > (tonumber(redis.call('HGET', runs .. id, 'started')) or 0) + 86400
+  return knows(task) or now_ms / 1000 > (tonumber(redis.call('HGET', runs .. id, 'started')) or now) + 86400
 end
 
 -- Tell whether a run goes elsewhere: a suspect to the others, and one that is for other workers back in line.
