@@ -16,9 +16,9 @@ class Hands:
         self.store, self.redis, self.raw, self.keys = store, redis, raw, store.keys
         self.nonces = count(1)
 
-    def register(self, worker='w1', *tasks, lease_ms=LEASE_MS, local_ids=()):
-        fields = {'tasks': '\n'.join(['', *(tasks or ('hello',)), '']), 'queues': 'default'}
-        self.store.workers.register(worker, lease_ms=lease_ms, fields=fields, local_ids=local_ids)
+    def register(self, worker='w1', *tasks, lease_ms=LEASE_MS, queues='default', **more):
+        fields = {'tasks': '\n'.join(['', *(tasks or ('hello',)), '']), 'queues': queues}
+        self.store.workers.register(worker, lease_ms=lease_ms, fields=fields, **more)
 
     def start(self, *run_ids, task='hello', data=b'{}', queue='default'):
         return self.store.queues.start([NewRun(run_id, queue, task, data) for run_id in run_ids])

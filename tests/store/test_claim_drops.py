@@ -39,6 +39,17 @@ def test_a_leased_run_is_not_started_again(hands):
     assert hands.claimed_ids() == []
 
 
+def test_a_leased_run_that_waits_again_runs_when_its_lease_is_over(hands):
+    hands.run('1')
+    hands.redis.hset('task-1', 'state', 'WAIT')
+    hands.redis.lpush('new-task', '1')
+    assert hands.claimed_ids() == []
+    hands.recover('1')
+    hands.redis.zadd('due', {'1': 1}, xx=True)
+    hands.store.queues.promote(10)
+    assert hands.claimed_ids() == ['1']
+
+
 def test_a_running_run_is_not_started_again(hands):
     claimed = hands.run('1')
     hands.redis.lpush('new-task', '1')

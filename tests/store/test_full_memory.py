@@ -83,6 +83,41 @@ def test_a_run_is_recovered(hands, fill):
     assert (hands.state(), hands.hash()['crashes'], hands.line()) == ('WAIT', '1', ['1'])
 
 
+def test_a_suspect_is_recovered(hands, fill):
+    hands.run('1')
+    hands.redis.hset('task-1', 'crashes', 1)
+    hands.store.workers.forget('w1')
+    hands.lose('1')
+    fill()
+    assert hands.store.queues.recover([('1', 1000)], lease_ms=60_000) == ['1']
+    assert hands.redis.lrange('suspect-task', 0, -1) == ['1']
+
+
+def test_claim_of_suspects_is_refused_whole(hands, fill):
+    hands.register()
+    hands.start('1')
+    hands.redis.hset('task-1', 'crashes', 2)
+    hands.claim()
+    hands.start('2', queue='mail')
+    hands.redis.rpush('suspect-task', '2')
+    before = hands.everything()
+    fill()
+    with pytest.raises(Unavailable, match='maxmemory'):
+        hands.claim(suspects=[])
+    assert hands.everything() == before
+
+
+def test_a_suspect_is_refused_whole_at_a_claim(hands, fill):
+    hands.register()
+    hands.start('1')
+    hands.redis.hset('task-1', 'crashes', 2)
+    before = hands.everything()
+    fill()
+    with pytest.raises(Unavailable, match='maxmemory'):
+        hands.claim()
+    assert hands.everything() == before
+
+
 def test_a_waiting_run_is_stopped(hands, fill):
     hands.start('1')
     fill()

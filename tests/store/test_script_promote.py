@@ -70,6 +70,15 @@ def test_a_key_of_another_type_is_dead(hands):
     assert hands.redis.get('task-1') == 'mine'
 
 
+def test_a_dead_list_of_another_type_jams_nobody(early):
+    early.redis.set('dead-task', 'mine')
+    early.start('2')
+    early.redis.delete('new-task')
+    early.redis.zadd('due', {'1': PAST_MS, '2': PAST_MS + 1})
+    assert early.store.queues.promote(100) == 2
+    assert (early.line(), early.redis.zcard('due')) == (['2'], 0)
+
+
 def test_only_so_many_are_looked_at(hands):
     hands.start('1', '2', '3')
     hands.redis.delete('new-task')

@@ -1,5 +1,6 @@
 -- Grant waiting runs to a worker, oldest first, each with a lease. The list entry is only a hint: an id whose
--- hash does not say WAIT, or that holds a lease, is dropped. An id leaves its list last, so an error loses none.
+-- hash does not say WAIT is dropped; one that holds a lease is looked at again in a second. An id leaves its list
+-- last, so an error loses none.
 -- KEYS  runs line leases due dead parked parked_names suspects ended record worker_hash
 -- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  of queue and parked_task at most one: a list of
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
@@ -23,21 +24,28 @@ end
 
 local function forget_last_time(id, was_ended)
   redis.call('HDEL', runs .. id, 'reason', 'parked', 'ended', 'output', 'progress')
+  if line ~= suspects then redis.call('HDEL', runs .. id, 'alone') end -- it runs in company now
   if not was_ended then return end
+  redis.call('HDEL', runs .. id, 'crashes', 'alone', 'unhandled')
   for _, state in ipairs({'STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION'}) do
     redis.call('ZREM', ended .. state, id)
   end
 end
 
--- Tell whether a run goes elsewhere: a suspect to the others, and one of a queue that is not served here back in line.
-local function is_elsewhere(id, crashes, home)
+-- Suspects are not parked: who found them again would put them back here, and so on. So this is their day's limit.
+local function is_for_me(id, task, home)
+  if not string.find(',' .. (serves[2] or '') .. ',', ',' .. home .. ',', 1, true) then return false end
+  return knows(task) or now_ms / 1000 > (tonumber(redis.call('HGET', runs .. id, 'started')) or now) + 86400
+end
+
+-- Tell whether a run goes elsewhere: a suspect to the others, and one that is for other workers back in line.
+local function is_elsewhere(id, task, crashes, home)
   if line ~= suspects then
     if not is_suspect(crashes) or type(redis.pcall('LPUSH', suspects, id)) == 'table' then return false end
     redis.call('HSET', runs .. id, 'state', 'WAIT', 'queue', home, 'reason', crashes .. ' workers died with it')
     return true
   end
-  if string.find(',' .. (serves[2] or '') .. ',', ',' .. home .. ',', 1, true) then return false end
-  return table.insert(passed, id) or true
+  return not is_for_me(id, task, home) and (table.insert(passed, id) or true)
 end
 
 local function take(id)
@@ -51,9 +59,11 @@ local function take(id)
     redis.call('ZADD', due, now_ms + 1000, id)
     return
   end
-  if (state and state ~= '' and state ~= 'WAIT') or redis.call('ZSCORE', leases, id) then return end
-  if not knows(task) then return park(id, task, home) end
-  if (v[9] or line == suspects) and is_elsewhere(id, v[9], home) then return end
+  if state and state ~= '' and state ~= 'WAIT' then return end
+  if redis.call('ZSCORE', leases, id) then return redis.call('ZADD', due, now_ms + 1000, id) end -- somebody may run it
+  if line ~= suspects and not knows(task) then return park(id, task, home) end
+  local crashes = not v[8] and v[9] -- of this life
+  if (crashes or line == suspects) and is_elsewhere(id, task, crashes, home) then return end
   if v[7] or v[8] then forget_last_time(id, v[8]) end
   local attempt = string.format('%d', (tonumber(v[4]) or 0) + 1)
   redis.call('HSET', runs .. id, 'state', 'RUNNING', 'worker', worker, 'attempt', attempt, 'queue', home,

@@ -8,7 +8,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', end_task, '-inf', now_ms, 'LIMIT
   if redis.pcall('HEXISTS', runs .. id, 'unhandled') == 1 then
     redis.call('ZADD', end_task, now_ms + visible_ms, id)
     table.insert(taken, id)
-    table.insert(taken, tostring(redis.call('HINCRBY', runs .. id, 'unhandled', 1)))
+    local times = redis.pcall('HINCRBY', runs .. id, 'unhandled', 1)
+    if type(times) ~= 'number' then times = redis.call('HSET', runs .. id, 'unhandled', 1) + 1 end -- by foreign hands
+    table.insert(taken, tostring(times))
   else
     redis.call('ZREM', end_task, id)
   end

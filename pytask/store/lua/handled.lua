@@ -1,9 +1,13 @@
--- Let go of ended runs: the end handler has returned.
+-- Let go of ended runs: the end handler has returned. One that nobody has taken ran again meanwhile: this end is another.
 -- KEYS  runs end_task
 -- ARGV  ...  ids
 -- ANSWER how many
+local let_go = 0
 for i = rest, #ARGV do
-  redis.call('ZREM', end_task, ARGV[i])
-  redis.pcall('HDEL', runs .. ARGV[i], 'unhandled')
+  if redis.pcall('HGET', runs .. ARGV[i], 'unhandled') ~= '0' then
+    redis.call('ZREM', end_task, ARGV[i])
+    redis.pcall('HDEL', runs .. ARGV[i], 'unhandled')
+    let_go = let_go + 1
+  end
 end
-return #ARGV - rest + 1
+return let_go

@@ -10,8 +10,8 @@ for _, id in ipairs(ids) do
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'queue', 'alone', 'crashes')
   if not v[1] then
     redis.pcall('HDEL', runs .. id, 'queue')
-    redis.call('LPUSH', dead, id)
-    redis.call('LTRIM', dead, 0, 9999)
+    redis.pcall('LPUSH', dead, id)
+    redis.pcall('LTRIM', dead, 0, 9999)
   elseif v[2] == 'WAIT' and is_convict(v[4]) then
     redis.call('HSET', runs .. id, 'output', cjson.encode({type = 'Poison', traceback = '',
       message = v[5] .. ' workers died while they ran it, the last ' .. v[4] .. ' with no other suspect'}))

@@ -9,6 +9,7 @@ local function forget(id)
   end
 end
 local is_handed_on = redis.call('EXISTS', end_handler) == 1
+local function is_wanted(id) return is_handed_on and redis.call('ZSCORE', end_task, id) end
 local answers = {}
 for i = rest, #ARGV do
   local id = ARGV[i]
@@ -18,7 +19,7 @@ for i = rest, #ARGV do
     table.insert(answers, 'NOT_FOUND')
   elseif not v[2] or v[2] == '' or v[2] == 'WAIT' or v[2] == 'RUNNING' then
     table.insert(answers, v[2] == 'RUNNING' and 'RUNNING' or 'WAIT')
-  elseif (v[3] or v[4] and is_handed_on) and takes_kept ~= '1' then
+  elseif (v[3] or v[4] and is_wanted(id)) and takes_kept ~= '1' then
     table.insert(answers, 'KEPT')
   else
     redis.call('ZREM', ended .. v[2], id)

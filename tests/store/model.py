@@ -1,0 +1,77 @@
+"""What one run must look like after everything that was done to it."""
+
+from dataclasses import dataclass
+
+ENDS = ('STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION')
+
+
+@dataclass
+class Run:
+    run_id: str
+    task: str = 'hello'
+    queue: str = 'default'
+    data: str = '{}'
+    state: str = 'WAIT'
+    attempt: int = 0
+    token: str = ''
+    worker: str = ''
+    progress: str | None = None
+    reload_id: str = ''
+    index: str = ''  # the state under which it stands among the ended
+    crashes: int = 0
+    alone: int | None = None  # its crashes as the only suspect of its worker since it last had company
+    is_leased: bool = False
+    is_told_to_stop: bool = False
+    is_old: bool = False  # has lived for more than a minute
+    is_unhandled: bool = False  # owned by end-task
+    is_taken: bool = False  # by an end handler, and not visible to others now
+    is_fresh: bool = False  # taken by nobody since it last ended
+    end: tuple = ()
+
+    @property
+    def is_ended(self):
+        return self.state in ENDS
+
+    def is_held_by(self, claimed):
+        return self.token == claimed.token and self.state == 'RUNNING'
+
+    def grant(self, claimed, worker, queue):
+        if self.index:  # started again by foreign hands: a new life
+            self.index, self.crashes, self.alone = '', 0, None
+            self.is_unhandled = False
+        self.state, self.token, self.worker, self.attempt = 'RUNNING', claimed.token, worker, claimed.attempt
+        self.queue = queue or self.queue
+        self.is_leased, self.is_old, self.end, self.progress = True, False, (), None
+
+    def wait(self):
+        self.state, self.end = 'WAIT', ()
+        self.token = self.reload_id = ''
+        self.is_leased = self.is_told_to_stop = False
+
+    def retry(self):
+        self.wait()
+        self.index, self.crashes, self.alone, self.progress, self.is_unhandled = '', 0, None, None, False
+
+    def finish(self, state, stats, *, is_handed_on):
+        self.state = self.index = state
+        self.is_leased = self.is_told_to_stop = False
+        self.reload_id, self.end = '', ()
+        stats[f'{state}:{self.task}'] += 1
+        if is_handed_on:
+            self.is_unhandled, self.is_taken, self.is_fresh = True, False, True
+
+    def give_back(self, stats, *, is_handed_on):
+        if self.is_told_to_stop:
+            self.finish('STOPPED', stats, is_handed_on=is_handed_on)
+        else:
+            self.wait()
+
+    def recover(self, stats, *, is_crash, is_handed_on):
+        if is_crash and not self.is_told_to_stop:
+            self.crashes += 1
+            if self.alone is not None:
+                self.alone += 1
+                if self.alone >= 3:
+                    self.token = ''
+                    return self.finish('EXCEPTION', stats, is_handed_on=is_handed_on)
+        return self.give_back(stats, is_handed_on=is_handed_on)

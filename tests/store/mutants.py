@@ -1,0 +1,222 @@
+"""Breaks one script at a time, and shows that the machine, or a named test, sees it; `bin/mutants`.
+
+An edit must match its script exactly once, so that a mutant never goes out of date unseen. Some mutants the
+machine can not see: times, events, and what no caller of the store does. For these stand the tests that must.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests/store')]
+
+from pytask.store import scripts
+
+SEEDS, EXAMPLES, STEPS = (1, 2, 3), 200, 50
+
+
+class Mutant(NamedTuple):
+    name: str
+    script: str
+    edits: tuple[tuple[str, str], ...]
+    tests: str = ''  # files that must see it, where the machine can not
+
+
+def m(name, script, old, new='', tests=''):
+    return Mutant(name, script, ((old, new),), tests)
+
+
+NOT_OURS = "if v[1] ~= token or v[2] ~= 'RUNNING' then"
+MUTANTS = [
+    m('finish takes any token', 'finish', 'if v[1] ~= token then', 'if not v[1] then'),
+    m('finish keeps the lease', 'finish', "if #done > 0 then redis.call('ZREM', leases, unpack(done)) end"),
+    m('finish again overwrites', 'finish', "elseif v[2] ~= 'RUNNING' then", "elseif v[2] == 'WAIT' then"),
+    m('finish of a waiting run is DUP', 'finish', "v[2] == 'WAIT' and 'STALE' or 'DUP'", "'DUP'"),
+    m('finish counts a batch as one', 'finish', '(counts[counter] or 0) + 1', '1'),
+    m('finish hands no end on', 'finish', 'if is_handed_on then hand_on(id) end'),
+    m('finish keeps a stop', 'finish', "if v[4] or v[5] then redis.call('HDEL'", "if v[5] then redis.call('HDEL'"),
+    m('finish indexes without a time', 'finish', 'scores[state], now_ms)', 'scores[state], 1)', 'test_script_finish'),
+    m('finish tells no end', 'finish', 'publish(id, string.lower(state),', 'tostring(string.lower(state),', 'test_script_finish'),
+    m('release takes any token', 'release', NOT_OURS, "if v[2] ~= 'RUNNING' then"),
+    m('release keeps the lease', 'release', "    redis.call('ZREM', leases, id)\n"),
+    m('release pushes nothing', 'release', "redis.call('RPUSH', line_of(v[6]), id)"),
+    m('release ignores a stop', 'release', 'if v[4] and v[4] == v[5] then', 'if false then'),
+    m('release goes to the back', 'release', "'RPUSH'", "'LPUSH'", 'test_script_release'),
+    m('renew takes any token', 'renew', 'if v[1] ~= ARGV[i + 1] then', 'if not v[1] then'),
+    m('renew tells no stop', 'renew', "if v[3] and v[3] == v[4] then say(id, 'STOP') elseif v[5]", 'if v[5]'),
+    m('renew forgives crashes at once', 'renew', '> 60 then', '> -1 then'),
+    m('renew leases what has ended', 'renew', "elseif v[2] == 'RUNNING' then", 'else'),
+    m('emit takes any token', 'emit', "v[1] == ARGV[i + 1] and v[2] == 'RUNNING'", "v[2] == 'RUNNING'"),
+    m('emit writes after the end', 'emit', " and v[2] == 'RUNNING'", ''),
+    m('reloaded takes any token', 'reloaded', "v[1] ~= token or v[2] ~= 'RUNNING'", "v[2] ~= 'RUNNING'"),
+    Mutant('claim pops first, and reads unguarded', 'claim', (
+        ('local looked = 0\n', "local looked = 0\nredis.call('LTRIM', line, 0, -#ids - 1)\n"),
+        ("redis.call('LTRIM', line, 0, -looked - 1)\n", ''),
+        ("local v = redis.pcall('HMGET', runs .. id, 'task'", "local v = redis.call('HMGET', runs .. id, 'task'"),
+    )),
+    m('claim pops more than it looked at', 'claim', '-looked - 1)', '-#ids - 1)', 'test_script_claim'),
+    m('claim starts what has ended', 'claim', "if state and state ~= '' and state ~= 'WAIT' then return end",
+      "if state == 'RUNNING' then return end"),
+    m('claim starts what runs', 'claim', "state ~= 'WAIT' then return end",
+      "state ~= 'WAIT' and state ~= 'RUNNING' then return end"),
+    m('claim takes what is leased', 'claim', "if redis.call('ZSCORE', leases, id) then", 'if false then'),
+    m('claim drops what is leased', 'claim', "return redis.call('ZADD', due, now_ms + 1000, id) end --",
+      'return end --'),
+    m('claim drops an id without its hash', 'claim', "redis.call('ZADD', due, now_ms + 1000, id)\n    return", 'return',
+      'test_claim_drops'),
+    m('claim does not know what it knows', 'claim', 'if line ~= suspects and not knows(task) then', 'if false then'),
+    m('claim keeps an old index', 'claim', "redis.call('ZREM', ended .. state, id)"),
+    m('claim keeps what crashed a life ago', 'claim', "local crashes = not v[8] and v[9]", 'local crashes = v[9]',
+      'test_suspects'),
+    m('claim keeps evidence of a life ago', 'claim',
+      "redis.call('HDEL', runs .. id, 'crashes', 'alone', 'unhandled')"),
+    m('claim keeps evidence in company', 'claim', "redis.call('HDEL', runs .. id, 'alone') end --", 'end --'),
+    m('claim diverts no suspect', 'claim', 'if not is_suspect(crashes) or', 'if true or'),
+    m('claim loses suspects of other queues', 'claim', "if #passed > 0 then redis.call('LPUSH', line, unpack(passed)) end"),
+    m('claim takes suspects of other queues', 'claim', "home .. ',', 1, true) then return false end",
+      "home .. ',', 1, true) then return true end"),
+    m('claim marks nobody as alone', 'claim', 'if line == suspects then mark(granted, others) end'),
+    m('no lease is written', 'shared/grant', "redis.call('ZADD', leases, unpack(scores))"),
+    m('a grant is not given again', 'shared/grant', 'if before[1] ~= nonce then', 'if true then'),
+    m('a grant is given again to strangers', 'shared/grant',
+      "v[2] == 'RUNNING' and v[1] == v[5] .. ':' .. nonce .. ':' .. worker", "v[2] == 'RUNNING'"),
+    m('a grant is given again after its end', 'shared/grant', "if v[2] == 'RUNNING' and v[1]", 'if v[1]'),
+    m('parked in no list', 'shared/aside', "redis.pcall('LPUSH', parked .. task, id)", '1'),
+    m('company is no company', 'shared/suspect', '#granted + others == 1', '#granted == 1'),
+    m('company granted keeps its evidence', 'shared/suspect',
+      "for _, id in ipairs(granted) do redis.call('HDEL', runs .. id, 'alone') end"),
+    m('company held keeps its evidence', 'shared/suspect',
+      "for i = rest, #ARGV do redis.pcall('HDEL', runs .. ARGV[i], 'alone') end"),
+    m('more suspects at any time', 'shared/suspect', 'then return nil end', 'then running = running end'),
+    m('suspects after one crash', 'shared/suspect', 'crashes) or 0) >= 2', 'crashes) or 0) >= 1', 'test_suspects'),
+    m('an end is counted nowhere', 'shared/end', "redis.call('HINCRBY', stats, state .. ':' .. (task or ''), 1)"),
+    m('an end stands in no index', 'shared/end', "redis.call('ZADD', ended .. state, now_ms, id)"),
+    m('an end is not handed on', 'shared/end', 'if is_handed_on then hand_on(id) end'),
+    m('recover pushes nothing', 'recover', "redis.call('LPUSH', line_of(v[5]), id)"),
+    m('recover pushes no suspect', 'recover', "type(redis.pcall('RPUSH', suspects, id)) == 'table'", 'false'),
+    m('recover ignores a stop', 'recover', "if v[6] and v[6] == v[3] then", 'if false then'),
+    m('recover takes one look', 'recover', 'tonumber(deadline) == tonumber(ARGV[i + 1]) and'),
+    m('recover takes a living lease', 'recover', 'is_overdue(tonumber(deadline))', 'true', 'test_script_recover'),
+    m('recover keeps the token', 'recover', "runs .. id, 'token', 'reload_data'", "runs .. id, 'reload_data'"),
+    m('recover counts every loss', 'recover', 'if not is_alive then', 'if true then'),
+    m('recover counts no crash', 'recover', 'if not is_alive then', 'if false then'),
+    m('recover convicts at once', 'recover', 'CONVICTED_AT = 3', 'CONVICTED_AT = 1'),
+    m('recover convicts nobody', 'recover', 'CONVICTED_AT = 3', 'CONVICTED_AT = 1000'),
+    m('retry leaves the index', 'retry', "redis.call('ZREM', ended .. v[2], id)"),
+    m('retry pushes nothing', 'retry', "redis.call('LPUSH', line_of(v[3]), id)"),
+    m('retry forgives no crash', 'retry', "'crashes', 'alone', "),
+    m('retry leaves its end to the handler', 'retry', "redis.call('ZREM', end_task, id)", '', 'test_ends'),
+    m('start overwrites', 'start', 'if found == 0 then', 'if true then'),
+    m('start pushes nothing', 'start', "redis.call('LPUSH', line, unpack(ids))"),
+    m('stop of a waiting run is only said', 'command', "end_run(id, task, 'STOPPED', 'stop')"),
+    m('stop leaves an old index', 'command', "redis.call('ZREM', ended .. old, id)"),
+    m('stop of a running run is only told', 'command', "redis.call('HSET', key, 'stop', attempt)"),
+    m('promote leaves what was due', 'promote', "redis.call('ZREM', due, id)"),
+    m('promote pushes nothing', 'promote', "redis.call('LPUSH', line_of(v[3]), id)"),
+    m('handle hides nothing', 'handle', 'now_ms + visible_ms', 'now_ms'),
+    m('handled lets go of the next end', 'handled', "~= '0' then", "~= '' then"),
+    m('handled lets nothing go', 'handled', "redis.call('ZREM', end_task, ARGV[i])", '', 'test_ends'),
+    m('prune takes what is unhandled', 'prune', ' or v[4] and is_wanted(id)'),
+    m('prune keeps what nobody wants', 'prune', "is_handed_on and redis.call('ZSCORE', end_task, id)", 'is_handed_on'),
+    m('prune takes what runs', 'prune', " or v[2] == 'RUNNING' then", ' then'),
+    m('prune leaves the index', 'prune', "redis.call('ZREM', ended .. v[2], id)"),
+    m('sweep leases what has ended', 'sweep', "if v[1] == 'RUNNING' and", 'if v[1] and'),
+    m('sweep leases nothing', 'sweep', "redis.call('ZADD', leases, now_ms, id)"),
+    m('sweep ends living leases', 'sweep', " and not redis.call('ZSCORE', leases, id)", '', 'test_script_sweep'),
+    m('sweep leases local runs', 'sweep', ' and not v[2]', '', 'test_script_sweep'),
+]  # fmt: skip
+
+
+def break_it(mutant):
+    """Have the scripts of this process broken; each edit must match once."""
+    read = scripts._read.__wrapped__
+
+    def broken(name):
+        text = read(name)
+        for old, new in mutant.edits if name == mutant.script else ():
+            assert text.count(old) == 1, f'{mutant.name}: {name}.lua has {old!r} {text.count(old)} times'
+            text = text.replace(old, new)
+        return text
+
+    scripts._read = broken
+    scripts._source.cache_clear()
+    broken(mutant.script)
+
+
+def killed_by_tests(mutant):
+    tests = [f'tests/store/{name}.py' for name in mutant.tests.split()]
+    command = [sys.executable, '-m', 'gevent.monkey', '--module', 'pytest', '-xq', '-p', 'mutants', *tests]
+    environment = os.environ | {'MUTANT': mutant.name, 'PYTHONPATH': os.pathsep.join(sys.path[:3])}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    failed = [line.split('::')[1] for line in done.stdout.splitlines() if line.startswith('FAILED')]
+    return failed[0].split('[')[0] if failed else ''
+
+
+def killed_by_machine(mutant):
+    from hands import Hands
+    from hypothesis import Phase
+    from machine import run_machine
+    from support import TestServer
+
+    from pytask.embedded import find_server
+    from pytask.store import Store
+
+    break_it(mutant)
+    with tempfile.TemporaryDirectory() as folder, TestServer(find_server(), Path(folder)) as server:
+        hands = Hands(Store(server.url), server.client(), None)
+        examples = 0
+        for seed in SEEDS:
+            died_of, count = run_machine(hands, seed, EXAMPLES, STEPS, phases=[Phase.generate])
+            examples += count
+            if died_of:
+                return f'{first_words(died_of)} ({examples})'
+    return ''
+
+
+def first_words(error):
+    rule = [frame for frame in frames(error.__traceback__) if frame.f_code.co_filename.endswith('machine.py')]
+    words = (str(error).splitlines() or [''])[0].split(':')[0]
+    return f'{rule[-1].f_code.co_name if rule else "?"}: {words or type(error).__name__}'[:78]
+
+
+def frames(trace):
+    while trace:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def judge(name):
+    mutant, since = named(name), time.monotonic()
+    try:
+        killer = killed_by_tests(mutant) if mutant.tests else killed_by_machine(mutant)
+    except AssertionError as error:  # the edit does not match
+        return name, '', str(error), time.monotonic() - since
+    return name, killer, '' if killer else 'SURVIVED', time.monotonic() - since
+
+
+def named(name):
+    return next(mutant for mutant in MUTANTS if mutant.name == name)
+
+
+def main(wanted):
+    names = [mutant.name for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
+    failures = 0
+    with ProcessPoolExecutor(os.cpu_count(), get_context('spawn'), max_tasks_per_child=1) as pool:
+        for name, killer, failure, seconds in pool.map(judge, names):
+            print(f'{name:40} {seconds:5.1f} s  {killer or failure}', flush=True)
+            failures += bool(failure)
+    print(f'{len(names) - failures} of {len(names)} mutants killed')
+    return 1 if failures else 0
+
+
+if 'MUTANT' in os.environ:
+    break_it(named(os.environ['MUTANT']))
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,318 @@
+"""Runs that workers died with are claimed apart, few at a time, until the culprit is alone when its worker dies."""
+
+import json
+
+import pytest
+
+
+def crash(hands, *run_ids, worker='w1'):
+    """The worker of these dies, and they are recovered."""
+    hands.store.workers.forget(worker)
+    return hands.recover(*run_ids)
+
+
+def suspect(hands, *run_ids, **how):
+    """Start runs that already have two crashes; return them in line."""
+    hands.register()
+    hands.start(*run_ids, **how)
+    for run_id in run_ids:
+        hands.redis.hset(f'task-{run_id}', 'crashes', 2)
+
+
+def apart(hands, *run_ids, **how):
+    """Have them among the suspects, the first to be claimed first."""
+    suspect(hands, *run_ids, **how)
+    assert hands.claimed_ids(queue=how.get('queue', 'default')) == []
+    assert suspects(hands) == list(run_ids)
+
+
+def suspects(hands):
+    return hands.redis.lrange('suspect-task', 0, -1)[::-1]
+
+
+def take(hands, worker='w1', held=(), limit=16):
+    return hands.claimed_ids(worker=worker, suspects=held, limit=limit)
+
+
+def grow_old(hands, *run_ids, seconds=11):
+    for run_id in run_ids:
+        hands.redis.hset(f'task-{run_id}', 'started', hands.now_ms() / 1000 - seconds)
+
+
+def test_two_crashes_make_a_suspect(hands):
+    for crashes in (1, 2):
+        hands.run('1')
+        crash(hands, '1')
+        assert hands.hash()['crashes'] == str(crashes)
+    assert (hands.line(), suspects(hands), hands.state()) == ([], ['1'], 'WAIT')
+
+
+def test_those_who_crashed_together_are_looked_at_next(hands):
+    apart(hands, '1')
+    hands.run('2')
+    hands.redis.hset('task-2', 'crashes', 1)
+    crash(hands, '2')
+    assert suspects(hands) == ['2', '1']
+
+
+def test_a_suspect_in_a_queue_is_diverted(hands):
+    suspect(hands, '1')
+    hands.start('2')
+    assert hands.claimed_ids() == ['2']
+    assert (suspects(hands), hands.line()) == (['1'], [])
+    assert (hands.state(), hands.hash()['reason']) == ('WAIT', '2 workers died with it')
+
+
+def test_a_suspect_that_was_parked_is_diverted(hands):
+    suspect(hands, '1', task='other')
+    hands.claim()
+    hands.register('w2', 'other')
+    assert hands.claimed_ids(worker='w2', parked='other') == []
+    assert suspects(hands) == ['1']
+
+
+@pytest.mark.parametrize('crashes', ['1', 'abc', '', '-1', 'nan'])
+def test_who_is_no_suspect_is_claimed_as_ever(hands, crashes):
+    hands.register()
+    hands.start('1')
+    hands.redis.hset('task-1', 'crashes', crashes)
+    assert hands.claimed_ids() == ['1']
+
+
+def test_a_foreign_list_of_suspects_keeps_nobody_waiting(hands):
+    suspect(hands, '1')
+    hands.redis.set('suspect-task', 'mine')
+    assert hands.claimed_ids() == ['1']
+    crash(hands, '1')
+    assert (hands.line(), hands.hash()['crashes'], hands.state()) == (['1'], '3', 'WAIT')
+    hands.register()
+    assert hands.claimed_ids() == ['1']
+
+
+def test_a_suspect_is_claimed_with_its_lease_token_and_queue(hands):
+    apart(hands, '1', queue='default')
+    [claimed] = hands.claim(suspects=[], nonce='n').runs
+    assert (claimed.token, hands.hash()['queue'], hands.state()) == ('1:n:w1', 'default', 'RUNNING')
+    assert hands.redis.zscore('leases', '1') > hands.now_ms()
+    assert hands.finish(claimed) == 'OK'
+
+
+def test_no_more_suspects_before_the_one_held_has_lived_for_ten_seconds(hands):
+    apart(hands, '1', '2')
+    assert take(hands, limit=1) == ['1']
+    assert take(hands, held=['1']) == []
+    grow_old(hands, '1', seconds=9)
+    assert take(hands, held=['1']) == []
+    grow_old(hands, '1', seconds=11)
+    assert take(hands, held=['1']) == ['2']
+
+
+def test_more_at_once_when_the_one_held_has_ended(hands):
+    apart(hands, '1', '2')
+    [claimed] = hands.claim(suspects=[], limit=1).runs
+    hands.finish(claimed)
+    assert take(hands, held=['1']) == ['2']
+
+
+def test_what_another_worker_holds_now_keeps_nobody_waiting(hands):
+    apart(hands, '1', '2')
+    take(hands, limit=1)
+    hands.redis.hset('task-1', 'worker', 'w2')
+    assert take(hands, held=['1']) == ['2']
+
+
+def test_the_time_doubles_with_each_crash_in_company(hands):
+    apart(hands, '1', '2')
+    hands.redis.hset('task-1', 'crashes', 4)
+    take(hands, limit=1)
+    grow_old(hands, '1', seconds=35)
+    assert take(hands, held=['1']) == []
+    grow_old(hands, '1', seconds=45)
+    assert take(hands, held=['1']) == ['2']
+
+
+def test_the_time_does_not_double_with_crashes_alone(hands):
+    apart(hands, '1', '2')
+    hands.redis.hset('task-1', mapping={'crashes': 4, 'alone': 2})
+    take(hands, limit=1)
+    grow_old(hands, '1', seconds=11)
+    assert take(hands, held=['1']) == ['2']
+
+
+def test_it_takes_three_crashes_alone(hands, events):
+    apart(hands, '1')
+    for crashes in (3, 4):
+        hands.register()
+        assert take(hands) == ['1']
+        crash(hands, '1')
+        assert (hands.state(), hands.hash()['crashes'], suspects(hands)) == ('WAIT', str(crashes), ['1'])
+    hands.register()
+    take(hands)
+    events()
+    assert crash(hands, '1') == ['1']
+    found = hands.hash()
+    assert (found['state'], found['reason']) == ('EXCEPTION', 'poison')
+    output = json.loads(found['output'])
+    assert output['type'] == 'Poison'
+    assert '5 workers died' in output['message']
+    assert events() == [('1', 'exception', None)]
+    assert (suspects(hands), hands.line(), hands.redis.zcard('leases')) == ([], [], 0)
+    assert (hands.redis.zcard('ended-EXCEPTION'), hands.redis.hgetall('stats')) == (1, {'EXCEPTION:hello': '1'})
+
+
+def test_crashes_in_company_convict_nobody(hands):
+    apart(hands, '1', '2')
+    for _ in range(5):
+        hands.register()
+        assert sorted(take(hands)) == ['1', '2']
+        crash(hands, '1', '2')
+    assert (hands.state('1'), hands.state('2')) == ('WAIT', 'WAIT')
+
+
+@pytest.mark.parametrize('together', ['granted', 'one after the other'])
+def test_company_takes_the_evidence_away(hands, together):
+    apart(hands, '1', '2')
+    hands.redis.hset('task-1', 'alone', 2)
+    if together == 'granted':
+        take(hands)
+    else:
+        take(hands, limit=1)
+        grow_old(hands, '1')
+        take(hands, held=['1'])
+    assert 'alone' not in hands.hash('1') | hands.hash('2')
+    crash(hands, '1', '2')
+    assert hands.state() == 'WAIT'
+
+
+def test_a_claim_from_a_queue_takes_the_evidence_away(hands):
+    hands.register()
+    hands.start('1')
+    hands.redis.hset('task-1', mapping={'crashes': 1, 'alone': 2, 'reason': 'its worker died'})
+    assert hands.claimed_ids() == ['1']
+    crash(hands, '1')
+    assert hands.state() == 'WAIT'
+
+
+def test_being_given_back_is_no_evidence(hands):
+    apart(hands, '1')
+    [claimed] = hands.claim(suspects=[]).runs
+    hands.release(claimed)
+    assert hands.hash()['alone'] == '0'
+    assert hands.line() == ['1']
+    assert hands.claimed_ids() == []
+    assert suspects(hands) == ['1']
+
+
+def test_a_suspect_lost_by_a_living_worker_is_no_evidence(hands):
+    apart(hands, '1')
+    take(hands)
+    hands.redis.hset('task-1', 'alone', 2)
+    hands.recover('1')
+    assert (hands.hash()['crashes'], hands.hash()['alone'], hands.line()) == ('2', '2', ['1'])
+
+
+def test_a_minute_of_life_acquits(hands):
+    apart(hands, '1')
+    [claimed] = hands.claim(suspects=[]).runs
+    grow_old(hands, '1', seconds=70)
+    hands.renew(claimed)
+    assert not {'crashes', 'alone'} & hands.hash().keys()
+
+
+def test_a_retry_acquits(hands):
+    apart(hands, '1')
+    hands.redis.hset('task-1', 'alone', 2)
+    take(hands)
+    crash(hands, '1')
+    assert hands.state() == 'EXCEPTION'
+    hands.store.runs.retry('1')
+    hands.register()
+    assert hands.claimed_ids() == ['1']
+    assert not {'crashes', 'alone'} & hands.hash().keys()
+
+
+def test_a_new_start_by_foreign_hands_acquits(hands):
+    apart(hands, '1')
+    hands.redis.hset('task-1', 'alone', 2)
+    take(hands)
+    crash(hands, '1')
+    hands.redis.hset('task-1', 'state', 'WAIT')
+    hands.redis.lpush('new-task', '1')
+    hands.register()
+    assert hands.claimed_ids() == ['1']
+    crash(hands, '1')
+    assert (hands.state(), hands.hash()['crashes'], hands.line()) == ('WAIT', '1', ['1'])
+
+
+def test_suspects_of_another_queue_go_to_the_back_and_are_not_lost(hands):
+    apart(hands, '1', '2', queue='mail')
+    apart_from_them = ['1', '2', '3']
+    suspect(hands, '3')
+    hands.claim()
+    assert suspects(hands) == apart_from_them
+    grant = hands.claim(suspects=[], limit=2)
+    assert (grant.runs, grant.has_more) == ([], True)
+    assert suspects(hands) == ['3', '1', '2']
+    assert take(hands, limit=2) == ['3']
+    hands.register('w2', queues='mail')
+    assert sorted(take(hands, worker='w2')) == ['1', '2']
+
+
+def test_a_suspect_that_this_worker_does_not_know_is_left_to_others(hands):
+    hands.register('w2', 'other')
+    hands.register()
+    hands.start('1', task='other')
+    hands.redis.hset('task-1', mapping={'crashes': 2, 'started': hands.now_ms() / 1000})
+    assert hands.claimed_ids(worker='w2') == []
+    # Parked, it would be found by w2, which would put it back among the suspects, and so on.
+    assert take(hands) == []
+    assert (suspects(hands), hands.store.parked.names()) == (['1'], [])
+    assert take(hands, worker='w2') == ['1']
+
+
+def test_a_suspect_that_nobody_knew_for_a_day_is_anybodys(hands):
+    hands.register()
+    hands.start('1', task='other')
+    hands.redis.hset('task-1', mapping={'crashes': 2, 'started': hands.now_ms() / 1000 - 90_000})
+    hands.redis.lpush('suspect-task', '1')
+    assert take(hands) == ['1']
+
+
+def test_a_repeated_claim_of_suspects_gets_the_same_answer(hands):
+    apart(hands, '1', '2')
+    first = hands.claim(suspects=[], nonce='n', limit=1)
+    assert hands.claim(suspects=[], nonce='n', limit=1).runs == first.runs
+    assert suspects(hands) == ['2']
+
+
+@pytest.mark.parametrize('entry', ['', 'a-control', 'no-hash'])
+def test_garbage_among_suspects_is_laid_aside(hands, entry):
+    apart(hands, '1')
+    hands.redis.rpush('suspect-task', entry)
+    assert take(hands) == ['1']
+
+
+def test_a_suspect_that_was_stopped_never_starts(hands):
+    apart(hands, '1')
+    assert hands.command('1') == 'APPLIED'
+    assert take(hands) == []
+    assert (hands.state(), suspects(hands)) == ('STOPPED', [])
+
+
+@pytest.mark.parametrize('field', ['crashes', 'alone'])
+@pytest.mark.parametrize('value', ['abc', '', '1.5', '9' * 30])
+def test_foreign_numbers_that_are_none_do_not_jam_the_recovery(hands, field, value):
+    hands.register()
+    hands.start('1', '2')
+    hands.claim()
+    hands.redis.hset('task-1', field, value)
+    assert sorted(crash(hands, '1', '2')) == ['1', '2']
+    assert (hands.state(), hands.hash()[field], hands.redis.zcard('leases')) == ('WAIT', '1', 0)
+    assert hands.line()[-1:] + hands.line()[:1] == ['2', '1']
+
+
+def test_foreign_keys_among_the_held_block_no_claim(hands):
+    apart(hands, '1')
+    hands.redis.set('task-foreign', 'mine')
+    assert take(hands, held=['foreign', 'gone']) == ['1']
+    assert hands.redis.get('task-foreign') == 'mine'
