@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test,
 )  # fmt: skip
-from model import ENDS, Run
+from model import CONVICTED_AT, ENDS, Run
 from support import check_keys
 
 from pytask.states import Outcome, State
@@ -234,7 +234,7 @@ class Machine(RuleBasedStateMachine):
             return
         if answer == 'repeated' and grant.runs:
             again = self.hands.claim(worker, nonce=nonce, limit=limit, **self.how(worker, line))
-            assert again.runs == grant.runs, 'the same nonce, another answer'
+            assert tokens(again.runs) == tokens(grant.runs), 'the same nonce, another answer'
         self.held[worker] |= {claimed.run_id: claimed for claimed in grant.runs}
 
     def how(self, worker, line):
@@ -291,7 +291,9 @@ class Machine(RuleBasedStateMachine):
         answer = self.finish_claim(claimed, state)
         if is_repeated:
             expected = {'OK': 'DUP'}.get(answer, answer)
-            self.unchanged(claimed, lambda: self.hands.finish(claimed, 'ERROR', output=b'"no"') == expected)
+            self.unchanged(
+                claimed, lambda: self.hands.finish(claimed, 'ERROR', output=b'"no"') == expected, pardons=True
+            )
         self.drop(worker, claimed)
 
     def finish_claim(self, claimed, state):
@@ -303,7 +305,7 @@ class Machine(RuleBasedStateMachine):
             assert self.hands.hash(run.run_id)['output'] == output.decode()
             return 'OK'
         expected = 'DUP' if run and run.token == claimed.token and run.is_ended else 'STALE'
-        self.unchanged(claimed, lambda: self.hands.finish(claimed, state, output=output) == expected)
+        self.unchanged(claimed, lambda: self.hands.finish(claimed, state, output=output) == expected, pardons=True)
         return expected
 
     @some('claims')
@@ -311,7 +313,7 @@ class Machine(RuleBasedStateMachine):
     def release(self, pick):
         worker, claimed = self.a_claim(pick)
         self.release_claim(claimed)
-        self.unchanged(claimed, lambda: self.hands.release(claimed) == 'STALE')
+        self.unchanged(claimed, lambda: self.hands.release(claimed) == 'STALE', pardons=True)
         self.drop(worker, claimed)
 
     def release_claim(self, claimed):
@@ -321,7 +323,7 @@ class Machine(RuleBasedStateMachine):
             run.give_back(self.stats, **self.handed())
             run.token = ''
         else:
-            self.unchanged(claimed, lambda: self.hands.release(claimed) == 'STALE')
+            self.unchanged(claimed, lambda: self.hands.release(claimed) == 'STALE', pardons=True)
 
     @some('claims')
     @rule(pick=picks)
@@ -363,7 +365,7 @@ class Machine(RuleBasedStateMachine):
             if run and run.is_held_by(claimed):
                 run.is_leased = True
                 if run.is_old:
-                    run.crashes, run.alone = 0, None
+                    run.forgive()
         return [claimed for claimed in claims if verdicts.get(claimed.run_id) in ('LOST', 'GONE')]
 
     def verdict(self, claimed):
@@ -382,9 +384,16 @@ class Machine(RuleBasedStateMachine):
         if worker:
             self.held[worker].pop(claimed.run_id, None)
 
-    def unchanged(self, claimed, write):
-        before = self.around(claimed.run_id)
+    def unchanged(self, claimed, write, *, pardons=False):
+        """A late write changes nothing; but who speaks again was never dead."""
+        before, run = self.around(claimed.run_id), self.runs.get(claimed.run_id)
         assert write(), f'a late write was answered otherwise: {claimed}'
+        if pardons and run and run.fallen == claimed.token:
+            run.pardon()
+            del before[0]['fallen']
+            before[0]['crashes'] = str(run.crashes)
+            if run.alone is not None:
+                before[0]['alone'] = str(run.alone)
         assert self.around(claimed.run_id) == before, f'a late write changed something: {claimed}'
 
     def around(self, run_id):
@@ -420,6 +429,7 @@ class Machine(RuleBasedStateMachine):
         self.haunted -= set(ripe)
         for run in hit:
             run.recover(self.stats, is_crash=run.worker not in self.alive, **self.handed())
+            assert not run.is_convict or self.redis.zscore('due', run.run_id), f'not to be convicted: {run}'
 
     @some('running')
     @rule(pick=picks)
@@ -488,11 +498,12 @@ class Machine(RuleBasedStateMachine):
         if other != worker:
             self.claim(other, line, 16, 'heard')
         still = [claimed for claimed in grant.runs if self.runs[claimed.run_id].is_held_by(claimed)]
-        assert self.hands.claim(worker, nonce=nonce, limit=16, **self.how(worker, line)).runs == still
+        again = self.hands.claim(worker, nonce=nonce, limit=16, **self.how(worker, line))
+        assert tokens(again.runs) == tokens(still)
         self.held[worker] |= {claimed.run_id: claimed for claimed in still}
 
     @some('waiting')
-    @rule(worker=workers, limit=limits, times=st.integers(1, 6))
+    @rule(worker=workers, limit=limits, times=st.integers(1, 8))
     def die_of_it(self, worker, limit, times):
         """A worker that always claims what was laid aside first, dies, and comes back."""
         for _ in range(times):
@@ -528,7 +539,7 @@ class Machine(RuleBasedStateMachine):
         self.redis.hset(f'task-{run.run_id}', 'started', self.hands.now_ms() / 1000 - 40_000)
         run.is_old = True
 
-    @precondition(lambda self: self.ghosts or self.haunted)
+    @precondition(lambda self: self.ghosts or self.haunted or any(run.is_convict for run in self.all_runs()))
     @rule()
     def promote(self):
         due = self.redis.zrange('due', 0, -1)
@@ -536,6 +547,9 @@ class Machine(RuleBasedStateMachine):
             self.redis.zadd('due', dict.fromkeys(due, PAST_MS))
         assert self.store.queues.promote(100) == len(due)
         assert not self.redis.exists('due'), 'still due'
+        for run in self.all_runs():
+            if run.run_id in due and run.is_convict:
+                run.finish('EXCEPTION', self.stats, **self.handed())
         self.ghosts = {ghost for ghost in self.ghosts if ghost in self.pushed() or ghost in self.haunted}
 
     # What has ended, and its handler.
@@ -709,11 +723,13 @@ class Machine(RuleBasedStateMachine):
         assert found.get('token', '') == run.token, f'{run} is {found}'
         assert int(found.get('crashes', 0)) == run.crashes, f'{run} is {found}'
         assert found.get('alone', 'None') == str(run.alone), f'{run} is {found}'
+        assert found.get('fallen', '') == run.fallen, f'{run} is {found}'
         assert ('stop' in found) == run.is_told_to_stop, f'{run} is {found}'
         if run.is_ended:
             run.end = run.end or self.an_end(found)
             assert run.end == self.an_end(found), f'an outcome was overwritten: {run} is {found}'
-            assert (run.end[1] == 'EXCEPTION' and found.get('reason') == 'poison') <= (run.alone == 3), 'not poison'
+            is_poison = run.end[1] == 'EXCEPTION' and found.get('reason') == 'poison'
+            assert is_poison <= ((run.alone or 0) >= CONVICTED_AT), f'not poison: {run}'
 
     @staticmethod
     def an_end(found):
@@ -754,6 +770,10 @@ class Machine(RuleBasedStateMachine):
             if answer == 'OK':
                 self.runs[claimed.run_id].finish('SUCCESS', self.stats, **self.handed())
             self.drop(worker, claimed)
+
+
+def tokens(claims):
+    return [(claimed.run_id, claimed.token, claimed.data) for claimed in claims]
 
 
 def run_machine(hands, number, examples, steps=50, phases=(Phase.generate, Phase.shrink)):

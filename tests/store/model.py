@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ENDS = ('STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION')
+CONVICTED_AT = 5
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Run:
     index: str = ''  # the state under which it stands among the ended
     crashes: int = 0
     alone: int | None = None  # its crashes as the only suspect of its worker since it last had company
+    fallen: str = ''  # the claim whose worker was taken for dead last
     is_leased: bool = False
     is_told_to_stop: bool = False
     is_old: bool = False  # has lived for more than a minute
@@ -32,13 +34,17 @@ class Run:
     def is_ended(self):
         return self.state in ENDS
 
+    @property
+    def is_convict(self):
+        return self.state == 'WAIT' and (self.alone or 0) >= CONVICTED_AT
+
     def is_held_by(self, claimed):
         return self.token == claimed.token and self.state == 'RUNNING'
 
     def grant(self, claimed, worker, queue):
         if self.index:  # started again by foreign hands: a new life
-            self.index, self.crashes, self.alone = '', 0, None
-            self.is_unhandled = False
+            self.index, self.is_unhandled = '', False
+            self.forgive()
         self.state, self.token, self.worker, self.attempt = 'RUNNING', claimed.token, worker, claimed.attempt
         self.queue = queue or self.queue
         self.is_leased, self.is_old, self.end, self.progress = True, False, (), None
@@ -50,7 +56,11 @@ class Run:
 
     def retry(self):
         self.wait()
-        self.index, self.crashes, self.alone, self.progress, self.is_unhandled = '', 0, None, None, False
+        self.index, self.progress, self.is_unhandled = '', None, False
+        self.forgive()
+
+    def forgive(self):
+        self.crashes, self.alone, self.fallen = 0, None, ''
 
     def finish(self, state, stats, *, is_handed_on):
         self.state = self.index = state
@@ -69,9 +79,13 @@ class Run:
     def recover(self, stats, *, is_crash, is_handed_on):
         if is_crash and not self.is_told_to_stop:
             self.crashes += 1
+            self.fallen = self.token
             if self.alone is not None:
                 self.alone += 1
-                if self.alone >= 3:
-                    self.token = ''
-                    return self.finish('EXCEPTION', stats, is_handed_on=is_handed_on)
         return self.give_back(stats, is_handed_on=is_handed_on)
+
+    def pardon(self):
+        self.fallen = ''
+        self.crashes -= 1
+        if self.alone:
+            self.alone -= 1

@@ -54,9 +54,11 @@ WAYS = {
     'stopped and given back': lambda hands, claimed: (hands.command('1'), hands.release(claimed)),
     'stopped and recovered': lambda hands, claimed: (hands.command('1'), hands.recover('1')),
     'poison': lambda hands, claimed: (
-        hands.redis.hset('task-1', mapping={'crashes': 4, 'alone': 2}),
+        hands.redis.hset('task-1', mapping={'crashes': 6, 'alone': 4}),
         hands.store.workers.forget('w1'),
         hands.recover('1'),
+        hands.redis.zadd('due', {'1': PAST_MS}),
+        hands.store.queues.promote(10),
     ),
 }
 

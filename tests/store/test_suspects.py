@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from hands import LEASE_MS
 
 
 def crash(hands, *run_ids, worker='w1'):
@@ -139,25 +140,86 @@ def test_the_time_does_not_double_with_crashes_alone(hands):
     assert take(hands, held=['1']) == ['2']
 
 
-def test_it_takes_three_crashes_alone(hands, events):
+def ripen(hands):
+    """Let the time be over in which a worker taken for dead may come back, and promote."""
+    hands.redis.zadd('due', dict.fromkeys(hands.redis.zrange('due', 0, -1), 1))
+    hands.store.queues.promote(100)
+
+
+def convict(hands, run_id='1'):
+    """Have a suspect crash for the fifth time in a row as the only one; return its claim."""
+    apart(hands, run_id)
+    hands.redis.hset(f'task-{run_id}', mapping={'crashes': 6, 'alone': 4})
+    [claimed] = hands.claim(suspects=[]).runs
+    crash(hands, run_id)
+    hands.register()
+    assert (hands.state(run_id), suspects(hands), hands.line()) == ('WAIT', [], [])
+    return claimed
+
+
+def test_it_takes_five_crashes_alone(hands, events):
     apart(hands, '1')
-    for crashes in (3, 4):
+    for crashes in (3, 4, 5, 6):
         hands.register()
         assert take(hands) == ['1']
         crash(hands, '1')
         assert (hands.state(), hands.hash()['crashes'], suspects(hands)) == ('WAIT', str(crashes), ['1'])
     hands.register()
     take(hands)
-    events()
     assert crash(hands, '1') == ['1']
+    events()
+    ripen(hands)
     found = hands.hash()
     assert (found['state'], found['reason']) == ('EXCEPTION', 'poison')
     output = json.loads(found['output'])
     assert output['type'] == 'Poison'
-    assert '5 workers died' in output['message']
+    assert output['message'] == '7 workers died while they ran it, the last 5 with no other suspect'
     assert events() == [('1', 'exception', None)]
     assert (suspects(hands), hands.line(), hands.redis.zcard('leases')) == ([], [], 0)
     assert (hands.redis.zcard('ended-EXCEPTION'), hands.redis.hgetall('stats')) == (1, {'EXCEPTION:hello': '1'})
+
+
+def test_a_convict_waits_until_its_worker_has_had_time_to_come_back(hands):
+    convict(hands)
+    assert hands.store.queues.promote(100) == 0
+    left_ms = hands.redis.zscore('due', '1') - hands.now_ms()
+    assert LEASE_MS < left_ms <= 2 * LEASE_MS
+
+
+@pytest.mark.parametrize('speak', ['finish', 'release'])
+def test_a_worker_that_comes_back_acquits(hands, speak):
+    claimed = convict(hands)
+    assert getattr(hands, speak)(claimed) == 'STALE'
+    assert (hands.hash()['crashes'], hands.hash()['alone']) == ('6', '4')
+    ripen(hands)
+    assert (hands.state(), hands.line()) == ('WAIT', ['1'])
+    assert getattr(hands, speak)(claimed) == 'STALE', 'and once only'
+    assert (hands.hash()['crashes'], hands.hash()['alone']) == ('6', '4')
+
+
+def test_only_the_worker_taken_for_dead_acquits(hands):
+    earlier = hands.run('1')
+    hands.release(earlier)
+    hands.claim()
+    crash(hands, '1')
+    assert hands.finish(earlier) == 'STALE'
+    assert hands.hash()['crashes'] == '1'
+
+
+def test_a_convict_that_somebody_pushed_again_runs_again(hands):
+    convict(hands)
+    hands.redis.lpush('new-task', '1')
+    assert hands.claimed_ids() == []
+    assert take(hands) == ['1']
+    ripen(hands)
+    assert hands.state() == 'RUNNING'
+
+
+def test_a_convict_can_be_stopped(hands):
+    convict(hands)
+    assert hands.command('1') == 'APPLIED'
+    assert not hands.redis.exists('due')
+    assert (hands.state(), hands.redis.hgetall('stats')) == ('STOPPED', {'STOPPED:hello': '1'})
 
 
 def test_crashes_in_company_convict_nobody(hands):
@@ -172,7 +234,7 @@ def test_crashes_in_company_convict_nobody(hands):
 @pytest.mark.parametrize('together', ['granted', 'one after the other'])
 def test_company_takes_the_evidence_away(hands, together):
     apart(hands, '1', '2')
-    hands.redis.hset('task-1', 'alone', 2)
+    hands.redis.hset('task-1', 'alone', 4)
     if together == 'granted':
         take(hands)
     else:
@@ -181,16 +243,16 @@ def test_company_takes_the_evidence_away(hands, together):
         take(hands, held=['1'])
     assert 'alone' not in hands.hash('1') | hands.hash('2')
     crash(hands, '1', '2')
-    assert hands.state() == 'WAIT'
+    assert sorted(suspects(hands)) == ['1', '2']
 
 
 def test_a_claim_from_a_queue_takes_the_evidence_away(hands):
     hands.register()
     hands.start('1')
-    hands.redis.hset('task-1', mapping={'crashes': 1, 'alone': 2, 'reason': 'its worker died'})
+    hands.redis.hset('task-1', mapping={'crashes': 1, 'alone': 4, 'reason': 'its worker died'})
     assert hands.claimed_ids() == ['1']
     crash(hands, '1')
-    assert hands.state() == 'WAIT'
+    assert suspects(hands) == ['1']
 
 
 def test_being_given_back_is_no_evidence(hands):
@@ -220,25 +282,19 @@ def test_a_minute_of_life_acquits(hands):
 
 
 def test_a_retry_acquits(hands):
-    apart(hands, '1')
-    hands.redis.hset('task-1', 'alone', 2)
-    take(hands)
-    crash(hands, '1')
+    convict(hands)
+    ripen(hands)
     assert hands.state() == 'EXCEPTION'
     hands.store.runs.retry('1')
-    hands.register()
     assert hands.claimed_ids() == ['1']
-    assert not {'crashes', 'alone'} & hands.hash().keys()
+    assert not {'crashes', 'alone', 'fallen'} & hands.hash().keys()
 
 
 def test_a_new_start_by_foreign_hands_acquits(hands):
-    apart(hands, '1')
-    hands.redis.hset('task-1', 'alone', 2)
-    take(hands)
-    crash(hands, '1')
+    convict(hands)
+    ripen(hands)
     hands.redis.hset('task-1', 'state', 'WAIT')
     hands.redis.lpush('new-task', '1')
-    hands.register()
     assert hands.claimed_ids() == ['1']
     crash(hands, '1')
     assert (hands.state(), hands.hash()['crashes'], hands.line()) == ('WAIT', '1', ['1'])
@@ -281,7 +337,8 @@ def test_a_suspect_that_nobody_knew_for_a_day_is_anybodys(hands):
 def test_a_repeated_claim_of_suspects_gets_the_same_answer(hands):
     apart(hands, '1', '2')
     first = hands.claim(suspects=[], nonce='n', limit=1)
-    assert hands.claim(suspects=[], nonce='n', limit=1).runs == first.runs
+    again = hands.claim(suspects=[], nonce='n', limit=1)
+    assert [run.token for run in again.runs] == [run.token for run in first.runs]
     assert suspects(hands) == ['2']
 
 

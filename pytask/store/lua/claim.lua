@@ -26,7 +26,7 @@ local function forget_last_time(id, was_ended)
   redis.call('HDEL', runs .. id, 'reason', 'parked', 'ended', 'output', 'progress')
   if line ~= suspects then redis.call('HDEL', runs .. id, 'alone') end -- it runs in company now
   if not was_ended then return end
-  redis.call('HDEL', runs .. id, 'crashes', 'alone', 'unhandled')
+  redis.call('HDEL', runs .. id, 'crashes', 'alone', 'fallen', 'unhandled')
   for _, state in ipairs({'STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION'}) do
     redis.call('ZREM', ended .. state, id)
   end
