@@ -1,7 +1,7 @@
 """Claims what was laid aside, once a second: parked runs whose task this worker knows, and suspects.
 
-Of the suspects a worker takes one, then two, then four, so that a culprit ends up alone. When it is
-time for more the script knows: it sees how long those held have lived.
+How many of the suspects, and when it is time for more, the script knows: it sees how long those
+held have lived.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 BATCH = 16
-LARGEST_GROUP = 256
+SUSPECTS = 256
 # A run nobody knows ends as ERROR after a day: long enough for any rolling deploy.
 LIMIT_S = 86_400.0
 LIMIT_EVERY_S = 60.0
@@ -31,7 +31,6 @@ class Aside:
         self._claim = claim
         self._looked_at = self._aged_at = 0.0
         self._suspects: list[str] = []
-        self._group = 1
 
     def fetch(self) -> None:
         """Claim what is there for this worker; nothing before a second has gone by."""
@@ -47,8 +46,6 @@ class Aside:
         self._suspects = [run_id for run_id in self._suspects if self._slots.get(run_id) is not None]
         if has_suspects:
             self._fetch_suspects()
-        elif not self._suspects:
-            self._group = 1
 
     def _for_me(self, names: Sequence[str], now: float) -> list[str]:
         # Tasks this worker knows, and those that nobody knew for a day.
@@ -60,9 +57,7 @@ class Aside:
         return mine
 
     def _fetch_suspects(self) -> None:
-        limit = min(self._group, self._slots.free)
+        limit = min(SUSPECTS, self._slots.free)
         if limit > 0:
             grant = self._claim(Line(self._store.keys.suspects, held=self._suspects), limit)
             self._suspects += [claimed.run_id for claimed in grant.runs]
-            if grant.runs:
-                self._group = min(LARGEST_GROUP, 2 * self._group)

@@ -252,7 +252,7 @@ class Machine(RuleBasedStateMachine):
             line = 'default'
         how = self.how(worker, line)
         told = [self.runs[run_id] for run_id in how.get('suspects') or ()]
-        fellows = [run for run in told if run.state == 'RUNNING' and run.worker == worker]
+        fellows = [run for run in told if run.state == 'RUNNING' and run.worker == worker and run.crashes >= 2]
         if line == 'parked' and worker != 'w3':
             line, how = 'default', {'queue': 'default'}
         grant = self.hands.claim(worker, nonce=nonce, limit=limit, **how)

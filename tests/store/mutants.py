@@ -94,6 +94,8 @@ MUTANTS = [
       "for _, id in ipairs(granted) do redis.call('HDEL', runs .. id, 'alone') end"),
     m('company held keeps its evidence', 'shared/suspect',
       "for i = rest, #ARGV do redis.pcall('HDEL', runs .. ARGV[i], 'alone') end"),
+    m('all suspects at once', 'shared/suspect', 'return #ids - math.ceil(same / 2) + 1', 'return 1', 'test_suspects'),
+    m('forgiven ones are company', 'shared/suspect', ' and is_suspect(v[4])', '', 'test_suspects'),
     m('more suspects at any time', 'shared/suspect', 'then return nil end', 'then running = running end'),
     m('suspects after one crash', 'shared/guilt', 'CONVICTED_AT = 2, 5', 'CONVICTED_AT = 1, 5', 'test_suspects'),
     m('an end is counted nowhere', 'shared/end', "redis.call('HINCRBY', stats, state .. ':' .. (task or ''), 1)"),

@@ -108,6 +108,31 @@ def test_no_more_suspects_before_the_one_held_has_lived_for_ten_seconds(hands):
     assert take(hands, held=['1']) == ['2']
 
 
+def test_those_who_died_together_are_told_apart_before_others_join_them(hands):
+    apart(hands, '1', '2', '3')
+    hands.redis.hset('task-1', 'crashes', 3)
+    hands.redis.hset('task-2', 'crashes', 3)
+    grant = hands.claim(suspects=[])
+    assert [run.run_id for run in grant.runs] == ['1']
+    assert grant.has_more
+    assert suspects(hands) == ['2', '3']
+
+
+@pytest.mark.parametrize('number', [1, 2, 5, 8])
+def test_half_of_them_are_claimed_at_once(hands, number):
+    ids = [str(n) for n in range(number)]
+    apart(hands, *ids)
+    assert take(hands) == ids[: (number + 1) // 2]
+
+
+def test_one_whose_crashes_were_forgiven_is_no_company(hands):
+    apart(hands, '1', '2')
+    take(hands, limit=1)
+    hands.redis.hdel('task-1', 'crashes', 'alone')
+    assert take(hands, held=['1']) == ['2']
+    assert hands.hash('2')['alone'] == '0'
+
+
 def test_more_at_once_when_the_one_held_has_ended(hands):
     apart(hands, '1', '2')
     [claimed] = hands.claim(suspects=[], limit=1).runs
@@ -224,26 +249,29 @@ def test_a_convict_can_be_stopped(hands):
 
 def test_crashes_in_company_convict_nobody(hands):
     apart(hands, '1', '2')
-    for _ in range(5):
+    for _ in range(6):
         hands.register()
-        assert sorted(take(hands)) == ['1', '2']
+        [first] = take(hands)
+        grow_old(hands, first, seconds=1000)
+        take(hands, held=[first])
+        assert (hands.state('1'), hands.state('2')) == ('RUNNING', 'RUNNING')
         crash(hands, '1', '2')
-    assert (hands.state('1'), hands.state('2')) == ('WAIT', 'WAIT')
+    assert sorted(suspects(hands)) == ['1', '2']
 
 
 @pytest.mark.parametrize('together', ['granted', 'one after the other'])
 def test_company_takes_the_evidence_away(hands, together):
-    apart(hands, '1', '2')
+    apart(hands, '1', '2', '3')
     hands.redis.hset('task-1', 'alone', 4)
     if together == 'granted':
-        take(hands)
+        assert take(hands) == ['1', '2']
     else:
         take(hands, limit=1)
         grow_old(hands, '1')
-        take(hands, held=['1'])
+        assert take(hands, held=['1']) == ['2']
     assert 'alone' not in hands.hash('1') | hands.hash('2')
     crash(hands, '1', '2')
-    assert sorted(suspects(hands)) == ['1', '2']
+    assert sorted(suspects(hands)) == ['1', '2', '3']
 
 
 def test_a_claim_from_a_queue_takes_the_evidence_away(hands):
@@ -306,12 +334,13 @@ def test_suspects_of_another_queue_go_to_the_back_and_are_not_lost(hands):
     suspect(hands, '3')
     hands.claim()
     assert suspects(hands) == apart_from_them
-    grant = hands.claim(suspects=[], limit=2)
+    grant = hands.claim(suspects=[])
     assert (grant.runs, grant.has_more) == ([], True)
     assert suspects(hands) == ['3', '1', '2']
     assert take(hands, limit=2) == ['3']
     hands.register('w2', queues='mail')
-    assert sorted(take(hands, worker='w2')) == ['1', '2']
+    assert take(hands, worker='w2') == ['1']
+    assert suspects(hands) == ['2']
 
 
 def test_a_suspect_that_this_worker_does_not_know_is_left_to_others(hands):
@@ -346,6 +375,7 @@ def test_a_repeated_claim_of_suspects_gets_the_same_answer(hands):
 def test_garbage_among_suspects_is_laid_aside(hands, entry):
     apart(hands, '1')
     hands.redis.rpush('suspect-task', entry)
+    assert take(hands) == []
     assert take(hands) == ['1']
 
 

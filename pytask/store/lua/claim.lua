@@ -77,7 +77,7 @@ end
 local ids = redis.call('LRANGE', line, -limit, -1)
 if #ids > 0 then redis.call('HSET', worker_hash, 'claimed', now) end -- when memory is full: refused, and all of it
 local looked = 0
-for i = #ids, 1, -1 do
+for i = #ids, line == suspects and half(ids) or 1, -1 do
   local why = not_usable(ids[i])
   if why then bury(ids[i], why) else take(ids[i]) end
   looked = looked + 1
