@@ -257,7 +257,7 @@ class Machine(RuleBasedStateMachine):
             line, how = 'default', {'queue': 'default'}
         grant = self.hands.claim(worker, nonce=nonce, limit=limit, **how)
         assert grant.is_registered == (worker in self.alive)
-        assert line != 'suspects' or not grant.runs or all(run.is_old for run in fellows), 'more suspects too early'
+        assert line != 'suspects' or not grant.runs or not fellows, 'more suspects too early'
         assert len(grant.runs) <= limit
         for claimed in grant.runs:
             self.check_granted(claimed, worker, line)
@@ -266,10 +266,10 @@ class Machine(RuleBasedStateMachine):
                 self.runs[claimed.run_id].alone = None
         if line == 'suspects' and grant.runs:
             granted = [self.runs[claimed.run_id] for claimed in grant.runs]
-            if len(granted + fellows) == 1:
+            if len(granted) == 1:
                 granted[0].alone = granted[0].alone or 0
             else:
-                for run in granted + told:
+                for run in granted:
                     run.alone = None
         return grant
 

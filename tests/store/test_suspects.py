@@ -98,14 +98,75 @@ def test_a_suspect_is_claimed_with_its_lease_token_and_queue(hands):
     assert hands.finish(claimed) == 'OK'
 
 
-def test_no_more_suspects_before_the_one_held_has_lived_for_ten_seconds(hands):
+def test_no_more_suspects_before_the_one_held_is_acquitted(hands):
     apart(hands, '1', '2')
-    assert take(hands, limit=1) == ['1']
+    [claimed] = hands.claim(suspects=[], limit=1).runs
     assert take(hands, held=['1']) == []
     grow_old(hands, '1', seconds=9)
+    hands.renew(claimed)
     assert take(hands, held=['1']) == []
     grow_old(hands, '1', seconds=11)
+    hands.renew(claimed)
     assert take(hands, held=['1']) == ['2']
+
+
+def test_no_more_suspects_while_others_live_on(hands):
+    apart(hands, '1', '2', '3', '4')
+    assert take(hands, limit=1) == ['1']
+    assert take(hands, worker='w1', held=['1']) == []
+    hands.register('w2')
+    assert take(hands, worker='w2') == ['2', '3'], 'another worker tries others'
+
+
+def test_a_suspect_must_outlive_twice_the_time_it_lived_before(hands):
+    hands.run('1')
+    for _ in range(2):
+        grow_old(hands, '1', seconds=20)
+        lived_s = crash_now(hands, '1')
+        hands.register()
+        hands.claim()
+    assert 19 < lived_s < 22
+    [claimed] = hands.claim(suspects=[]).runs
+    for age_s, is_acquitted in [(45, False), (55, True)]:
+        grow_old(hands, '1', seconds=age_s)
+        hands.renew(claimed)
+        assert ('acquitted' in hands.hash()) == is_acquitted
+    assert not {'alone', 'fallen', 'lived'} & hands.hash().keys()
+
+
+def crash_now(hands, run_id):
+    """Die just after a renewal; return how long it is said to have lived."""
+    hands.store.workers.forget('w1')
+    deadline = hands.now_ms() - 1
+    hands.redis.zadd('leases', {run_id: deadline})
+    hands.redis.hset(f'task-{run_id}', 'started', float(hands.hash(run_id)['started']) - LEASE_MS / 1000)
+    assert hands.store.queues.recover([(run_id, deadline)], lease_ms=LEASE_MS) == [run_id]
+    return float(hands.hash(run_id)['lived'])
+
+
+def test_a_long_life_before_is_no_measure(hands):
+    hands.run('1')
+    grow_old(hands, '1', seconds=1000)
+    hands.store.workers.forget('w1')
+    deadline = hands.now_ms() - 1
+    hands.redis.zadd('leases', {'1': deadline})
+    hands.store.queues.recover([('1', deadline)], lease_ms=LEASE_MS)
+    assert hands.hash()['crashes'] == '1'
+    assert 'lived' not in hands.hash()
+
+
+def test_the_acquitted_die_often_before_they_are_tried_again(hands):
+    apart(hands, '1')
+    [claimed] = hands.claim(suspects=[]).runs
+    for crashes in range(3, 21):
+        grow_old(hands, '1', seconds=11)
+        hands.renew(claimed)
+        crash(hands, '1')
+        hands.register()
+        assert hands.hash()['crashes'] == str(crashes)
+        if crashes < 20:
+            [claimed] = hands.claim().runs
+    assert suspects(hands) == ['1']
 
 
 def test_those_who_died_together_are_told_apart_before_others_join_them(hands):
@@ -125,10 +186,10 @@ def test_half_of_them_are_claimed_at_once(hands, number):
     assert take(hands) == ids[: (number + 1) // 2]
 
 
-def test_one_whose_crashes_were_forgiven_is_no_company(hands):
+def test_the_acquitted_are_no_company(hands):
     apart(hands, '1', '2')
     take(hands, limit=1)
-    hands.redis.hdel('task-1', 'crashes', 'alone')
+    hands.redis.hset('task-1', 'acquitted', 18)
     assert take(hands, held=['1']) == ['2']
     assert hands.hash('2')['alone'] == '0'
 
@@ -147,22 +208,23 @@ def test_what_another_worker_holds_now_keeps_nobody_waiting(hands):
     assert take(hands, held=['1']) == ['2']
 
 
-def test_the_time_doubles_with_each_crash_in_company(hands):
-    apart(hands, '1', '2')
-    hands.redis.hset('task-1', 'crashes', 4)
-    take(hands, limit=1)
-    grow_old(hands, '1', seconds=35)
-    assert take(hands, held=['1']) == []
-    grow_old(hands, '1', seconds=45)
-    assert take(hands, held=['1']) == ['2']
+def test_after_a_trial_that_was_outlived_twice_as_many(hands):
+    ids = [str(n) for n in range(10)]
+    apart(hands, *ids)
+    first = hands.claim(suspects=[]).runs
+    assert len(first) == 5
+    for claimed in first:
+        hands.finish(claimed)
+    assert take(hands) == ids[5:]
 
 
-def test_the_time_does_not_double_with_crashes_alone(hands):
-    apart(hands, '1', '2')
-    hands.redis.hset('task-1', mapping={'crashes': 4, 'alone': 2})
-    take(hands, limit=1)
-    grow_old(hands, '1', seconds=11)
-    assert take(hands, held=['1']) == ['2']
+def test_half_again_where_they_have_died_more_often(hands):
+    apart(hands, *'12345678')
+    for claimed in hands.claim(suspects=[]).runs:
+        hands.finish(claimed)
+    for run_id in '5678':
+        hands.redis.hset(f'task-{run_id}', 'crashes', 3)
+    assert take(hands) == ['5', '6']
 
 
 def ripen(hands):
@@ -251,24 +313,16 @@ def test_crashes_in_company_convict_nobody(hands):
     apart(hands, '1', '2')
     for _ in range(6):
         hands.register()
-        [first] = take(hands)
-        grow_old(hands, first, seconds=1000)
-        take(hands, held=[first])
-        assert (hands.state('1'), hands.state('2')) == ('RUNNING', 'RUNNING')
+        hands.redis.hset('worker-w1', 'trial', '100 1')
+        assert sorted(take(hands)) == ['1', '2']
         crash(hands, '1', '2')
     assert sorted(suspects(hands)) == ['1', '2']
 
 
-@pytest.mark.parametrize('together', ['granted', 'one after the other'])
-def test_company_takes_the_evidence_away(hands, together):
+def test_company_takes_the_evidence_away(hands):
     apart(hands, '1', '2', '3')
     hands.redis.hset('task-1', 'alone', 4)
-    if together == 'granted':
-        assert take(hands) == ['1', '2']
-    else:
-        take(hands, limit=1)
-        grow_old(hands, '1')
-        assert take(hands, held=['1']) == ['2']
+    assert take(hands) == ['1', '2']
     assert 'alone' not in hands.hash('1') | hands.hash('2')
     crash(hands, '1', '2')
     assert sorted(suspects(hands)) == ['1', '2', '3']
@@ -306,7 +360,7 @@ def test_a_minute_of_life_acquits(hands):
     [claimed] = hands.claim(suspects=[]).runs
     grow_old(hands, '1', seconds=70)
     hands.renew(claimed)
-    assert not {'crashes', 'alone'} & hands.hash().keys()
+    assert not {'crashes', 'alone', 'fallen', 'lived', 'acquitted'} & hands.hash().keys()
 
 
 def test_a_retry_acquits(hands):

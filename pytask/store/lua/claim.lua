@@ -10,8 +10,7 @@
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
 if has_granted_again() then return reply end
-local others = still_held()
-if not others then return reply end
+if is_trying() then return reply end
 local granted, known, passed = {}, {}, {}
 
 local function knows(task)
@@ -26,26 +25,21 @@ local function forget_last_time(id, was_ended)
   redis.call('HDEL', runs .. id, 'reason', 'parked', 'ended', 'output', 'progress')
   if line ~= suspects then redis.call('HDEL', runs .. id, 'alone') end -- it runs in company now
   if not was_ended then return end
-  redis.call('HDEL', runs .. id, 'crashes', 'alone', 'fallen', 'unhandled')
+  forgive(id)
+  redis.call('HDEL', runs .. id, 'unhandled')
   for _, state in ipairs({'STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION'}) do
     redis.call('ZREM', ended .. state, id)
   end
 end
 
--- Suspects are not parked: who found them again would put them back here, and so on. So this is their day's limit.
-local function is_for_me(id, task, home)
-  if not string.find(',' .. (serves[2] or '') .. ',', ',' .. home .. ',', 1, true) then return false end
-  return knows(task) or now_ms / 1000 > (tonumber(redis.call('HGET', runs .. id, 'started')) or now) + 86400
-end
-
 -- Tell whether a run goes elsewhere: a suspect to the others, and one that is for other workers back in line.
 local function is_elsewhere(id, task, crashes, home)
   if line ~= suspects then
-    if not is_suspect(crashes) or type(redis.pcall('LPUSH', suspects, id)) == 'table' then return false end
+    if not is_suspect(id, crashes) or type(redis.pcall('LPUSH', suspects, id)) == 'table' then return false end
     redis.call('HSET', runs .. id, 'state', 'WAIT', 'queue', home, 'reason', crashes .. ' workers died with it')
     return true
   end
-  return not is_for_me(id, task, home) and (table.insert(passed, id) or true)
+  return not is_for_me(id, knows(task), serves[2], home) and (table.insert(passed, id) or true)
 end
 
 local function take(id)
@@ -77,16 +71,14 @@ end
 local ids = redis.call('LRANGE', line, -limit, -1)
 if #ids > 0 then redis.call('HSET', worker_hash, 'claimed', now) end -- when memory is full: refused, and all of it
 local looked = 0
-for i = #ids, line == suspects and half(ids) or 1, -1 do
+for i = #ids, line == suspects and trial(ids) or 1, -1 do
   local why = not_usable(ids[i])
   if why then bury(ids[i], why) else take(ids[i]) end
   looked = looked + 1
   if bytes > tonumber(max_bytes) then break end
 end
-if #granted > 0 then
-  lease(granted)
-  if line == suspects then mark(granted, others) end
-end
+if #granted > 0 then lease(granted) end
+if #granted > 0 and line == suspects then try(granted) end
 redis.call('LTRIM', line, 0, -looked - 1)
 if #passed > 0 then redis.call('LPUSH', line, unpack(passed)) end
 if redis.call('EXISTS', line) == 1 then

@@ -1,8 +1,8 @@
--- Renew leases by token, expired ones too as long as nobody recovered them. A minute of life forgives crashes.
+-- Renew leases by token, expired ones too as long as nobody recovered them. Who lives for long is no culprit.
 -- KEYS  runs leases
 -- ARGV  lease_ms ...  of each run: id, token
 -- ANSWER id, verdict of those to act on: LOST (another's now), GONE (no hash), STOP, RELOAD; ended ones are passed over
--- include clock
+-- include clock guilt
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local verdicts, scores = {}, {}
 local function say(id, verdict)
@@ -18,7 +18,7 @@ for i = rest, #ARGV, 2 do
     table.insert(scores, now_ms + lease_ms)
     table.insert(scores, id)
     if v[3] and v[3] == v[4] then say(id, 'STOP') elseif v[5] then say(id, 'RELOAD') end
-    if v[6] and now_ms / 1000 - (tonumber(v[7]) or 0) > 60 then redis.call('HDEL', runs .. id, 'crashes', 'alone', 'fallen') end
+    if v[6] then judge(id, v[6], now_ms / 1000 - (tonumber(v[7]) or 0)) end
   end
 end
 if #scores > 0 then redis.call('ZADD', leases, unpack(scores)) end

@@ -1,9 +1,25 @@
 -- Guilt: when a run is taken for what its workers die of. Two deaths make a suspect; five in a row as the only suspect
 -- of a worker convict. Fewer are no evidence where workers are killed for other reasons, every minute or so.
 local SUSPECT_AT, CONVICTED_AT = 2, 5
+-- Who has outlived a trial goes on beside those still to be tried, and dies with them: so often it is not tried again.
+local CREDIT = 16
 
-local function is_suspect(crashes) return (tonumber(crashes) or 0) >= SUSPECT_AT end
+local function is_suspect(id, crashes)
+  crashes = tonumber(crashes) or 0
+  return crashes >= SUSPECT_AT and crashes >= SUSPECT_AT + (tonumber(redis.pcall('HGET', runs .. id, 'acquitted')) or 0)
+end
 local function is_convict(alone) return (tonumber(alone) or 0) >= CONVICTED_AT end
+
+local function forgive(id) redis.call('HDEL', runs .. id, 'crashes', 'alone', 'fallen', 'lived', 'acquitted') end
+
+-- A minute of life forgives all. A suspect is acquitted when it outlives ten seconds, and twice the time it lived before.
+local function judge(id, crashes, age_s)
+  if age_s > 60 then return forgive(id) end
+  local lived_s = tonumber(redis.call('HGET', runs .. id, 'lived')) or 0
+  if age_s < 10 + 2 * lived_s or not is_suspect(id, crashes) then return end
+  redis.call('HSET', runs .. id, 'acquitted', math.floor(tonumber(crashes)) + CREDIT)
+  redis.call('HDEL', runs .. id, 'alone', 'fallen', 'lived')
+end
 
 local function add(id, field, n) -- foreign hands may have written what is no number
   local now_it_is = redis.pcall('HINCRBY', runs .. id, field, n)
@@ -13,8 +29,10 @@ local function add(id, field, n) -- foreign hands may have written what is no nu
 end
 
 -- Count the death of a claim's worker; return how many there were, and how many as the only suspect.
-local function count_crash(id, token, alone)
+local function count_crash(id, token, alone, lived_s)
   redis.call('HSET', runs .. id, 'fallen', token or '')
+  local before_s = tonumber(redis.call('HGET', runs .. id, 'lived')) or 0
+  if lived_s < 60 and lived_s > before_s then redis.call('HSET', runs .. id, 'lived', lived_s) end
   return add(id, 'crashes', 1), alone and add(id, 'alone', 1) or 0
 end
 

@@ -1,36 +1,38 @@
--- Suspects: runs with two crashes. A worker takes half of those that died together, and more only after these have
--- ended or outlived their time, so that in the end the culprit is alone when its worker dies. The time doubles with
--- each crash in company.
-local PATIENCE_S = 10
+-- Suspects are tried: a worker takes half of those that died together, and no more until each of these has ended or is
+-- acquitted, so that in the end the culprit is alone when its worker dies.
 
--- Tell how many of the suspects held by this worker are running, or nil where it is too early for more.
-local function still_held()
-  local running = 0
+-- Tell whether this worker is trying one; ARGV says which it holds.
+local function is_trying()
   for i = rest, #ARGV do
-    local v = redis.pcall('HMGET', runs .. ARGV[i], 'state', 'worker', 'started', 'crashes', 'alone')
-    if v[1] == 'RUNNING' and v[2] == worker and is_suspect(v[4]) then
-      local doublings = tonumber(v[4]) - SUSPECT_AT - (tonumber(v[5]) or 0)
-      if now_ms / 1000 < (tonumber(v[3]) or 0) + PATIENCE_S * 2 ^ math.max(0, doublings) then return nil end
-      running = running + 1
-    end
+    local v = redis.pcall('HMGET', runs .. ARGV[i], 'state', 'worker', 'crashes')
+    if v[1] == 'RUNNING' and v[2] == worker and is_suspect(ARGV[i], v[3]) then return true end
   end
-  return running
 end
 
--- Tell where the first half ends of those that died as often as the first one, which is the last of these.
-local function half(ids)
+-- Suspects are not parked: who found them again would put them back here, and so on. So this is their day's limit.
+local function is_for_me(id, is_known, queues, home)
+  if not string.find(',' .. (queues or '') .. ',', ',' .. home .. ',', 1, true) then return false end
+  return is_known or now_ms / 1000 > (tonumber(redis.call('HGET', runs .. id, 'started')) or now) + 86400
+end
+
+-- Tell where those to be tried now end; the first is the last of these. Half of those that died as often as the first;
+-- after a trial that was outlived, twice as many as then, unless these have died more often.
+local function trial(ids)
   local same, crashes = 0, nil
   for i = #ids, 1, -1 do
     local of_this = tostring(redis.pcall('HGET', runs .. ids[i], 'crashes'))
     if of_this ~= (crashes or of_this) then break end
     same, crashes = same + 1, of_this
   end
-  return #ids - math.ceil(same / 2) + 1
+  local outlived, size = string.match(redis.call('HGET', worker_hash, 'trial') or '', '^(%d+) (%d+)$')
+  size = outlived and (tonumber(crashes) or 0) <= tonumber(outlived) and 2 * size or 0
+  return math.max(1, #ids + 1 - math.max(size, math.ceil(same / 2)))
 end
 
--- Write down who is alone. The number is of the crashes it had so: evidence, lost in company.
-local function mark(granted, others)
-  if #granted + others == 1 then return redis.call('HSETNX', runs .. granted[1], 'alone', 0) end
+-- Write down how many died how often, and who is alone: the number of its crashes so is the evidence, lost in company.
+local function try(granted)
+  local crashes = redis.call('HGET', runs .. granted[1], 'crashes') or 0
+  redis.call('HSET', worker_hash, 'trial', crashes .. ' ' .. #granted)
+  if #granted == 1 then return redis.call('HSETNX', runs .. granted[1], 'alone', 0) end
   for _, id in ipairs(granted) do redis.call('HDEL', runs .. id, 'alone') end
-  for i = rest, #ARGV do redis.pcall('HDEL', runs .. ARGV[i], 'alone') end
 end
