@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pytask.worker.slots import Live
 
 log = logging.getLogger('pytask')
-# An outage is told when it begins, once a minute, and when it is over.
-OUTAGE_EVERY_S = 60.0
+# An outage is told when it begins, once a minute, and when it is over: for so long no service was refused anything.
+OUTAGE_EVERY_S, OVER_AFTER_S = 60.0, 2.0
 
 
 class Reporter:
@@ -32,7 +32,8 @@ class Reporter:
         self.metrics = metrics
         self.counts: Counter[str] = Counter()
         self._away: set[str] = set()
-        self._away_since = self._told_at = 0.0
+        self._away_since = self._told_at = self._back_at = 0.0
+        self._is_told = False
         self.redis_errors = 0
 
     def started(self, worker_id: str, queues: Any, tasks: int, slots: int, url: str) -> None:
@@ -75,18 +76,22 @@ class Reporter:
     def redis_is_away(self, service: str, error: Unavailable) -> None:
         now = monotonic_s()
         self.redis_errors += 1
-        if not self._away:
+        if not self._is_told:
             self._away_since = now
-        if not self._away or now - self._told_at > OUTAGE_EVERY_S:
-            self._told_at = now
+        if not self._is_told or now - self._told_at > OUTAGE_EVERY_S:
+            self._is_told, self._told_at = True, now
             log.warning('%s; trying again, runs go on until their leases end', error)
         self._away.add(service)
 
     def redis_is_back(self, service: str) -> None:
-        if self._away:
+        if not self._is_told:
+            return
+        if service in self._away:
             self._away.discard(service)
-            if not self._away:
-                log.info('Redis is back after %.1f s', monotonic_s() - self._away_since)
+            self._back_at = monotonic_s()
+        if not self._away and monotonic_s() - self._back_at > OVER_AFTER_S:
+            self._is_told = False
+            log.info('Redis is back after %.1f s', self._back_at - self._away_since)
 
     def away_s(self) -> float:
         """Return for how long some service has not got through to Redis; 0 where all do."""

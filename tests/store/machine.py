@@ -13,7 +13,12 @@ from hands import LEASE_MS, PAST_MS
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
 )  # fmt: skip
 from model import CONVICTED_AT, ENDS, Run
 from support import check_keys
@@ -261,16 +266,10 @@ class Machine(RuleBasedStateMachine):
         assert len(grant.runs) <= limit
         for claimed in grant.runs:
             self.check_granted(claimed, worker, line)
-            self.runs[claimed.run_id].grant(claimed, worker, line if line in ('default', 'mail') else '')
-            if line != 'suspects':
-                self.runs[claimed.run_id].alone = None
-        if line == 'suspects' and grant.runs:
-            granted = [self.runs[claimed.run_id] for claimed in grant.runs]
-            if len(granted) == 1:
-                granted[0].alone = granted[0].alone or 0
-            else:
-                for run in granted:
-                    run.alone = None
+            run = self.runs[claimed.run_id]
+            run.grant(claimed, worker, line if line in ('default', 'mail') else '')
+            is_alone = line == 'suspects' and len(grant.runs) == 1
+            run.alone = (run.alone or 0) if is_alone else None
         return grant
 
     def check_granted(self, claimed, worker, line):
@@ -485,7 +484,7 @@ class Machine(RuleBasedStateMachine):
     @some('waiting')
     @rule(worker=workers, other=workers, line=lines, has_ended=st.booleans())
     def repeat_a_claim_late(self, worker, other, line, has_ended):
-        """The answer to a claim comes so late that a lease is over, or a run has ended; then the worker asks again."""
+        """The answer comes so late that a lease is over, or a run has ended; then the worker asks again."""
         self.register(worker, handles_ends=False)
         nonce = f'n{next(self.numbers)}'
         if not (grant := self.claim_from(worker, line, 16, nonce)).runs:

@@ -229,7 +229,8 @@ def test_half_again_where_they_have_died_more_often(hands):
 
 def ripen(hands):
     """Let the time be over in which a worker taken for dead may come back, and promote."""
-    hands.redis.zadd('due', dict.fromkeys(hands.redis.zrange('due', 0, -1), 1))
+    for run_id in hands.redis.zrange('due', 0, -1):
+        hands.redis.zadd('due', {run_id: 1})
     hands.store.queues.promote(100)
 
 
@@ -457,3 +458,27 @@ def test_foreign_keys_among_the_held_block_no_claim(hands):
     hands.redis.set('task-foreign', 'mine')
     assert take(hands, held=['foreign', 'gone']) == ['1']
     assert hands.redis.get('task-foreign') == 'mine'
+
+
+@pytest.mark.parametrize('place', [0, 30, 60])
+def test_a_culprit_among_sixty_residents_is_found(hands, place):
+    """Each round is ten seconds of one worker: it dies of the culprit, or those on trial outlive it."""
+    ids = [f'r{n:02}' for n in range(61)]
+    culprit, deaths = ids[place], 0
+    hands.register()
+    hands.start(*ids)
+    claims = {}
+    for _ in range(50):
+        hands.register()
+        claims |= {claimed.run_id: claimed for claimed in hands.claim(limit=256).runs}
+        claims |= {claimed.run_id: claimed for claimed in hands.claim(suspects=list(claims), limit=256).runs}
+        if culprit in claims:
+            crash(hands, *claims)
+            claims, deaths = {}, deaths + 1
+        elif claims:
+            grow_old(hands, *claims, seconds=11)
+            hands.renew(*claims.values())
+        ripen(hands)
+    assert (hands.state(culprit), hands.hash(culprit)['reason']) == ('EXCEPTION', 'poison')
+    assert deaths <= 2 + 7 + 5, 'two, half as many each time, five alone'
+    assert {hands.state(run_id) for run_id in ids if run_id != culprit} == {'RUNNING'}
