@@ -26,7 +26,6 @@ __all__ = ['Database', 'Subscription']
 # redis-py before 5.3 wants to be told what a connection is for, and does nothing with it; later ones complain.
 _TAKE = ('',) if tuple(map(int, redis.__version__.split('.')[:2])) < (5, 3) else ()
 
-
 class Database:
     """A pool of connections to one Redis, and the few ways we talk through it. Safe in threads and greenlets.
 
@@ -63,7 +62,7 @@ class Database:
     def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
             connection = self._pool.get_connection(*_TAKE)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError) as error:  # ValueError: it was closed by another meanwhile
             raise explained(error, self._server) from error
         try:
             connection.send_packed_command(connection.pack_commands(commands))

@@ -250,3 +250,23 @@ def test_a_server_that_came_back_empty_learns_the_scripts_again(connect, server)
 
 def test_sending_nothing_is_fine(connect):
     assert connect().db.pipe([]) == []
+
+
+def test_a_database_closed_under_its_users_is_unavailable(connect):
+    store, failed = connect(), []
+
+    def use():
+        while not failed:
+            try:
+                store.ping()
+            except Unavailable:
+                pass
+            except Exception as error:  # noqa: BLE001 - whatever else it is, is what this test looks for
+                failed.append(error)
+
+    users = [gevent.spawn(use) for _ in range(20)]
+    for _ in range(300):
+        gevent.sleep(0.001)
+        store.close()
+    gevent.killall(users)
+    assert failed == []
