@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytask.worker.worker import Worker
 
 PROOF_EVERY_S = 2.0
-PROOF_WITHIN_S = 10.0
+PROOF_WITHIN_S = 6.0
 ECHO = 'echo'
 
 

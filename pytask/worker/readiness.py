@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # A turn waits for 1 s at most, and for 5 s on a Redis that does not answer.
 TURNED_WITHIN_S = 10.0
-# Proofs are asked for every 5 s; after 10 s without one the listener subscribes anew.
-PROVED_WITHIN_S = 15.0
+# Proofs are asked for every 2 s; after 6 s without one the listener subscribes anew.
+PROVED_WITHIN_S = 9.0
 # A connection that was cut is back within a second: not worth a word.
 AWAY_FOR_S = 3.0
 # Redis or not, every turn ends within half of this: several replies of 5 s each, none of which comes.
