@@ -26,6 +26,7 @@ __all__ = ['Database', 'Subscription']
 # redis-py before 5.3 wants to be told what a connection is for, and does nothing with it; later ones complain.
 _TAKE = ('',) if tuple(map(int, redis.__version__.split('.')[:2])) < (5, 3) else ()
 
+
 class Database:
     """A pool of connections to one Redis, and the few ways we talk through it. Safe in threads and greenlets.
 

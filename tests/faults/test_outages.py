@@ -157,6 +157,7 @@ SHORT, LONG = 0.4, 1.5  # leases: before the fence, and after it
 HARMLESS = {full, locked_for_newcomers, cut_off}
 
 
+@pytest.mark.promise('Redis is away')
 @pytest.mark.parametrize(
     ('fault', 'leases'),
     [

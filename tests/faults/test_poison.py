@@ -36,6 +36,7 @@ def supervised(start_worker):
     supervisor.stop()
 
 
+@pytest.mark.promise('A task kills its workers')
 @pytest.mark.timeout(120)
 def test_a_task_that_kills_its_worker_is_poison_and_no_innocent_is(client, redis, journal, supervised):
     innocent = [run.id for run in client.start_many([Launch('nap', {'seconds': 0.2})] * 100)]

@@ -129,6 +129,7 @@ def test_a_second_signal_hurries_and_a_third_exits_at_once(processes, tasks, cli
         client.stop(run.id)
 
 
+@pytest.mark.promise('A worker dies')
 @pytest.mark.promise(1)
 @pytest.mark.promise(2)
 def test_a_kill_of_one_of_two_workers_ends_all_runs_once_within_1_7_leases(processes, tasks, client, redis):

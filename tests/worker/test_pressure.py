@@ -52,6 +52,7 @@ def test_file_descriptors(app, busy, monkeypatch):
     goes_on(app, running, endless, lambda: monkeypatch.setattr(pressure, 'FILES_SHARE', 1.0))
 
 
+@pytest.mark.promise('The machine is short')
 def test_memory(app, busy, monkeypatch):
     running, endless = busy
     running.pressure._most_bytes = resident_bytes()
