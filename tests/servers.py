@@ -191,13 +191,13 @@ class Watched:
 
     SERVICE = 'orders'
 
-    def __init__(self, binary, folder, replicas=2, sentinels=3, sentinel_lines=()):
+    def __init__(self, binary, folder, replicas=2, sentinels=3, sentinel_lines=(), options=()):
         self._stack = ExitStack()
         self.servers = [TestServer(binary, folder / f'server-{i}') for i in range(replicas + 1)]
         for server in self.servers[1:]:
             server.more = ['--replicaof', '127.0.0.1', str(self.servers[0].port)]
         for server in self.servers:
-            server.more += ['--repl-diskless-sync-delay', '0']
+            server.more += ['--repl-diskless-sync-delay', '0', *options]
         self.sentinels = [
             Sentinel(binary, folder / f'sentinel-{i}', self.servers[0], sentinels // 2 + 1, sentinel_lines)
             for i in range(sentinels)

@@ -71,7 +71,9 @@ class Journal:
 
 @pytest.fixture
 def watched(tmp_path):
-    with Watched(REDIS_SERVER, tmp_path / 'redis') as running:
+    # As docs/redis.rst has it: a primary that nobody follows any more refuses writes.
+    options = ['--min-replicas-to-write', '1', '--min-replicas-max-lag', '3']
+    with Watched(REDIS_SERVER, tmp_path / 'redis', options=options) as running:
         yield running
 
 
@@ -120,7 +122,12 @@ def test_a_worker_with_200_runs_is_back_at_work(watched, processes, client, jour
     primary = next(s for s in watched.servers if s is not old and watched.role(s) == 'master')
     with primary.client() as foreign:
         mark('a new run is accepted', lambda: is_accepted(client, 'fresh'))
-        mark('the new run is done', lambda: foreign.hget('task-fresh', 'state') == 'SUCCESS')
+        # What the old one accepts before it is told is lost, as is said: who must be sure starts it again by its id.
+        again = harm == 'pause'
+        mark(
+            'the new run is done',
+            lambda: is_done(foreign, 'fresh') or (again and is_accepted(client, 'fresh') and None),
+        )
         mark('both workers listen there', lambda: listeners(foreign) == 2)
         mark('all leases are renewed there', lambda: renewed(foreign) == RUNS)
         foreign.publish(f'task-{ids[0]}-control', 'stop')
@@ -154,6 +161,10 @@ def test_a_worker_with_200_runs_is_back_at_work(watched, processes, client, jour
 def is_accepted(client, run_id):
     with contextlib.suppress(Unavailable):
         return client.start('hello', {}, run_id=run_id)
+
+
+def is_done(foreign, run_id):
+    return foreign.hget(f'task-{run_id}', 'state') == 'SUCCESS'
 
 
 def listeners(foreign):
