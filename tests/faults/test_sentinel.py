@@ -122,7 +122,7 @@ def test_a_worker_with_200_runs_is_back_at_work(watched, processes, client, jour
     primary = next(s for s in watched.servers if s is not old and watched.role(s) == 'master')
     with primary.client() as foreign:
         mark('a new run is accepted', lambda: is_accepted(client, 'fresh'))
-        # What the old one accepts before it is told is lost, as is said: who must be sure starts it again by its id.
+        # What the old one accepts before it is told is lost, as is said: to be sure, start it again by its id.
         again = harm == 'pause'
         mark(
             'the new run is done',
