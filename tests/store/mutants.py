@@ -81,7 +81,7 @@ MUTANTS = [
     m('claim loses suspects of other queues', 'claim', "if #passed > 0 then redis.call('LPUSH', line, unpack(passed)) end"),
     m('claim takes suspects of other queues', 'shared/suspect', "home .. ',', 1, true) then return false end",
       "home .. ',', 1, true) then return true end"),
-    m('claim marks nobody as alone', 'claim', 'if line == suspects then try(granted) end'),
+    m('claim marks nobody as alone', 'claim', 'if #granted > 0 and line == suspects then try(granted) end'),
     m('no lease is written', 'shared/grant', "redis.call('ZADD', leases, unpack(scores))"),
     m('a grant is not given again', 'shared/grant', 'if before[1] ~= nonce then', 'if true then'),
     m('a grant is given again to strangers', 'shared/grant',
