@@ -17,6 +17,7 @@ from pytask.errors import Unavailable
 from pytask.registry import no_such_task
 from pytask.store import Claimant, Line
 from pytask.worker.aside import Aside
+from pytask.worker.heartbeat import FENCE_AT
 from pytask.worker.peeker import PEEK_S, Peeker
 from pytask.worker.service import Service
 
@@ -106,8 +107,11 @@ class Fetcher(Service):
             asked_at = boot_s()
             grant = self._store.queues.claim(who, line, limit)
         self._is_answered = True
+        is_late = boot_s() - asked_at > FENCE_AT * self._worker.lease_ms / 1000
         for claimed in grant.runs:
-            self._worker.launch(claimed, asked_at, line.queue)
+            live = self._worker.launch(claimed, asked_at, line.queue)
+            if is_late:  # this process stood still, or the answer was long on its way: another may run it by now
+                live.ending = 'lost'
         return grant
 
     def _tell(self, grant: Grant) -> None:

@@ -113,7 +113,7 @@ class Proxies:
 
     def __init__(self, target, count, folder):
         with (folder / 'proxy.log').open('ab') as log:
-            command = [sys.executable, str(HERE / 'proxy.py'), str(target), str(count)]
+            command = [sys.executable, str(HERE / 'chaos_proxy.py'), str(target), str(count)]
             pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True, 'bufsize': 1}
             self.process = launch(command, folder, log, **pipes)
         self.ports = json.loads(self.process.stdout.readline())

@@ -1,7 +1,7 @@
 """What the fault tests share: a server that can be harmed, a proxy before it, a journal of what ran."""
 
 import pytest
-from proxy import Proxy
+from fault_proxy import Proxy
 from tools import LEASE_S, TASKS, FaultServer, Heard, Journal
 
 from pytask import PyTask

@@ -7,8 +7,8 @@ from functools import partial
 
 import gevent
 import pytest
+from fault_proxy import AFTER, BEFORE, CUT, HALVE, REPLIED, SWALLOW
 from herd import SLOTS, Herd
-from proxy import AFTER, BEFORE, CUT, HALVE, REPLIED, SWALLOW
 from support import wait_until
 from tools import BACK_S, Watch, check_ended_once, states
 

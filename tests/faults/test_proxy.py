@@ -3,7 +3,7 @@
 import gevent
 import pytest
 import redis as redis_py
-from proxy import AFTER, BEFORE, CUT, HALVE, REPLIED, SWALLOW
+from fault_proxy import AFTER, BEFORE, CUT, HALVE, REPLIED, SWALLOW
 from support import wait_until
 
 from pytask.store import Store

@@ -268,7 +268,7 @@ class Machine(RuleBasedStateMachine):
             self.check_granted(claimed, worker, line)
             run = self.runs[claimed.run_id]
             run.grant(claimed, worker, line if line in ('default', 'mail') else '')
-            is_alone = line == 'suspects' and len(grant.runs) == 1
+            is_alone = line == 'suspects' and len(grant.runs) == 1 and run.crashes >= 2
             run.alone = (run.alone or 0) if is_alone else None
         return grant
 
@@ -387,7 +387,7 @@ class Machine(RuleBasedStateMachine):
         """A late write changes nothing; but who speaks again was never dead."""
         before, run = self.around(claimed.run_id), self.runs.get(claimed.run_id)
         assert write(), f'a late write was answered otherwise: {claimed}'
-        if pardons and run and run.fallen == claimed.token:
+        if pardons and run and run.is_pardoned_by(claimed):
             run.pardon()
             del before[0]['fallen']
             before[0]['crashes'] = str(run.crashes)
@@ -768,6 +768,8 @@ class Machine(RuleBasedStateMachine):
         for claimed, answer in zip(claims, answers, strict=True):
             if answer == 'OK':
                 self.runs[claimed.run_id].finish('SUCCESS', self.stats, **self.handed())
+            elif claimed.run_id in self.runs and self.runs[claimed.run_id].is_pardoned_by(claimed):
+                self.runs[claimed.run_id].pardon()
             self.drop(worker, claimed)
 
 

@@ -84,6 +84,9 @@ class Run:
                 self.alone += 1
         return self.give_back(stats, is_handed_on=is_handed_on)
 
+    def is_pardoned_by(self, claimed):
+        return self.fallen == claimed.token and not self.is_ended
+
     def pardon(self):
         self.fallen = ''
         self.crashes -= 1

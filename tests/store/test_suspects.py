@@ -294,6 +294,21 @@ def test_only_the_worker_taken_for_dead_acquits(hands):
     assert hands.hash()['crashes'] == '1'
 
 
+def test_a_worker_that_comes_back_after_the_end_changes_nothing(hands):
+    claimed = convict(hands)
+    ripen(hands)
+    before = hands.hash()
+    assert hands.finish(claimed) == 'STALE'
+    assert hands.hash() == before
+
+
+def test_who_is_no_suspect_any_more_is_tried_without_evidence(hands):
+    apart(hands, '1')
+    hands.redis.hdel('task-1', 'crashes')
+    assert take(hands) == ['1']
+    assert 'alone' not in hands.hash()
+
+
 def test_a_convict_that_somebody_pushed_again_runs_again(hands):
     convict(hands)
     hands.redis.lpush('new-task', '1')

@@ -215,3 +215,27 @@ def test_two_workers_share_the_work_and_never_a_run(make_app, worker):
     ended = apps[1].client.wait(*runs, timeout=20)
     assert sorted(ran) == list(range(300))
     assert len({run.worker for run in ended}) == 2
+
+
+def test_a_grant_that_comes_too_late_is_not_begun(make_app, worker, monkeypatch):
+    """By then the lease may be over and another worker run it: a process that stood still for so long."""
+    app = make_app(lease=1)
+    begun = []
+
+    @app.task
+    def note():
+        begun.append(current_task().attempt)
+
+    running = worker(app)
+    claim, waits_s = running.store.queues.claim, [0.9]
+
+    def late(who, line, limit):
+        grant = claim(who, line, limit)
+        if grant.runs and waits_s:
+            gevent.sleep(waits_s.pop())
+        return grant
+
+    monkeypatch.setattr(running.store.queues, 'claim', late)
+    run = note.apply()
+    assert run.wait(timeout=10).state == 'SUCCESS'
+    assert begun == [2]

@@ -36,10 +36,10 @@ local function count_crash(id, token, alone, lived_s)
   return add(id, 'crashes', 1), alone and add(id, 'alone', 1) or 0
 end
 
--- The worker of this claim speaks: it was cut off or frozen, not dead, and what was counted never was.
+-- The worker of this claim speaks: it was cut off or frozen, not dead, and what was counted never was. What has ended stands.
 local function pardon(id, token)
-  local v = redis.pcall('HMGET', runs .. id, 'fallen', 'alone')
-  if v[1] ~= token then return end
+  local v = redis.pcall('HMGET', runs .. id, 'fallen', 'alone', 'state')
+  if v[1] ~= token or v[3] ~= 'WAIT' and v[3] ~= 'RUNNING' then return end
   redis.call('HDEL', runs .. id, 'fallen')
   add(id, 'crashes', -1)
   if (tonumber(v[2]) or 0) > 0 then add(id, 'alone', -1) end

@@ -31,8 +31,8 @@ end
 
 -- Write down how many died how often, and who is alone: the number of its crashes so is the evidence, lost in company.
 local function try(granted)
-  local crashes = redis.call('HGET', runs .. granted[1], 'crashes') or 0
-  redis.call('HSET', worker_hash, 'trial', crashes .. ' ' .. #granted)
-  if #granted == 1 then return redis.call('HSETNX', runs .. granted[1], 'alone', 0) end
+  local crashes = redis.call('HGET', runs .. granted[1], 'crashes')
+  redis.call('HSET', worker_hash, 'trial', (crashes or 0) .. ' ' .. #granted)
+  if #granted == 1 and is_suspect(granted[1], crashes) then return redis.call('HSETNX', runs .. granted[1], 'alone', 0) end
   for _, id in ipairs(granted) do redis.call('HDEL', runs .. id, 'alone') end
 end

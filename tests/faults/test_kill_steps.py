@@ -1,7 +1,7 @@
 """A worker is killed, at every step of everything it does: what it held is run again, and ends once."""
 
 import pytest
-from proxy import AFTER, BEFORE, CUT, MOMENTS
+from fault_proxy import AFTER, BEFORE, CUT, MOMENTS
 from support import wait_until
 from tools import check_ended_once
 

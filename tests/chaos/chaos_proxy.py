@@ -1,6 +1,6 @@
 """A TCP proxy per worker, all in this one process: what lies between a worker and its Redis.
 
-    proxy.py TARGET_PORT HOW_MANY
+    chaos_proxy.py TARGET_PORT HOW_MANY
 
 Prints the ports as one JSON list. Obeys lines on stdin, ends with it: `WHICH pass`, `WHICH cut`,
 `WHICH cut_reply N` (the next N answers are lost with their connections, after the server has done what
