@@ -1,24 +1,22 @@
 """Start runs, see them, command them: from any process, patched or not, any thread, before or after a fork.
 
 The client meets the worker only in the store. What a start is made of stands in `launch`, how `wait`
-and `events` follow a run in `follow`.
+and `events` follow a run in `follow`, what a run is told in `commands`.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytask import messages
+from pytask.commands import Commands
 from pytask.errors import NotFound, RunExists
-from pytask.follow import await_reload, follow
+from pytask.follow import follow
 from pytask.launch import Ids, Launch, new_run
-from pytask.messages import encode
 from pytask.run import Run
 from pytask.states import State
 from pytask.store import NewRun, Store
@@ -31,10 +29,9 @@ if TYPE_CHECKING:
 
 # `list` is a method below, so its builtin is named here.
 RunList = list[Run]
-Answers = list[str]
 
 
-class Client:
+class Client(Commands):
     """A client of one Redis and prefix. Connects on first use; cheap to keep, safe to share.
 
     `registry` lets it check data against a task's inputs before anything is enqueued.
@@ -126,41 +123,6 @@ class Client:
         # Subscribed here and now, not at the first `next`: what happens in between is heard.
         return follow(self.store, self.store.events(run_ids), run_ids, timeout)
 
-    def stop(self, run_id: str) -> str:
-        """Stop a run wherever it is.
-
-        Answers `applied` (it waited, and never starts), `requested` (its worker has been told),
-        `refused` (pytask's own tasks), or the state in which it had ended. Raises NotFound.
-        """
-        return self._answer(run_id, self.store.runs.command(run_id, messages.STOP))
-
-    def stop_many(self, run_ids: Sequence[str]) -> Answers:
-        """Stop many runs, hundreds in one round trip; answers as `stop` does, and `not_found`."""
-        return [_lower(answer) for answer in self.store.runs.command_many(run_ids, messages.STOP)]
-
-    def reload(self, run_id: str, data: dict[str, Any] | None = None, *, wait: float = 10.0) -> str:
-        """Start a run anew inside its worker, with new data or the same: same id, same attempt.
-
-        Answers `applied` once the worker has done it, `requested` if it has not within `wait` seconds,
-        else as `stop` does. Raises NotFound, and PytaskError with the worker's reason where the new
-        data is bad; then the old instance goes on.
-        """
-        command_id = secrets.token_hex(4)
-        text = b'' if data is None else encode(data)
-        store = self.store
-        answer = store.runs.command(run_id, messages.RELOAD, data=text, command_id=command_id)
-        if answer != 'REQUESTED':
-            return self._answer(run_id, answer)
-        return await_reload(store, run_id, command_id, wait)
-
-    def retry(self, run_id: str) -> str:
-        """Run an ended run again, with its id and data. Answers as `stop` does."""
-        return self._answer(run_id, self.store.runs.retry(run_id))
-
-    def remove(self, *run_ids: str) -> Answers:
-        """Delete ended runs. Answers for each `ok`, `not_found`, or the state of one that has not ended."""
-        return [_lower(answer) for answer in self.store.runs.remove(run_ids, takes_kept=True)]
-
     def close(self) -> None:
         for store in list(self._stores.values()):
             store.close()
@@ -179,15 +141,5 @@ class Client:
             raise RunExists(f'run {run.id!r} was started before, with another task or other data')
         return there
 
-    def _answer(self, run_id: str, answer: str) -> str:
-        if answer == 'NOT_FOUND':
-            raise NotFound(f'no run {run_id!r}')
-        return _lower(answer)
-
 
 _LIST_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
-
-
-def _lower(answer: str) -> str:
-    # States keep their capitals: they are states, not answers.
-    return answer if answer in State.__members__ else answer.lower()

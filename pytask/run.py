@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytask.handle import Handle
 from pytask.states import State
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Run:
+class Run(Handle):
     """One run. Times are Unix seconds by Redis, None where they have not come yet.
 
     `output` is what the run left behind: the return value, an error's message, or
@@ -94,25 +95,9 @@ class Run:
         self._client.wait(self, timeout=timeout)
         return self.refresh()
 
-    def stop(self) -> str:
-        """Stop it; answers as `Client.stop` does."""
-        return self._client.stop(self.id)
-
-    def reload(self, data: dict[str, Any] | None = None) -> str:
-        return self._client.reload(self.id, data)
-
-    def retry(self) -> str:
-        return self._client.retry(self.id)
-
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Yield its events from now on until it ends. Raises WaitTimeout."""
         return self._client.events(self.id, timeout=timeout)
-
-    @property
-    def _client(self) -> Client:
-        if self.client is None:
-            raise RuntimeError(f'run {self.id} came without a client')
-        return self.client
 
 
 def _json(text: str) -> Any:

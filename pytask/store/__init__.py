@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytask.store.answers import Answers
 from pytask.store.census import Census, Figures
 from pytask.store.channels import CommandStream, EventStream
 from pytask.store.connect import Database
@@ -34,6 +35,7 @@ class Store:
         scripts = Scripts(self.db, self.keys)
         self.queues = Queues(self.db, self.keys, scripts)
         self.parked = Parked(self.db, self.keys, scripts)
+        self.answers = Answers(self.db, self.keys)
         self.ends = Ends(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
         self.census = Census(self.db, self.keys)

@@ -54,5 +54,8 @@ class Keys:
     def worker_control(self, worker_id: str) -> str:
         return f'{self.worker_hashes}{worker_id}-control'
 
+    def answer(self, name: str) -> str:
+        return f'{self.prefix}answer-{name}'
+
     def claim_record(self, worker_id: str) -> str:
         return f'{self.prefix}claim-{worker_id}'

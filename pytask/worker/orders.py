@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Orders:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._carry_out = {messages.STOP: self._stop, messages.RELOAD: self._reload}
 
     def obey(self, run_id: str, command: Command) -> None:
         """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
@@ -22,10 +23,16 @@ class Orders:
         live = worker.slots.get(run_id)
         if live is None or command.attempt not in (0, live.attempt):
             return
-        if command.name == messages.STOP and not worker.local_runs.is_builtin(live):
-            worker.stopper.end(live, 'stop')
-        elif command.name == messages.RELOAD:
-            worker.reloader.reload(live, is_durable='id' in command.fields)
+        carry_out = self._carry_out.get(command.name)
+        if carry_out is not None:
+            carry_out(live, command)
+
+    def _stop(self, live: Live, _command: Command) -> None:
+        if not self._worker.local_runs.is_builtin(live):
+            self._worker.stopper.end(live, 'stop')
+
+    def _reload(self, live: Live, command: Command) -> None:
+        self._worker.reloader.reload(live, is_durable='id' in command.fields)
 
     def hear(self, news: str, about: Any) -> None:
         """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / 'pytask'
 WORDS = {
     'address',
+    'handle',
     'states',
     'errors',
     'definition',
@@ -25,7 +26,7 @@ WORDS = {
     'clock',
 }
 
-CLIENT = {'client', 'launch', 'follow'}
+CLIENT = {'client', 'launch', 'follow', 'commands'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 

@@ -1,0 +1,32 @@
+"""What a run that came from a client can be told; each answers as the client's command of that name does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytask.client import Client
+
+
+class Handle:
+    """The commands of a Run."""
+
+    __slots__ = ()
+    id: str
+    client: Client | None
+
+    def stop(self) -> str:
+        """Stop it; answers as `Client.stop` does."""
+        return self._client.stop(self.id)
+
+    def reload(self, data: dict[str, Any] | None = None) -> str:
+        return self._client.reload(self.id, data)
+
+    def retry(self) -> str:
+        return self._client.retry(self.id)
+
+    @property
+    def _client(self) -> Client:
+        if self.client is None:
+            raise RuntimeError(f'run {self.id} came without a client')
+        return self.client
