@@ -76,7 +76,7 @@ MUTANTS = [
     m('claim keeps what crashed a life ago', 'claim', "local crashes = not v[8] and v[9]", 'local crashes = v[9]',
       'test_suspects'),
     m('claim keeps evidence of a life ago', 'claim', 'forgive(id)'),
-    m('claim keeps evidence in company', 'claim', "redis.call('HDEL', runs .. id, 'alone') end --", 'end --'),
+    m('claim keeps evidence in company', 'claim', "redis.call('HDEL', runs .. id, 'alone') end --", 'end --', 'test_suspects'),
     m('claim diverts no suspect', 'claim', 'if not is_suspect(id, crashes) or', 'if true or'),
     m('claim loses suspects of other queues', 'claim', "if #passed > 0 then redis.call('LPUSH', line, unpack(passed)) end"),
     m('claim takes suspects of other queues', 'shared/suspect', "home .. ',', 1, true) then return false end",
