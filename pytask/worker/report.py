@@ -5,8 +5,10 @@ Level INFO: start, stop, outages, one record per ERROR or EXCEPTION. Successes a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +123,9 @@ class Reporter:
         else:
             log.warning('run %s %s: its lease is lost, interrupting it', live.run_id, live.task_name)
 
+    def blocked(self, who: str, seconds: float, place: str) -> None:
+        log.warning('%s blocked the hub for %.1f s at %s', who, seconds, place)
+
     def unkillable(self, live: Live) -> None:
         log.error('run %s %s ignores every interruption', live.run_id, live.task_name)
 
@@ -167,7 +172,7 @@ class LogFormat(logging.Formatter):
         text = super().format(record)
         if run_id:
             text += f'  [{run_id} {getattr(record, "task", "")}]'
-        return ''.join(c if c.isprintable() or c in '\n\t' else repr(c)[1:-1] for c in text)
+        return _escaped(text)
 
 
 def set_up_logging(level: int) -> None:
@@ -178,6 +183,18 @@ def set_up_logging(level: int) -> None:
     handler.setFormatter(LogFormat())
     log.addHandler(handler)
     log.setLevel(level)
+
+
+def tell_at_once(text: str) -> None:
+    """Write a warning where `set_up_logging` logs to, without `logging` and its locks: from native threads."""
+    is_ours = any(isinstance(handler.formatter, LogFormat) for handler in log.handlers)
+    if is_ours and sys.__stderr__ is not None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.__stderr__.write(f'{time.strftime("%H:%M:%S")} WARNING {_escaped(text)}\n')
+
+
+def _escaped(text: str) -> str:
+    return ''.join(c if c.isprintable() or c in '\n\t' else repr(c)[1:-1] for c in text)
 
 
 def _count(n: int, noun: str) -> str:
