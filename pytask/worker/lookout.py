@@ -135,18 +135,23 @@ class Lookout:
         self._looked_at, self._cpu_at = now, cpu
         return passed_s if used_s > passed_s / 2 else min(passed_s, LATEST_S)
 
-    def _frame(self) -> FrameType:
-        return sys._current_frames()[self._hub_thread]  # noqa: SLF001 - documented, for just this
+    def _frame(self) -> FrameType | None:
+        # None for a greenlet that is compiled code and nothing else.
+        return sys._current_frames().get(self._hub_thread)  # noqa: SLF001 - documented, for just this
 
-    def _look_at(self, frame: FrameType) -> tuple[Live | None, stacks.Place]:
+    def _look_at(self, frame: FrameType | None) -> tuple[Live | None, stacks.Place]:
+        if frame is None:
+            return None, stacks.NOWHERE
         return stacks.whose(frame, self._worker.slots.all()), stacks.place_of(frame)
 
     def _tell(self) -> None:
         frame = self._frame()
-        if frame.f_code is Hub.run.__code__:  # it has nothing to do, and no processor to say so
+        if (
+            frame is not None and frame.f_code is Hub.run.__code__
+        ):  # it has nothing to do, and no processor to say so
             return
         live, place = self._look_at(frame)
-        stack = '\n'.join(stacks.of_frame(frame)) if live is None else stacks.of_run(live, running=frame)
+        stack = stacks.of_run(live, running=frame) if live is not None else str(place)
         if not self._is_asked:  # it turned while we looked
             return
         self._tell_at_s = self.lag_s + AGAIN_S

@@ -49,7 +49,10 @@ class Place(NamedTuple):
     function: str
 
     def __str__(self) -> str:
-        return f'{short(self.file)}:{self.line} in {self.function}'
+        return f'{short(self.file)}:{self.line} in {self.function}' if self.file else 'compiled code'
+
+
+NOWHERE = Place('', 0, '')
 
 
 def of_run(live: Live, *, is_full: bool = False, running: FrameType | None = None) -> str:
