@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pytask.clock import monotonic_s
 from pytask.states import Outcome, State
 from pytask.worker.explain import describe, first_line
@@ -68,9 +70,9 @@ class Reporter:
         elif outcome.is_given_back:
             log.debug('run %s %s given back: %s', *name, outcome.reason)
         elif outcome.state is State.ERROR and outcome.exception is not None:
-            log.info('run %s %s ERROR: %s', *name, first_line(outcome.exception))
+            log.info('run %s %s ERROR: %s', *name, (_told(outcome).splitlines() or [''])[0][:500])
         elif outcome.state is State.EXCEPTION and outcome.exception is not None:
-            text = describe(outcome.exception)
+            text = _told(outcome)
             log.error('run %s %s EXCEPTION %s: %s\n%s', *name, text['type'], text['message'], text['traceback'])
         else:
             log.debug('run %s %s %s', *name, outcome.state)
@@ -183,6 +185,11 @@ def set_up_logging(level: int) -> None:
     handler.setFormatter(LogFormat())
     log.addHandler(handler)
     log.setLevel(level)
+
+
+def _told(outcome: Outcome) -> Any:
+    # Not the exception again: its own code runs in the run's greenlet, once, and never in the writer's.
+    return msgspec.json.decode(outcome.output)
 
 
 def tell_at_once(text: str) -> None:
