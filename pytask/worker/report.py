@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
@@ -128,6 +128,9 @@ class Reporter:
     def blocked(self, who: str, seconds: float, place: str) -> None:
         log.warning('%s blocked the hub for %.1f s at %s', who, seconds, place)
 
+    def put_back(self, what: str) -> None:
+        log.warning('a task changed %s; put back', what)
+
     def unkillable(self, live: Live) -> None:
         log.error('run %s %s ignores every interruption', live.run_id, live.task_name)
 
@@ -177,11 +180,18 @@ class LogFormat(logging.Formatter):
         return _escaped(text)
 
 
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Logs while there is something to log to: a task that closes stderr must not end the service that logs."""
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        pass
+
+
 def set_up_logging(level: int) -> None:
     """Log to stderr, unless the embedding program has set logging up already."""
     if logging.getLogger().handlers:
         return
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogHandler(sys.stderr)
     handler.setFormatter(LogFormat())
     log.addHandler(handler)
     log.setLevel(level)

@@ -84,6 +84,7 @@ def blocked_events(client, run_id):
         stream.close()
 
 
+@pytest.mark.promise('A task blocks')
 @pytest.mark.parametrize('kind', ['block', 'compute'])
 def test_it_is_told_while_it_lasts_and_when_it_is_over(worker, client, kind):
     run_id = 'culprit'

@@ -1,7 +1,7 @@
 """Hostile tasks beside innocent ones: what they throw, say and hold harms nobody else.
 
 What they raise is in test_runner, what they leave behind in test_owned_greenlets, what they swallow in
-test_stopper, what they do to the whole process in tests/system/test_hostile.
+test_stopper, what they do to the whole process in tests/system/test_mischief.
 """
 
 import gevent
