@@ -4,7 +4,7 @@ Five times a second it asks the hub for a sign. Where none comes for half a seco
 hub's thread is doing, whose run that is, and has it told: on stderr at once (`logging` has locks, and the
 one who holds the hub may hold one), as an event and in the worker's record by the heartbeat, which has a
 connection. The hub tells the log when it is over. A process that stood still as a whole blocked nothing:
-such time passes without the processor's being used, and counts as one look at most.
+time that passed unseen counts as far as the processor was used in it, and else as one look.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 EVERY_S = 0.2
 BLOCKED_S = 0.5
 AGAIN_S = 10.0
-# A look that comes later than this found the process asleep, unless it has computed meanwhile.
+# A look that comes later than this found the process asleep, but for the time that it has computed.
 LATEST_S = 1.2 * EVERY_S
 
 _start_thread = monkey.get_original('_thread', 'start_new_thread')
@@ -122,7 +122,8 @@ class Lookout:
             self.lag_s, self._tell_at_s = 0.0, BLOCKED_S
             self._is_asked = True
             self._nudge.send()
-            return
+            if passed_s < BLOCKED_S + EVERY_S:
+                return  # else one call into C kept the interpreter to itself, and returns just now
         self.lag_s += passed_s
         if self._block is not None:
             self._block = self._block._replace(seconds=self.lag_s)
@@ -133,7 +134,7 @@ class Lookout:
         now, cpu = monotonic_s(), cpu_s()
         passed_s, used_s = now - self._looked_at, cpu - self._cpu_at
         self._looked_at, self._cpu_at = now, cpu
-        return passed_s if used_s > passed_s / 2 else min(passed_s, LATEST_S)
+        return min(passed_s, max(LATEST_S, used_s))
 
     def _frame(self) -> FrameType | None:
         # None for a greenlet that is compiled code and nothing else.

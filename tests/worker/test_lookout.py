@@ -1,5 +1,7 @@
 """The look-out: what counts as a block of the hub, and what does not."""
 
+import time
+
 import gevent
 import pytest
 from gevent import monkey
@@ -48,7 +50,16 @@ def test_a_process_that_stood_still_did_not_block(looking):
 
 def test_a_look_that_comes_late_since_something_computed_counts_in_full(looking):
     """One call into C that keeps the interpreter to itself."""
-    looking.pass_s(3, 2.9)
+    looking.pass_s(3, 2.5)
+    assert looking.told == [2.5]  # the rest may be others'
+
+
+def test_what_began_and_ended_while_nobody_could_look_counts_too(looking):
+    looking._turned()
+    looking.pass_s(3, 4)
+    assert looking.told == [3]
+    looking._turned()
+    looking.pass_s(0.3, 0.3)  # late, as threads are
     assert looking.told == [3]
 
 
@@ -102,3 +113,19 @@ def test_a_stop_that_blocks_is_its_runs(app, worker, caplog):
     run.stop()
     assert run.wait(timeout=10).state == 'STOPPED'
     wait_until(lambda: f'run {run.id} slow blocked the hub for ' in caplog.text, 'it is told')
+
+
+def test_one_call_that_keeps_the_interpreter_to_itself_is_named_afterwards(app, worker, caplog):
+    """No thread has a turn while it lasts."""
+
+    def add_up(seconds):
+        begun = time.process_time()
+        sum(range(10**6))
+        share = time.process_time() - begun
+        sum(range(int(10**6 * seconds / share)))  # here it adds up
+
+    app.task(name='add')(lambda: add_up(1.2))
+    worker()
+    run = app.client.start('add').wait(timeout=30)
+    wait_until(lambda: f'run {run.id} add blocked the hub for ' in caplog.text, 'it is told')
+    assert ' in add_up' in caplog.text
