@@ -59,7 +59,7 @@ class Guard(Service):
         for number, handler in self._handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
-                self._report.put_back(f'how the process answers {signal.Signals(number).name}')
+                self._report.put_back(f'how the process answers {getattr(number, "name", number)}')
         if sys.getrecursionlimit() < self._depth:
             sys.setrecursionlimit(self._depth)
             self._report.put_back('how deep the process may recurse')

@@ -11,6 +11,7 @@ from gevent.event import Event
 from support import wait_until
 
 from pytask import Task
+from pytask.errors import NotFound, PytaskError
 from pytask.worker import stacks
 
 start_thread = monkey.get_original('_thread', 'start_new_thread')
@@ -154,3 +155,40 @@ def test_nobody_is_blamed_for_what_is_nobodys(app, worker):
 def test_a_library_is_not_the_authors(file):
     assert not stacks.is_own(file)
     assert stacks.is_own(__file__)
+
+
+def test_a_run_may_ask_for_its_own(app, worker):
+    class Ask(Task):
+        def start(self):
+            return self.client.stack(self.id)
+
+    app.add_task(Ask)
+    worker()
+    run = app.client.start(Ask).wait(timeout=10)
+    assert 'return self.client.stack(self.id)' in run.output
+    assert run.output.startswith(f'run {run.id} ask, attempt 1, on ')
+
+
+def test_questions_that_are_not_in_order_are_dropped(app, worker, redis):
+    running, live = started(app, worker, Stand)
+    for question in (
+        '{}',
+        '{"run":1,"answer":2}',
+        '{"run":"x","answer":""}',
+        f'{{"run":"x","answer":"{"a" * 65}"}}',
+    ):
+        redis.publish(
+            f'worker-{running.id}-control', question.replace('{', '{"command":"stack",', 1).replace(',}', '}')
+        )
+    assert 'here start stands' in app.client.stack(live.run_id, timeout=10)
+    assert not redis.keys('answer-*')
+
+
+def test_a_run_that_its_worker_does_not_hold_any_more_is_said_to_be_elsewhere(app, worker, redis):
+    running, _ = started(app, worker, Stand)
+    redis.hset('task-other', mapping={'task': 'stand', 'state': 'RUNNING', 'worker': running.id})
+    redis.expire('task-other', 60)
+    with pytest.raises(PytaskError, match=f'run other is not running on {running.id} any more; ask again'):
+        app.client.stack('other')
+    with pytest.raises(NotFound):
+        app.client.stack('nowhere')
