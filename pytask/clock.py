@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 
-__all__ = ['boot_s', 'monotonic_s', 'wall_ms', 'wall_s']
+__all__ = ['boot_s', 'cpu_s', 'monotonic_s', 'wall_ms', 'wall_s']
 
 _BOOT = getattr(time, 'CLOCK_BOOTTIME', time.CLOCK_MONOTONIC)
 
 monotonic_s = time.monotonic
+# What all threads of this process have computed.
+cpu_s = time.process_time
 
 
 def boot_s() -> float:

@@ -9,6 +9,7 @@ from pytask import messages
 from pytask.errors import NotFound
 from pytask.follow import await_reload
 from pytask.messages import encode
+from pytask.stack import ask_stack
 from pytask.states import State
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class Commands:
     def remove(self, *run_ids: str) -> Answers:
         """Delete ended runs. Answers for each `ok`, `not_found`, or the state of one that has not ended."""
         return [_lower(answer) for answer in self.store.runs.remove(run_ids, takes_kept=True)]
+
+    def stack(self, run_id: str, *, timeout: float = 5.0, full: bool = False) -> str:
+        """Return where every greenlet of a running run stands, as text; `full` with the frames of libraries.
+
+        Raises NotFound, and PytaskError saying why there is no answer: it does not run, or its worker is gone,
+        blocked (by what, and where), or silent for `timeout` seconds.
+        """
+        return ask_stack(self.store, run_id, timeout, is_full=full)
 
     def _answer(self, run_id: str, answer: str) -> str:
         if answer == 'NOT_FOUND':

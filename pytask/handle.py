@@ -25,6 +25,10 @@ class Handle:
     def retry(self) -> str:
         return self._client.retry(self.id)
 
+    def stack(self, *, timeout: float = 5.0, full: bool = False) -> str:
+        """Return where it stands, as `Client.stack` does."""
+        return self._client.stack(self.id, timeout=timeout, full=full)
+
     @property
     def _client(self) -> Client:
         if self.client is None:

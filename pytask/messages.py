@@ -17,8 +17,11 @@ LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'r
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
+# Told of it by its worker, outside of its own sequence: `seq` is 0.
+BLOCKED = 'blocked'
 
 STOP, RELOAD = 'stop', 'reload'
+STACK = 'stack'  # to a worker, which answers
 COMMANDS = frozenset({STOP, RELOAD})
 
 

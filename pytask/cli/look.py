@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from pytask.cli import paint
 from pytask.cli.options import client, command_name, common, find_id, is_json, load_tasks, make_app, option
@@ -47,11 +48,16 @@ def _remark(run: Run) -> str:
 
 @click.command()
 @click.argument('run_id', metavar='ID')
+@click.option('--stack', 'with_stack', is_flag=True, help='Where its greenlets stand just now, and nothing else.')
+@click.option('--verbose', '-v', is_flag=True, help='With --stack: the frames of libraries too.')
 @common
-def show(run_id: str) -> None:
+def show(run_id: str, *, with_stack: bool, verbose: bool) -> None:
     """Show one run in full."""
     asked = client()
     run = asked.get(find_id(asked, run_id))
+    if with_stack:
+        _show_stack(run, is_full=verbose)
+        return
     if is_json():
         paint.json_line(run.to_json())
         return
@@ -64,6 +70,14 @@ def show(run_id: str) -> None:
         from pytask.cli.why import why
 
         paint.say(f'waits: {why(asked, run)}')
+
+
+def _show_stack(run: Run, *, is_full: bool) -> None:
+    text = run.stack(full=is_full)
+    if is_json():
+        paint.json_line({'id': run.id, 'stack': text})
+    else:
+        click.echo('\n'.join(paint.plain(line) for line in text.split('\n')))
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -197,14 +211,32 @@ def workers() -> None:
     found = client().store.workers.alive()
     if is_json():
         for worker in found:
-            paint.json_line(worker | {'tasks': worker.get('tasks', '').split()})
+            paint.json_line(worker | {'tasks': worker.get('tasks', '').split(), 'blocked': _block(worker)})
         return
     keys = ('id', 'host', 'pid', 'version', 'queues')
-    rows = [(*(w.get(k, '') for k in keys), f'{w.get("taken")}/{w.get("slots")}', _doing(w)) for w in found]
-    paint.table(('ID', 'HOST', 'PID', 'VERSION', 'QUEUES', 'SLOTS', ''), rows)
+    rows = [
+        (*(w.get(k, '') for k in keys), f'{w.get("taken")}/{w.get("slots")}', _lag(w), _doing(w)) for w in found
+    ]
+    paint.table(('ID', 'HOST', 'PID', 'VERSION', 'QUEUES', 'SLOTS', 'LAG', ''), rows)
     if not rows and paint.is_terminal():
         paint.say(f'no worker is running; start one with: {command_name()} worker')
 
 
 def _doing(worker: dict[str, str]) -> str:
-    return 'shutting down' if worker.get('draining') == '1' else paint.plain(worker.get('troubles', ''))
+    if worker.get('draining') == '1':
+        return 'shutting down'
+    block = _block(worker)
+    parts = [paint.plain(worker.get('troubles', ''))]
+    if block and not block['stack']:  # while it lasts it is a trouble
+        who = f'run {block["run"]} {block["task"]}' if block['run'] else 'something in no run'
+        ago = paint.span(block['ago'])
+        parts.append(paint.plain(f'{ago} ago {who} blocked it for {block["seconds"]:g} s at {block["place"]}'))
+    return '; '.join(part for part in parts if part)
+
+
+def _lag(worker: dict[str, str]) -> str:
+    return f'{worker["lag_ms"]} ms' if 'lag_ms' in worker else ''
+
+
+def _block(worker: dict[str, str]) -> Any:
+    return msgspec.json.decode(worker.get('blocked') or 'null')

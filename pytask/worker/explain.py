@@ -25,7 +25,7 @@ def first_line(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     try:
         return _plain(str(error))
-    except Exception:  # noqa: BLE001 - the error's own __str__
+    except BaseException:  # noqa: BLE001 - the error's own __str__, which may leave or be interrupted like any user code
         return f'<unprintable {type(error).__name__}>'
 
 

@@ -21,7 +21,8 @@ from gevent import monkey
 
 from pytask.clock import boot_s
 from pytask.errors import PytaskError
-from pytask.store import Store, chunks
+from pytask.store import Note, Store, chunks
+from pytask.worker.lookout import Lookout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +51,7 @@ class Heartbeat:
         self.lease_s, self._period_s = lease_s, lease_s / BEATS_PER_LEASE
         self._store: Store
         self._news: deque[tuple[str, Any]] = deque()
+        self._notes: deque[Note] = deque(maxlen=100)
         self._nudge = gevent.get_hub().loop.async_()
         self._nudge.start(self._post)
         self._wake = _allocate_lock()
@@ -57,14 +59,17 @@ class Heartbeat:
         self._gone = gevent.event.Event()
         self._is_stopping = False
         self.beat_at = boot_s()
+        self.lookout = Lookout(worker)
         self._max_hang_s = worker.app.settings.max_hang_s
         self._hung_s, self._looked_at = 0.0, boot_s()
 
     def start(self) -> None:
         _start_thread(self._run, ())
+        self.lookout.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
         self._is_stopping = True
+        self.lookout.stop()
         self.hurry()
         self._gone.wait(timeout_s)
 
@@ -73,6 +78,12 @@ class Heartbeat:
         if self._wake.locked():
             with contextlib.suppress(RuntimeError):  # released by another one just now
                 self._wake.release()
+
+    def publish(self, live: Live | None, head: bytes) -> None:
+        """Say something about a run, or only what stands in the worker's record, at once; from any thread."""
+        if live is not None:
+            self._notes.append(Note(live.run_id, live.token, '', '', head, 0))
+        self.hurry()
 
     # In the native thread.
 
@@ -97,6 +108,8 @@ class Heartbeat:
             self._worker.register(self._store)
             for chunk in chunks(lives, CHUNK):
                 self._renew(chunk)
+            while self._notes:
+                self._store.queues.record([self._notes.popleft()], [])
             self.beat_at = boot_s()
             self._tell('beat', None)
         except PytaskError as error:
@@ -150,7 +163,8 @@ class Heartbeat:
         self._looked_at = now
         if self._max_hang_s and self._hung_s > self._max_hang_s:
             sys.__stderr__.write(  # type: ignore[union-attr]
-                f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_HUNG}. All threads:\n'
+                f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_HUNG}. '
+                f'The hub is held by {self.lookout.culprit()}. All threads:\n'
             )
             faulthandler.dump_traceback(sys.__stderr__, all_threads=True)  # type: ignore[arg-type]
             os._exit(EXIT_HUNG)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytask.worker.writer import Writer
 
 MAX_TEXT = 64 * 1024
+# Redis cuts off who is 32 MiB of events behind: one event must not do that to everybody who listens.
+MAX_EVENT = 8 * 2**20
 MAX_THREADS = 64
 _log = logging.getLogger('pytask.task')
 
@@ -64,7 +66,10 @@ class RunPort:
         return self.app.client.store.db.client
 
     def emit(self, event: str, data: Any) -> None:
-        self._writer.note(self.live, messages.event_head(str(event), data))
+        head = messages.event_head(str(event), data)
+        if len(head) > MAX_EVENT:
+            raise ValueError(f'an event of {len(head):,} bytes; the limit is {MAX_EVENT:,}')
+        self._writer.note(self.live, head)
 
     def progress(self, done: int, target: int | None) -> None:
         check_whole(done, target)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from pytask.worker.guard import Guard
 from pytask.worker.health import Health
 from pytask.worker.report import set_up_logging
 from pytask.worker.watch import Watch
@@ -35,7 +36,7 @@ def run_worker(app: PyTask, *, level: int = logging.INFO, on_ready: Callable[[],
     """
     set_up_logging(level)
     worker = Worker(app)
-    with Signals(worker), Health(worker), Watch(worker) as watch:
+    with Signals(worker), Guard(worker), Health(worker), Watch(worker) as watch:
         return worker.serve(watch.ready(on_ready))
 
 

@@ -91,4 +91,10 @@ def _pressure(worker: Worker) -> Iterator[str]:
         yield f'claims nothing, short of {worker.pressure.why}'
 
 
-CHECKS = (_redis, _turns, _subscription, _leases, _pressure)
+def _hub(worker: Worker) -> Iterator[str]:
+    block = worker.heartbeat.lookout.block()
+    if block is not None:
+        yield str(block)
+
+
+CHECKS = (_hub, _redis, _turns, _subscription, _leases, _pressure)

@@ -5,10 +5,14 @@ Level INFO: start, stop, outages, one record per ERROR or EXCEPTION. Successes a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
 
 from pytask.clock import monotonic_s
 from pytask.states import Outcome, State
@@ -66,9 +70,9 @@ class Reporter:
         elif outcome.is_given_back:
             log.debug('run %s %s given back: %s', *name, outcome.reason)
         elif outcome.state is State.ERROR and outcome.exception is not None:
-            log.info('run %s %s ERROR: %s', *name, first_line(outcome.exception))
+            log.info('run %s %s ERROR: %s', *name, (_told(outcome).splitlines() or [''])[0][:500])
         elif outcome.state is State.EXCEPTION and outcome.exception is not None:
-            text = describe(outcome.exception)
+            text = _told(outcome)
             log.error('run %s %s EXCEPTION %s: %s\n%s', *name, text['type'], text['message'], text['traceback'])
         else:
             log.debug('run %s %s %s', *name, outcome.state)
@@ -121,6 +125,12 @@ class Reporter:
         else:
             log.warning('run %s %s: its lease is lost, interrupting it', live.run_id, live.task_name)
 
+    def blocked(self, who: str, seconds: float, place: str) -> None:
+        log.warning('%s blocked the hub for %.1f s at %s', who, seconds, place)
+
+    def put_back(self, what: str) -> None:
+        log.warning('a task changed %s; put back', what)
+
     def unkillable(self, live: Live) -> None:
         log.error('run %s %s ignores every interruption', live.run_id, live.task_name)
 
@@ -167,17 +177,41 @@ class LogFormat(logging.Formatter):
         text = super().format(record)
         if run_id:
             text += f'  [{run_id} {getattr(record, "task", "")}]'
-        return ''.join(c if c.isprintable() or c in '\n\t' else repr(c)[1:-1] for c in text)
+        return _escaped(text)
+
+
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Logs while there is something to log to: a task that closes stderr must not end the service that logs."""
+
+    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        pass
 
 
 def set_up_logging(level: int) -> None:
     """Log to stderr, unless the embedding program has set logging up already."""
     if logging.getLogger().handlers:
         return
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogHandler(sys.stderr)
     handler.setFormatter(LogFormat())
     log.addHandler(handler)
     log.setLevel(level)
+
+
+def _told(outcome: Outcome) -> Any:
+    # Not the exception again: its own code runs in the run's greenlet, once, and never in the writer's.
+    return msgspec.json.decode(outcome.output)
+
+
+def tell_at_once(text: str) -> None:
+    """Write a warning where `set_up_logging` logs to, without `logging` and its locks: from native threads."""
+    is_ours = any(isinstance(handler.formatter, LogFormat) for handler in log.handlers)
+    if is_ours and sys.__stderr__ is not None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.__stderr__.write(f'{time.strftime("%H:%M:%S")} WARNING {_escaped(text)}\n')
+
+
+def _escaped(text: str) -> str:
+    return ''.join(c if c.isprintable() or c in '\n\t' else repr(c)[1:-1] for c in text)
 
 
 def _count(n: int, noun: str) -> str:

@@ -113,7 +113,7 @@ class Worker:
             'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
             'queues': ','.join(settings.queue), 'slots': self.slots.size, 'taken': self.slots.taken,
             'tasks': self._tasks, 'locals': '\n'.join(locals_), 'draining': int(self.reason_to_stop.is_set()),
-            'troubles': '; '.join(readiness.troubles(self)),
+            'troubles': '; '.join(readiness.troubles(self)), **self.heartbeat.lookout.fields(),
         }  # fmt: skip
         forgotten = through.workers.register(
             self.id, lease_ms=self.lease_ms, fields=fields, local_ids=locals_,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pytask.worker.slots import Live, Slots
 
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
+_get_ident = monkey.get_original('_thread', 'get_ident')  # gevent's tells greenlets apart
 
 BATCH = 256
 BATCH_BYTES = 2**20
@@ -68,7 +68,7 @@ class Writer(Service):
         self._lock = _allocate_lock()
         self._wake = Event()
         self._moved = Event()
-        self._hub_thread = get_ident()
+        self._hub_thread = _get_ident()
         self._nudge = gevent.get_hub().loop.async_()
         self._nudge.start(self._wake.set)
         self.is_away = False
@@ -82,7 +82,7 @@ class Writer(Service):
     def note(self, live: Live, head: bytes, *, done: int | str = '', target: int | str = '') -> None:
         """Queue an event; waits while the run's buffer is full and Redis is there."""
         while not self._has_queued(live, head, done, target):
-            if get_ident() == self._hub_thread:
+            if _get_ident() == self._hub_thread:
                 self._moved.clear()
                 self._moved.wait(1.0)
             else:
@@ -113,7 +113,7 @@ class Writer(Service):
             live.note_bytes -= len(pending.head)
 
     def _rouse(self) -> None:
-        if get_ident() != self._hub_thread:
+        if _get_ident() != self._hub_thread:
             self._nudge.send()
         elif not self._wake.ready():
             self._wake.set()
