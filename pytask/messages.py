@@ -18,8 +18,8 @@ ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
 
-STOP, RELOAD = 'stop', 'reload'
-COMMANDS = frozenset({STOP, RELOAD})
+STOP, RELOAD, EXTEND = 'stop', 'reload', 'extend'
+COMMANDS = frozenset({STOP, RELOAD, EXTEND})
 
 
 @dataclass(frozen=True, slots=True)

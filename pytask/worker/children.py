@@ -8,7 +8,7 @@ that spawned them, by its port: those of a reload's successor outlive the old in
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 
@@ -22,12 +22,20 @@ if TYPE_CHECKING:
     from pytask.definition import Task
     from pytask.worker.port import RunPort
 
-# How long interrupted children may take to clean up before the run is recorded without them.
+# How long interrupted children may take to clean up before they are interrupted again, and how often before the run
+# counts as unkillable.
 CHILD_GRACE_S = 1.0
+INTERRUPTIONS = 3
 
 
-def install(failed: Callable[[RunPort, BaseException], None]) -> None:
-    """Begin to watch births and deaths. `failed` is told of each child that ends in an error.
+class Failed(Protocol):
+    """Is told of each child that ends in an error; `is_awaited` where somebody waits for it, and learns of it."""
+
+    def __call__(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None: ...
+
+
+def install(failed: Failed) -> None:
+    """Begin to watch births and deaths.
 
     Nothing of a child reaches the hub: neither a print, nor a SystemExit that would end the process.
     """
@@ -43,7 +51,7 @@ def install(failed: Callable[[RunPort, BaseException], None]) -> None:
         if port is None:
             handle(context, kind, error, trace)
         elif not isinstance(error, Interrupted):
-            failed(port, error)
+            failed(port, error, is_awaited=context.has_links() > 1)  # one is our own
 
     hub.handle_error = handle_error
 
@@ -69,6 +77,8 @@ def _died(child: Any) -> None:
     error = child.exception
     if error is not None and not isinstance(error, Interrupted) and port.child_error is None:
         port.child_error = error
+    if port.changed is not None:
+        port.changed.set()
 
 
 def has_any(task: Task | None) -> bool:
@@ -81,9 +91,19 @@ def interrupt(task: Task | None, reason: str) -> None:
         child.kill(Interrupted(reason), block=False)
 
 
-def close(task: Task | None) -> None:
-    """End what an instance left behind."""
-    for _ in range(2):
-        if has_any(task):
+def close(task: Task | None, gave_up: Callable[[], None], left: Callable[[BaseException], None]) -> None:
+    """End what an instance left behind, and return when nothing of it goes on.
+
+    The run has been judged, or is another instance's: whatever is still aimed at this greenlet, as a Timeout
+    that the task has left ticking, only goes to `left`. `gave_up` is told when the children ignore everything.
+    """
+    turns = 0
+    while has_any(task):
+        try:
             interrupt(task, 'ended')
             gevent.joinall(list(task.pytask_port.children), timeout=CHILD_GRACE_S)  # type: ignore[union-attr]
+            turns += 1
+            if turns == INTERRUPTIONS and has_any(task):
+                gave_up()
+        except BaseException as error:  # noqa: BLE001 - as in the runner: it was the task's
+            left(error)
