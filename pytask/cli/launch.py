@@ -65,7 +65,7 @@ def whole_data(text: str | None) -> dict[str, Any]:
 
 def _launching(command: Any) -> Any:
     for add in (
-        click.option('--timeout', type=SPAN, metavar='SECONDS', help='How long it may take. Default: its task\'s own.'),
+        click.option('--timeout', type=SPAN, metavar='SECONDS', help='How long it may take. Default: its TIMEOUT.'),
         click.option('--id', 'run_id', metavar='ID', help='Id of your own: the same start again is the same run.'),
         click.option('--queue', '-q', metavar='NAME', help='Queue to wait in. Default: the task\'s own.'),
         click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from pytask.cli.options import client, common, find_id
+from pytask.cli import paint
+from pytask.cli.options import client, common, find_id, is_json
 
 
 class Span(click.ParamType):
@@ -38,8 +39,11 @@ def extend(run_id: str, seconds: float) -> int:
 
     `applied` (it waits), `requested` (written down, and its worker was told), or its end state.
     """
-    from pytask.cli.control import report
-
     asked = client()
     full = find_id(asked, run_id)
-    return report({full: asked.extend(full, seconds)})
+    answer = asked.extend(full, seconds)
+    if is_json():
+        paint.json_line({'id': full, 'answer': answer})
+    else:
+        paint.table(('ID', ''), [(full, answer)])
+    return int(answer == 'refused')
