@@ -107,8 +107,8 @@ class Task:
         """Run `fn` in a greenlet that this run owns: it ends with the run, at the latest.
 
         Where it raises, the run ends as if `start` had raised that, and `start` is interrupted; unless somebody
-        is waiting for it then, by `join`, or by the greenlet's own `get` or `join`, and so learns of it. The
-        same holds for plain `gevent.spawn`. When `start` has returned, what is left is interrupted; that of a
+        is waiting for it then, by `join`, by the greenlet's own `get` or `join`, or it is a pool's. The same
+        holds for plain `gevent.spawn`. When `start` has returned, what is left is interrupted; that of a
         graceful task is waited for.
         """
         return self.pytask_port.spawn(fn, *args, **kwargs)

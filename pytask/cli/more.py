@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from pytask.cli import paint
 from pytask.cli.options import client, common, find_id, is_json
 
 
-class Span(click.ParamType):
-    """Seconds, as a number above 0."""
+def span(text: str) -> float:
+    """Read seconds. Raises BadParameter for what is no number above 0."""
+    from pytask.errors import PytaskError
+    from pytask.launch import seconds_text
 
-    name = 'seconds'
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from pytask.errors import PytaskError
-        from pytask.launch import seconds_text
-
-        try:
-            seconds = float(value)
-            seconds_text('it', seconds)
-        except (ValueError, PytaskError):
-            self.fail(f'{value!r} is no number of seconds above 0', param, ctx)
-        return seconds
-
-
-SPAN = Span()
+    try:
+        seconds = float(text)
+        seconds_text('it', seconds)
+    except (ValueError, PytaskError):
+        raise click.BadParameter(f'{text!r} is no number of seconds above 0') from None
+    return seconds
 
 
 @click.command(context_settings={'ignore_unknown_options': True})
 @click.argument('run_id', metavar='ID')
-@click.argument('seconds', type=SPAN)
+@click.argument('seconds', type=span)
 @common
 def extend(run_id: str, seconds: float) -> int:
     """Give a run more time: SECONDS from now where it runs, of its total where it waits. Never less than it has.

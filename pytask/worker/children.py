@@ -34,11 +34,16 @@ class Failed(Protocol):
     def __call__(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None: ...
 
 
+_failed: Failed | None = None
+
+
 def install(failed: Failed) -> None:
     """Begin to watch births and deaths.
 
     Nothing of a child reaches the hub: neither a print, nor a SystemExit that would end the process.
     """
+    global _failed  # noqa: PLW0603 - a process is one worker
+    _failed = failed
     gevent.Greenlet.add_spawn_callback(adopt)
     hub: Any = gevent.get_hub()
     handle = getattr(hub, 'handle_error_without_pytask', hub.handle_error)
@@ -50,8 +55,6 @@ def install(failed: Failed) -> None:
             return  # one that a run left ticking, and that found nobody any more
         if port is None:
             handle(context, kind, error, trace)
-        elif not isinstance(error, Interrupted):
-            failed(port, error, is_awaited=context.has_links() > 1)  # one is our own
 
     hub.handle_error = handle_error
 
@@ -63,7 +66,7 @@ def adopt(child: Any) -> None:
         return
     port: RunPort = task.pytask_port  # type: ignore[assignment]
     child.gr_context = copy_context()
-    child.pytask_port = port
+    child.pytask_port, child.pytask_is_pooled = port, child.has_links()  # a pool links before it starts one
     if port.children is None:
         port.children = set()
     port.children.add(child)
@@ -75,8 +78,9 @@ def _died(child: Any) -> None:
     port: RunPort = child.pytask_port
     port.children.discard(child)  # type: ignore[union-attr]
     error = child.exception
-    if error is not None and not isinstance(error, Interrupted) and port.child_error is None:
-        port.child_error = error
+    if error is not None and not isinstance(error, Interrupted):
+        port.child_error = port.child_error or error
+        _failed(port, error, is_awaited=child.has_links() or child.pytask_is_pooled)  # type: ignore[misc]
     if port.changed is not None:
         port.changed.set()
 
