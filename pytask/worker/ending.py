@@ -46,16 +46,18 @@ class Ending:
         """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
         live.phase = CLOSING
         task = live.task
-        if task is None or not task.graceful:
+        if live.limit is not None and (task is None or not task.graceful):
             self.limits.end(live)
         outcome = verdict(live, value, error)
         if task is not None:
             if type(task).finish is not Task.finish and callable(type(task).finish):
                 self._guarded(live, task.GRACE, task.finish, outcome)
-            if live.successor is not None or children.has_any(task):
+            if live.successor is not None or task.pytask_port.children:  # type: ignore[attr-defined]
                 outcome = self._end_children(live, task, value, outcome, error)
-        self.limits.end(live)
-        self.tell(live, outcome)
+        if live.limit is not None:
+            self.limits.end(live)
+        if outcome.state is State.EXCEPTION:
+            self.tell(live, outcome)
         live.phase = LEAVING
         current.set(None)
         return outcome

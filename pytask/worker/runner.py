@@ -77,7 +77,8 @@ class Runner:
 
     def _inside(self, live: Live, task_class: type[Task]) -> Outcome:
         try:
-            self._ending.limits.begin(live, task_class)
+            if live.timeout or task_class.TIMEOUT is not None:
+                self._ending.limits.begin(live, task_class)
             live.task = self.build(live, task_class, live.data)
             value = self._start(live)
         except BaseException as error:  # noqa: BLE001 - as above; decided inside the context
