@@ -79,7 +79,7 @@ class Stopper:
                 return
             self.interrupt(live, task, hurry=hurry)
             live.ended_event().wait(PATIENCE_S)
-        if self._is_still(live, task):
+        if self._is_still(live, task) and (hurry or live.phase != CLOSING):
             self.give_up(live)
 
     def interrupt(self, live: Live, task: Task | None, *, hurry: bool = False) -> None:

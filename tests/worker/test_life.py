@@ -219,6 +219,39 @@ def test_an_interruption_aimed_at_start_does_not_hit_finish(app, worker, life, m
     """One comes each second while a run does not end; here each 50 ms."""
     monkeypatch.setattr(stopper, 'PATIENCE_S', 0.05)
     task = life(forever, finish=slow_finish)
+    running = worker()
+    run = started(app, task)
+    run.stop()
+    assert run.wait(timeout=5).state is State.STOPPED
+    assert task.order == ['finished']
+    assert not running.stopper.unkillable
+
+
+def test_nor_does_one_that_was_on_its_way_when_start_returned(app, worker, life):
+    """And those children that a graceful run waits for are left alone, too."""
+    task = life(family(work), graceful=True, finish=slow_finish)
+    running = worker()
+    run = app.client.start(task)
+    assert task.finishing.wait(5)
+    run.stop()
+    live = running.slots.get(run.id)
+    wait_until(lambda: live.ending, 'it is told')
+    running.stopper.interrupt(live, live.task)
+    run.wait(timeout=5)
+    assert sorted(task.order) == ['begun', 'child', 'finished']  # none of them interrupted
+
+
+def test_a_context_that_hangs_after_it_is_interrupted_all_the_same(app, worker, life, monkeypatch):
+    monkeypatch.setattr(stopper, 'PATIENCE_S', 0.05)
+
+    @contextmanager
+    def context():
+        try:
+            yield
+        finally:
+            gevent.sleep(60)
+
+    task = life(forever, finish=slow_finish, provide_context=staticmethod(context))
     worker()
     run = started(app, task)
     run.stop()
@@ -597,6 +630,24 @@ def test_being_told_does_not_interrupt_the_children_of_a_graceful_run(app, worke
     run.wait(timeout=5)
     assert (run.state, run.output) == (State.STOPPED, 'mine')
     assert task.order == ['finish', 'child']
+
+
+def test_a_child_that_fails_since_it_was_told_leaves_the_others_their_time(app, worker, life):
+    def start(self):
+        self.spawn(self.fails)
+        return family(until_told)(self)
+
+    def fails(self):
+        self.stopping.wait()
+        raise OSError('the socket is closed')
+
+    task = life(start, graceful=True, fails=fails)
+    worker()
+    run = app.client.start(task)
+    assert task.finishing.wait(5)
+    run.stop()
+    run.wait(timeout=5)
+    assert (run.state, run.output, task.order) == (State.STOPPED, 'mine', ['finish', 'child'])
 
 
 def test_nor_does_a_shutdown_and_its_own_outcome_counts(deploy, life):
