@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from pytask.run import Run
-    from pytask.states import State
+    from pytask.states import Outcome, State
 
 __version__ = '0.1.0'
 
@@ -38,6 +38,7 @@ _HOMES = {
     'Interrupted': 'pytask.errors',
     'Monitor': 'pytask.builtin',
     'NotFound': 'pytask.errors',
+    'Outcome': 'pytask.states',
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
     'Run': 'pytask.run',
@@ -59,6 +60,7 @@ __all__ = [
     'Interrupted',
     'Monitor',
     'NotFound',
+    'Outcome',
     'PyTask',
     'PytaskError',
     'Run',

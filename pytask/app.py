@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytask import settings as settings_
 from pytask.client import Client
+from pytask.hooks import Hooks
 from pytask.registry import Registry
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 LOCALHOST = 'redis://localhost:6379/0'
 
 
-class PyTask:
+class PyTask(Hooks):
     """An application: its tasks, its settings, its client.
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.
@@ -31,6 +32,7 @@ class PyTask:
     """
 
     def __init__(self, redis: str | None = None, **given: Any) -> None:
+        super().__init__()
         self.settings: Settings = settings_.load({'redis': redis, **given})
         self.registry = Registry()
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []

@@ -65,13 +65,15 @@ class Client(Commands):
         *,
         run_id: str | None = None,
         queue: str | None = None,
+        timeout: float | None = None,
     ) -> Run:
         """Start a run and return it, without waiting.
 
         `task` is a name, a Task class or a decorated function. With a `run_id` of your own the call may
-        be repeated: the same start again is the same run. Raises InputError, RunExists, Unavailable.
+        be repeated: the same start again is the same run. `timeout` is how many seconds an attempt may take,
+        instead of the task's TIMEOUT. Raises InputError, RunExists, Unavailable.
         """
-        return self.start_many([Launch(task, data, run_id, queue)])[0]
+        return self.start_many([Launch(task, data, run_id, queue, timeout)])[0]
 
     def start_many(self, launches: Iterable[Launch | tuple[Any, dict[str, Any]]]) -> list[Run]:
         """Start many runs in one round trip; each is a Launch or a (task, data) pair. Raises as `start` does."""

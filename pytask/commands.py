@@ -1,4 +1,4 @@
-"""What a client tells runs: stop, reload, retry. Each answer is what is true, never a hope."""
+"""What a client tells runs: stop, reload, extend, retry. Each answer is what is true, never a hope."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytask import messages
 from pytask.errors import NotFound
 from pytask.follow import await_reload
+from pytask.launch import seconds_text
 from pytask.messages import encode
 from pytask.stack import ask_stack
 from pytask.states import State
@@ -53,6 +54,15 @@ class Commands:
         if answer != 'REQUESTED':
             return self._answer(run_id, answer)
         return await_reload(store, run_id, command_id, wait)
+
+    def extend(self, run_id: str, seconds: float) -> str:
+        """Let a run take so many seconds more: from now where it runs, of its total where it waits.
+
+        It never gets less than it has; where nothing limits it, nothing changes. Answers `applied` (it waits),
+        `requested` (written down and told to its worker, which looks there before it ends a run), else as `stop`
+        does. Raises NotFound, and PytaskError for what is no span.
+        """
+        return self._answer(run_id, self.store.runs.extend(run_id, seconds_text('extend', seconds)))
 
     def retry(self, run_id: str) -> str:
         """Run an ended run again, with its id and data. Answers as `stop` does."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytask.app import PyTask
     from pytask.client import Client
     from pytask.run import Run
+    from pytask.states import Outcome
 
 T = TypeVar('T')
 
@@ -83,6 +84,13 @@ class Task:
         """Start a run with this data, from any module, process or thread; in its app, else the default one."""
         return _client(cls.pytask_app).start(cls, data)
 
+    def finish(self, outcome: Outcome) -> None:
+        """Do what is always to be done after `start`: `outcome` says how it ended, by `state` and live `exception`.
+
+        It runs inside the context, before children end, and has GRACE; its errors are logged and change nothing.
+        A reload is no end: then only the last instance is called.
+        """
+
     def emit(self, event: str, data: Any = None) -> None:
         """Publish an event on this run's channel. Thread-safe; raises TypeError if `data` is not JSON."""
         self.pytask_port.emit(event, data)
@@ -96,7 +104,13 @@ class Task:
         self.pytask_port.message(text)
 
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run `fn` in a greenlet that this run owns: it ends with the run."""
+        """Run `fn` in a greenlet that this run owns: it ends with the run, at the latest.
+
+        Where it raises, the run ends as if `start` had raised that, and `start` is interrupted; unless somebody
+        is waiting for it then, by `join`, by the greenlet's own `get` or `join`, or it is a pool's. The same
+        holds for plain `gevent.spawn`. When `start` has returned, what is left is interrupted; that of a
+        graceful task is waited for.
+        """
         return self.pytask_port.spawn(fn, *args, **kwargs)
 
     def join(self, timeout: float | None = None) -> None:

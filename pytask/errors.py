@@ -33,7 +33,7 @@ class InputError(PytaskError):
 
 
 class NotFound(PytaskError):
-    """There is no such run, worker or task."""
+    """There is no such run, worker, task or resource."""
 
 
 class RunExists(PytaskError):
@@ -56,7 +56,8 @@ class Interrupted(BaseException):
     """Ends a run from outside. Catch it to clean up, then let it pass.
 
     A BaseException, so that `except Exception` in a task does not swallow a stop. `reason` is one of
-    `stop`, `reload`, `timeout`, `shutdown`, `lost`, or `ended` in a child greenlet whose run is over.
+    `stop`, `reload`, `timeout`, `shutdown`, `lost`, `failed` where a greenlet it has spawned failed, or `ended`
+    in a child greenlet whose run is over.
     """
 
     def __init__(self, reason: str) -> None:

@@ -22,6 +22,9 @@ class Handle:
     def reload(self, data: dict[str, Any] | None = None) -> str:
         return self._client.reload(self.id, data)
 
+    def extend(self, seconds: float) -> str:
+        return self._client.extend(self.id, seconds)
+
     def retry(self) -> str:
         return self._client.retry(self.id)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytask.registry import Registry
 
 MAX_ID_BYTES = 256
+LONGEST_S = 100 * 365 * 86_400
 ID_TAIL_BITS = 35
 ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
@@ -29,6 +30,7 @@ class Launch:
     data: dict[str, Any] | None = None
     run_id: str | None = None
     queue: str | None = None
+    timeout: float | None = None
 
 
 class Ids:
@@ -59,7 +61,16 @@ def new_run(launch: Launch, ids: Ids, registry: Registry | None) -> NewRun:
     if not is_valid_id(run_id):
         raise PytaskError(f'not an id: {run_id!r}; 1 to 256 printable bytes, not ending in -control')
     queue = launch.queue or (task.QUEUE if task is not None else 'default')
-    return NewRun(run_id, queue, str(name), _dumps(str(name), data))
+    timeout = '' if launch.timeout is None else seconds_text('timeout', launch.timeout)
+    return NewRun(run_id, queue, str(name), _dumps(str(name), data), timeout)
+
+
+def seconds_text(name: str, seconds: float) -> str:
+    """Write a span as it stands in Redis. Raises PytaskError for what is no span, or longer than a century."""
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0.001 <= seconds <= LONGEST_S:
+        raise PytaskError(f'{name} {seconds!r} is no number of seconds from 0.001 to {LONGEST_S:,}')
+    return f'{float(seconds):.3f}'.rstrip('0').rstrip('.')
 
 
 def is_valid_id(run_id: str) -> bool:

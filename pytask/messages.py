@@ -20,9 +20,9 @@ PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
 # Told of it by its worker, outside of its own sequence: `seq` is 0.
 BLOCKED = 'blocked'
 
-STOP, RELOAD = 'stop', 'reload'
+STOP, RELOAD, EXTEND = 'stop', 'reload', 'extend'
 STACK = 'stack'  # to a worker, which answers
-COMMANDS = frozenset({STOP, RELOAD})
+COMMANDS = frozenset({STOP, RELOAD, EXTEND})
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ COMMANDS = {
     'wait': ('look', 'Wait until runs have ended.'),
     'stop': ('control', 'Stop runs, waiting or running.'),
     'reload': ('control', 'Start a run anew in place, with new data or the same.'),
+    'extend': ('more', 'Give a run more time.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'tasks': ('look', 'List the tasks in ./tasks and what they take.'),

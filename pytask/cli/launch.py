@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from pytask.cli import paint
+from pytask.cli.more import span
 from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
 from pytask.states import State
 
@@ -64,6 +65,7 @@ def whole_data(text: str | None) -> dict[str, Any]:
 
 def _launching(command: Any) -> Any:
     for add in (
+        click.option('--timeout', type=span, metavar='SECONDS', help='How long it may take. Default: its TIMEOUT.'),
         click.option('--id', 'run_id', metavar='ID', help='Id of your own: the same start again is the same run.'),
         click.option('--queue', '-q', metavar='NAME', help='Queue to wait in. Default: the task\'s own.'),
         click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),
@@ -94,16 +96,16 @@ def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) ->
 
 @click.command()
 @_launching
-@click.option('--timeout', type=float, metavar='SECONDS', help='Stop following after so long; the run goes on.')
+@click.option('--wait', 'wait_s', type=span, metavar='SECONDS', help='Follow it for so long; then the run goes on.')
 @common
-def run(task: str, data: dict[str, Any], timeout: float | None, whole: str | None, **options: Any) -> int:
+def run(task: str, data: dict[str, Any], wait_s: float | None, whole: str | None, **options: Any) -> int:
     """Start a run of TASK, follow it, and print its output.
 
     Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED.
     """
     asked = _client()
     run_id = options.pop('run_id') or asked.new_id()
-    events = asked.watch(run_id, timeout=timeout)  # before it starts: a short run is over at once
+    events = asked.watch(run_id, timeout=wait_s)  # before it starts: a short run is over at once
     run = asked.start(task, whole_data(whole) | data, run_id=run_id, **options)
     try:
         _follow(run, events)

@@ -44,11 +44,13 @@ class Queues:
         if reply[0] == b'UNREGISTERED':
             return Grant(is_registered=False)
         tail = f':{who.nonce}:{who.worker_id}'
-        parts = iter(reply[4:])
+        limits, parts = dict(pairs(reply[4])), iter(reply[5:])
         runs = [
             Claimed(run_id.decode(), task.decode('utf-8', 'replace'), data, int(n), n.decode() + tail, waited_ms)
             for run_id, task, data, n, waited_ms in zip(parts, parts, parts, parts, parts, strict=True)
         ]
+        if limits:
+            runs = [run._replace(timeout=limits.get(run.run_id, '')) for run in runs]
         return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
 
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:

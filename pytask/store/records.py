@@ -18,12 +18,14 @@ class NewRun(NamedTuple):
     queue: str
     task: str
     data: bytes
+    timeout: str = ''
 
 
 class Claimed(NamedTuple):
     """One granted run. `token` names this claim; every write for the run carries it.
 
-    `waited_ms` is how long it stood in its queue, -1 where that means nothing.
+    `waited_ms` is how long it stood in its queue, -1 where that means nothing. `timeout` is its own limit: seconds,
+    `+seconds` more than its task's, or '' for that.
     """
 
     run_id: str
@@ -32,6 +34,7 @@ class Claimed(NamedTuple):
     attempt: int
     token: str
     waited_ms: int = -1
+    timeout: str = ''
 
 
 @dataclass(slots=True)

@@ -82,6 +82,19 @@ class Runs:
             answers += self._db.pipe([self._scripts.command.command(i, command, b'', '') for i in chunk])
         return [answer.decode() for answer in answers]
 
+    def extend(self, run_id: str, seconds: str) -> str:
+        """Give a run more time; answers as `command` does."""
+        answer: bytes = self._scripts.extend(run_id, seconds)
+        return answer.decode()
+
+    def extended(self, run_id: str, attempt: int) -> float:
+        """Return how many seconds this attempt was given from now on; 0 or less where none are left."""
+        given, (seconds, micros) = self._db.pipe([('HGET', self._keys.run(run_id), 'extended'), ('TIME',)])
+        of, _, until_ms = (given or b'').decode('utf-8', 'replace').partition(':')
+        if of != str(attempt) or not until_ms.isdecimal():
+            return 0.0
+        return int(until_ms) / 1000 - int(seconds) - int(micros) / 1_000_000
+
     def reloaded(self, run_id: str, token: str, reload_id: str, error: str, data: bytes, seq: int) -> bool:  # noqa: PLR0913, PLR0917 - the fields of one answer
         """Answer a reload; false where the run is not this token's any more."""
         return bool(self._scripts.reloaded(run_id, token, reload_id, error, data, seq) == b'OK')

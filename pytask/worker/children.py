@@ -8,7 +8,7 @@ that spawned them, by its port: those of a reload's successor outlive the old in
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 
@@ -22,15 +22,28 @@ if TYPE_CHECKING:
     from pytask.definition import Task
     from pytask.worker.port import RunPort
 
-# How long interrupted children may take to clean up before the run is recorded without them.
+# How long interrupted children may take to clean up before they are interrupted again, and how often before the run
+# counts as unkillable.
 CHILD_GRACE_S = 1.0
+INTERRUPTIONS = 3
 
 
-def install(failed: Callable[[RunPort, BaseException], None]) -> None:
-    """Begin to watch births and deaths. `failed` is told of each child that ends in an error.
+class Failed(Protocol):
+    """Is told of each child that ends in an error; `is_awaited` where somebody waits for it, and learns of it."""
+
+    def __call__(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None: ...
+
+
+_failed: Failed | None = None
+
+
+def install(failed: Failed) -> None:
+    """Begin to watch births and deaths.
 
     Nothing of a child reaches the hub: neither a print, nor a SystemExit that would end the process.
     """
+    global _failed  # noqa: PLW0603 - a process is one worker
+    _failed = failed
     gevent.Greenlet.add_spawn_callback(adopt)
     hub: Any = gevent.get_hub()
     handle = getattr(hub, 'handle_error_without_pytask', hub.handle_error)
@@ -42,8 +55,6 @@ def install(failed: Callable[[RunPort, BaseException], None]) -> None:
             return  # one that a run left ticking, and that found nobody any more
         if port is None:
             handle(context, kind, error, trace)
-        elif not isinstance(error, Interrupted):
-            failed(port, error)
 
     hub.handle_error = handle_error
 
@@ -55,7 +66,7 @@ def adopt(child: Any) -> None:
         return
     port: RunPort = task.pytask_port  # type: ignore[assignment]
     child.gr_context = copy_context()
-    child.pytask_port = port
+    child.pytask_port, child.pytask_is_pooled = port, child.has_links()  # a pool links before it starts one
     if port.children is None:
         port.children = set()
     port.children.add(child)
@@ -67,8 +78,11 @@ def _died(child: Any) -> None:
     port: RunPort = child.pytask_port
     port.children.discard(child)  # type: ignore[union-attr]
     error = child.exception
-    if error is not None and not isinstance(error, Interrupted) and port.child_error is None:
-        port.child_error = error
+    if error is not None and not isinstance(error, Interrupted):
+        port.child_error = port.child_error or error
+        _failed(port, error, is_awaited=child.has_links() or child.pytask_is_pooled)  # type: ignore[misc]
+    if port.changed is not None:
+        port.changed.set()
 
 
 def has_any(task: Task | None) -> bool:
@@ -81,9 +95,19 @@ def interrupt(task: Task | None, reason: str) -> None:
         child.kill(Interrupted(reason), block=False)
 
 
-def close(task: Task | None) -> None:
-    """End what an instance left behind."""
-    for _ in range(2):
-        if has_any(task):
+def close(task: Task | None, gave_up: Callable[[], None], left: Callable[[BaseException], None]) -> None:
+    """End what an instance left behind, and return when nothing of it goes on.
+
+    The run has been judged, or is another instance's: whatever is still aimed at this greenlet, as a Timeout
+    that the task has left ticking, only goes to `left`. `gave_up` is told when the children ignore everything.
+    """
+    turns = 0
+    while has_any(task):
+        try:
             interrupt(task, 'ended')
             gevent.joinall(list(task.pytask_port.children), timeout=CHILD_GRACE_S)  # type: ignore[union-attr]
+            turns += 1
+            if turns == INTERRUPTIONS and has_any(task):
+                gave_up()
+        except BaseException as error:  # noqa: BLE001 - as in the runner: it was the task's
+            left(error)

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
-# What stop() with its GRACE, and the interruptions after it, may take.
-STOP_LIMIT_S = 13.0
+# What stop() with its GRACE, and the interruptions after it, may take. Runs whose GRACE has no limit, or a longer
+# one, are interrupted a second before: their `finally` blocks run, and they are given back.
+STOP_LIMIT_S, HURRY_AFTER_S = 13.0, 12.0
 
 
 def drain(worker: Worker, hurry: Event) -> None:
@@ -28,7 +29,7 @@ def drain(worker: Worker, hurry: Event) -> None:
     was_hurried = _tell(worker, hurry=hurry.is_set())
     since = monotonic_s()
     while _is_waited_for(worker) and monotonic_s() - since < STOP_LIMIT_S:
-        if hurry.is_set() and not was_hurried:
+        if not was_hurried and (hurry.is_set() or monotonic_s() - since >= HURRY_AFTER_S):
             worker.report.hurrying()
             was_hurried = _tell(worker, hurry=True)
         gevent.sleep(0.01)
@@ -36,7 +37,7 @@ def drain(worker: Worker, hurry: Event) -> None:
 
 def _tell(worker: Worker, *, hurry: bool) -> bool:
     for live in _others(worker):
-        worker.stopper.end(live, live.ending or 'shutdown', hurry=hurry)
+        worker.stopper.end(live, 'shutdown', hurry=hurry)  # what it was told first stands, but for a reload
     return hurry
 
 

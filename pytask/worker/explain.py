@@ -34,7 +34,7 @@ def _traceback(error: BaseException) -> str:
         lines = traceback.TracebackException.from_exception(error, limit=None, compact=True)
         _leave_out_own_frames(lines)
         return _plain(''.join(lines.format()))[-MAX_TEXT:]
-    except Exception:  # noqa: BLE001 - as above
+    except BaseException:  # noqa: BLE001 - as above
         return ''
 
 

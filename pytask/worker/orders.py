@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Orders:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._carry_out = {messages.STOP: self._stop, messages.RELOAD: self._reload}
+        self._carry_out = {messages.STOP: self._stop, messages.RELOAD: self._reload, messages.EXTEND: self._extend}
 
     def obey(self, run_id: str, command: Command) -> None:
         """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
@@ -34,6 +34,9 @@ class Orders:
     def _reload(self, live: Live, command: Command) -> None:
         self._worker.reloader.reload(live, is_durable='id' in command.fields)
 
+    def _extend(self, live: Live, command: Command) -> None:
+        self._worker.ending.limits.extend(live, command.fields.get('seconds'))
+
     def hear(self, news: str, about: Any) -> None:
         """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""
         worker = self._worker
@@ -50,3 +53,4 @@ class Orders:
             worker.report.redis_is_away('heartbeat', about)
         elif news == 'beat':
             worker.report.redis_is_back('heartbeat')
+            worker.ending.mend()

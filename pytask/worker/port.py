@@ -34,12 +34,13 @@ _log = logging.getLogger('pytask.task')
 class RunPort:
     """One run's port; as short-lived as the attempt."""
 
-    __slots__ = ('_writer', 'app', 'child_error', 'children', 'live')
+    __slots__ = ('_writer', 'app', 'changed', 'child_error', 'children', 'live')
 
     def __init__(self, live: Live, app: PyTask, writer: Writer) -> None:
         self.live, self.app, self._writer = live, app, writer
         self.children: set[Any] | None = None
         self.child_error: BaseException | None = None
+        self.changed: Event | None = None  # set at each child's end, while somebody looks
 
     @property
     def run_id(self) -> str:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import gevent
 
 from pytask.errors import PytaskError
+from pytask.worker import children
 from pytask.worker.explain import describe
+from pytask.worker.slots import STARTED
 
 if TYPE_CHECKING:
     from pytask.worker.slots import Live
@@ -48,6 +50,9 @@ class Reloader:
         except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
             self._refuse(live, error)
         else:
+            if live.phase != STARTED or not live.is_open:  # over meanwhile, and nobody would take it over
+                children.close(successor, lambda: None, lambda error: worker.report.leaked(live, error))
+                return
             live.successor = (successor, data, reload_id)
             worker.stopper.end(live, 'reload')
 

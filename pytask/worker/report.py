@@ -54,7 +54,7 @@ class Reporter:
         log.info('shutting down (%s), %s still going', why, _count(running, 'run'))
 
     def hurrying(self) -> None:
-        log.info('told again: interrupting what runs')
+        log.info('told again, or out of time: interrupting what runs')
 
     def stopped(self, code: int) -> None:
         log.info('worker stopped, exit code %d', code)
@@ -136,6 +136,20 @@ class Reporter:
 
     def stop_failed(self, live: Live, error: BaseException) -> None:
         log.error('run %s %s: stop() failed: %s', live.run_id, live.task_name, describe(error)['traceback'])
+
+    def hook_failed(self, live: Live, name: str, error: BaseException) -> None:
+        log.error('run %s %s: %s() failed: %s', live.run_id, live.task_name, name, describe(error)['traceback'])
+
+    def app_hook_failed(self, what: str, error: BaseException) -> None:
+        log.error('%s failed: %s', what, describe(error)['traceback'])
+
+    def start_failed(self, name: str, error: BaseException) -> None:
+        text = describe(error)
+        first = f'{text["type"]}: {first_line(error)}'
+        log.critical('on_start hook %s failed, so this worker ends: %s\n%s', name, first, text['traceback'])
+
+    def killed(self, live: Live) -> None:
+        log.warning('run %s %s: its greenlet was killed before its first step', live.run_id, live.task_name)
 
     def child_failed(self, port: RunPort, error: BaseException) -> None:
         name = (port.live.run_id, port.live.task_name)

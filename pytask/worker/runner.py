@@ -1,4 +1,4 @@
-"""Run one attempt: claim → context → `__init__` → `start` → outcome → recorded.
+"""Run one attempt: claim → context → `__init__` → `start` → end → recorded.
 
 The greenlet's body is `run`: `perform` never raises, so nothing escapes it, and everything after it
 reads one value. The outcome is decided once, in `verdict`, from what happened and from whether the
@@ -33,6 +33,7 @@ class Runner:
     def __init__(self, worker: Worker) -> None:
         self._app, self._writer, self._report = worker.app, worker.writer, worker.report
         self._stopper, self._reloader = worker.stopper, worker.reloader
+        self._ending = worker.ending
         self._registry = worker.app.registry
 
     def run(self, live: Live, older: Live | None) -> None:
@@ -75,29 +76,14 @@ class Runner:
         return task_class
 
     def _inside(self, live: Live, task_class: type[Task]) -> Outcome:
-        timer = self._timer(live, task_class.TIMEOUT)
         try:
+            if live.timeout or task_class.TIMEOUT is not None:
+                self._ending.limits.begin(live, task_class)
             live.task = self.build(live, task_class, live.data)
-            return verdict(live, self._start(live), None)
+            value = self._start(live)
         except BaseException as error:  # noqa: BLE001 - as above; decided inside the context
-            return verdict(live, None, error)
-        finally:
-            if timer is not None:
-                timer.close()
-            self._close_children(live)
-            current.set(None)
-
-    def _close_children(self, live: Live) -> None:
-        # Inside the context, as they ran there. The outcome stands: nothing may interrupt this any more,
-        # but for a Timeout that the task has left ticking, which hits once.
-        live.is_open = False
-        for _ in range(2):
-            try:
-                children.close(live.task)
-                break
-            except BaseException as error:  # noqa: BLE001 - as above: it was the task's
-                self._report.leaked(live, error)
-        live.is_open = True
+            return self._ending.judge(live, None, error)
+        return self._ending.judge(live, value, None)
 
     def _start(self, live: Live) -> Any:
         while True:
@@ -115,9 +101,8 @@ class Runner:
 
     def _succeed(self, live: Live) -> None:
         # Same attempt, same lease, same greenlet: only the instance and its data are others.
-        children.close(live.task)
+        self._close_children(live, live.task)
         if live.ending != 'reload':  # told to stop while the old instance was ending
-            children.close(live.successor[0])  # type: ignore[index]
             raise Interrupted(live.ending)
         live.task, live.data, reload_id = live.successor  # type: ignore[misc]
         live.successor, live.ending, live.stopping = None, '', None
@@ -126,13 +111,6 @@ class Runner:
             live.ended = None
         current.set(live.task)
         gevent.spawn_raw(self._reloader.answer, live, reload_id, live.data)
-
-    def _timer(self, live: Live, limit_s: float | None) -> Any:
-        if limit_s is None:
-            return None
-        timer = gevent.get_hub().loop.timer(limit_s)
-        timer.start(self._stopper.end, live, 'timeout')
-        return timer
 
     def build(self, live: Live, task_class: type[Task], data: bytes) -> Task:
         """Make the instance: the port first, so that `__init__` may emit. Raises InputError for bad data."""
@@ -147,16 +125,19 @@ class Runner:
         try:
             task.__init__(**bound)  # type: ignore[misc]
         except BaseException:
-            children.close(task)
+            self._close_children(live, task)
             raise
         return task
 
+    def _close_children(self, live: Live, task: Task | None) -> None:
+        children.close(task, lambda: self._stopper.give_up(live), lambda error: self._report.leaked(live, error))
+
     def _leaving(self, live: Live, outcome: Outcome | None, error: BaseException) -> Outcome:
-        if outcome is None:  # entering the context failed, or there is no such task
-            return verdict(live, None, error)
-        if error is not outcome.exception:
-            if outcome.state is State.SUCCESS:
-                return verdict(live, None, error)
+        # Entering the context failed, there is no such task, or leaving a success failed.
+        if outcome is None or (error is not outcome.exception and outcome.state is State.SUCCESS):
+            outcome = verdict(live, None, error)
+            self._ending.tell(live, outcome)
+        elif error is not outcome.exception:
             self._report.context_failed(live, error)
         return outcome
 

@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from pytask.store import Claimed
 
 
+# `start` goes on, or has not begun; it is over, and its end is under way; only the context is still to be left.
+STARTED, CLOSING, LEAVING = range(3)
+
+
 class Live:
     """One attempt of one run, inside this worker.
 
-    `ending` is the reason it was told to end, '' while it was not. `is_open` is true while user code
-    runs, which is when an interruption may be delivered. `queue` is the one it was claimed from, if any.
+    `ending` is the reason it was told to end, '' while it was not, and `told_at` when. `is_open` is true while
+    user code runs, which is when an interruption may be delivered; `guard` names the hook that runs in phase
+    CLOSING. `failure` is the error of a child that ends the run. `queue` is the one it was claimed from, if any.
     """
 
     __slots__ = (
@@ -32,13 +37,17 @@ class Live:
         'data',
         'ended',
         'ending',
+        'failure',
         'fenced_at',
         'greenlet',
+        'guard',
         'is_local',
         'is_open',
+        'limit',
         'lost_notes',
         'note_bytes',
         'notes',
+        'phase',
         'queue',
         'reload_id',
         'renewed_at',
@@ -48,13 +57,15 @@ class Live:
         'successor',
         'task',
         'task_name',
+        'timeout',
         'token',
+        'told_at',
         'took_s',
     )  # fmt: skip
 
     def __init__(self, claimed: Claimed, renewed_at: float, queue: str = '', *, is_local: bool = False) -> None:
         self.claimed = claimed
-        self.run_id, self.task_name, self.data, self.attempt, self.token, _ = claimed
+        self.run_id, self.task_name, self.data, self.attempt, self.token, _, self.timeout = claimed
         self.renewed_at = renewed_at
         self.queue = queue
         self.begun_at = monotonic_s()
@@ -62,7 +73,12 @@ class Live:
         self.fenced_at = 0.0
         self.is_local = is_local
         self.ending = ''
+        self.told_at = 0.0
         self.is_open = False
+        self.phase = STARTED
+        self.guard: object | None = None
+        self.failure: BaseException | None = None
+        self.limit: Any = None
         self.seq = 0
         self.greenlet: Any = None
         self.task: Task | None = None

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import gevent
 
+from pytask.clock import monotonic_s
 from pytask.definition import current
 from pytask.errors import Interrupted
 from pytask.worker import children
+from pytask.worker.slots import CLOSING, STARTED
 
 if TYPE_CHECKING:
     from pytask.definition import Task
@@ -33,10 +35,26 @@ class Stopper:
         """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`."""
         if live.ending not in ('', 'reload') and reason != 'lost' and not hurry:
             return
+        if live.phase != STARTED and reason == 'reload':
+            return
         if live.ending in ('', 'reload') or reason == 'lost':
-            live.ending = reason
+            live.ending, live.told_at = reason, monotonic_s()
         live.stopping_event().set()
-        gevent.spawn_raw(self._escalate, live, hurry=hurry or reason == 'lost')
+        gevent.spawn_raw(self._escalate, live, reason, hurry=hurry or reason == 'lost')
+
+    def cut(self, live: Live, guard: object) -> None:
+        """Interrupt a hook that has had its time; returns when it is over, or the run unkillable."""
+        for _ in range(INTERRUPTIONS):
+            gevent.get_hub().loop.run_callback(self._throw, live, guard)
+            live.ended_event().wait(PATIENCE_S)
+            if live.guard is not guard:
+                return
+        self.give_up(live)
+
+    def give_up(self, live: Live) -> None:
+        """Say that a run can not be ended."""
+        self.unkillable.add(live.run_id)
+        self._report.unkillable(live)
 
     def outlast(self, older: Live) -> None:
         """End an attempt, and return when it is over.
@@ -48,38 +66,43 @@ class Stopper:
             self.end(older, 'lost')
             older.ended_event().wait()
 
-    def _escalate(self, live: Live, *, hurry: bool) -> None:
+    def _escalate(self, live: Live, reason: str, *, hurry: bool) -> None:
         task = live.task
-        if task is not None and not hurry and self._is_patient(live):
-            if hasattr(task, 'stop'):
+        if task is not None and reason != 'failed' and not hurry and self._is_patient(live):
+            if hasattr(task, 'stop') and live.phase == STARTED:
                 self._call_stop(live)
             live.ended_event().wait(task.GRACE)
         for _ in range(INTERRUPTIONS):
+            while live.phase == CLOSING and not hurry and not live.ended_event().wait(PATIENCE_S):
+                pass  # what happens after `start` has limits of its own
             if not self._is_still(live, task):
                 return
-            self.interrupt(live, task)
+            self.interrupt(live, task, hurry=hurry)
             live.ended_event().wait(PATIENCE_S)
-        if self._is_still(live, task):
-            self.unkillable.add(live.run_id)
-            self._report.unkillable(live)
+        if self._is_still(live, task) and (hurry or live.phase != CLOSING):
+            self.give_up(live)
 
-    def interrupt(self, live: Live, task: Task | None) -> None:
+    def interrupt(self, live: Live, task: Task | None, *, hurry: bool = False) -> None:
         """Deliver an interruption to every greenlet of a run, at the hub's next turn."""
-        gevent.get_hub().loop.run_callback(self._deliver, live, task)
+        gevent.get_hub().loop.run_callback(self._deliver, live, task, hurry)
 
     def _is_still(self, live: Live, task: Task | None) -> bool:
         # The run is the one that was told to end: not over, and no successor of a reload.
         same = task is None or live.task is task
         return live.is_open and same and bool(live.ending)
 
-    def _deliver(self, live: Live, task: Task | None) -> None:
-        if not self._is_still(live, task):
+    def _deliver(self, live: Live, task: Task | None, hurry: bool) -> None:  # noqa: FBT001 - a callback
+        if not self._is_still(live, task) or (live.phase == CLOSING and not hurry):
             return
-        reason = live.ending
-        children.interrupt(live.task, reason)
+        children.interrupt(live.task, live.ending)
+        if live.phase != CLOSING or live.guard is not None:  # else it is ours, and waits for the children
+            self._throw(live, live.guard if hurry else None)
+
+    @staticmethod
+    def _throw(live: Live, guard: object | None) -> None:
         greenlet = live.greenlet
-        if greenlet is not None and not greenlet.dead:
-            greenlet.throw(Interrupted(reason))
+        if live.guard is guard and greenlet is not None and not greenlet.dead:
+            greenlet.throw(Interrupted(live.ending or 'timeout'))
 
     @staticmethod
     def _is_patient(live: Live) -> bool:

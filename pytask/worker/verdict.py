@@ -27,6 +27,8 @@ def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
     if told == 'lost' or (told == 'shutdown' and not _own_outcome_counts(live, error)):
         state = State.STOPPED if live.is_local else State.WAIT
         return Outcome(state, reason=told, exception=error)
+    if told == 'failed':
+        error = live.failure
     if error is None:
         return _output(value)
     if isinstance(error, (TaskError, InputError)):

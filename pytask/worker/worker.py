@@ -19,8 +19,9 @@ import pytask
 from pytask.builtin import BUILTINS
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
-from pytask.worker import children, forks, readiness
+from pytask.worker import children, forks, life, readiness
 from pytask.worker.drain import drain
+from pytask.worker.ending import Ending
 from pytask.worker.fetcher import Fetcher
 from pytask.worker.heartbeat import Heartbeat
 from pytask.worker.listener import Listener
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from pytask.app import PyTask
 
-EXIT_OK, EXIT_BROKEN, EXIT_RESTART = 0, 70, 75
+EXIT_OK, EXIT_BROKEN, EXIT_RESTART, EXIT_CONFIG = 0, 70, 75, 78
 
 
 class Worker:
@@ -60,6 +61,7 @@ class Worker:
         self.writer = Writer(self.store, self.slots, self.report, self.broken)
         self.stopper = Stopper(self.report)
         self.reloader = Reloader(self)
+        self.ending = Ending(self)
         self.runner = Runner(self)
         self.heartbeat = Heartbeat(self)
         self.pressure = Pressure(self)
@@ -68,8 +70,7 @@ class Worker:
         self.local_runs = LocalRuns(self)
         self.orders = Orders(self)
         self._tasks = '\n'.join(['', *app.registry.answers_to(), ''])
-        self.reason_to_stop = Event()
-        self._hurry = Event()
+        self.reason_to_stop, self._hurry = Event(), Event()
         self._why = ''
         self.is_ready = False
         self.is_broken = self._wants_restart = False
@@ -79,7 +80,8 @@ class Worker:
 
         Raises Unavailable and ConfigError, at the start only.
         """
-        self._start_all()
+        if not self._start_all():
+            return EXIT_CONFIG
         if on_ready is not None:
             gevent.spawn(on_ready)
         while not self.reason_to_stop.wait(60):
@@ -130,11 +132,14 @@ class Worker:
         live.greenlet = gevent.spawn_raw(self.runner.run, live, older)
         return live
 
-    def _start_all(self) -> None:
-        children.install(self.report.child_failed)
+    def _start_all(self) -> bool:
+        children.install(self.ending.child_failed)
         forks.install()
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
         self.register()
+        if not life.begin(self):
+            self._leave()
+            return False
         self.heartbeat.start()
         for service in (self.writer, self.listener, self.pressure, self.fetcher):
             service.start()
@@ -144,12 +149,14 @@ class Worker:
         self.report.started(
             self.id, self.app.settings.queue, len(self.app.registry.names()), self.slots.size, self.store.db.url
         )
+        return True
 
     def _stop_all(self) -> int:
         self.report.shutting_down(self._why, self.slots.taken)
         self.fetcher.stop()  # no new runs; whatever the last claim granted is in the table
         drain(self, self._hurry)  # until the last outcome is recorded, or given back to the front
         self.local_runs.stop()
+        life.end(self)
         self.heartbeat.stop()  # leases were renewed to the end
         self.listener.stop()
         self.pressure.stop()

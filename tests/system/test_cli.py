@@ -273,15 +273,15 @@ def test_tail_follows_a_run_to_its_end(cli):
     [(['add', 'a=1'], 'no worker is running; start one with: pytask worker')],
 )
 def test_run_says_within_two_seconds_that_no_worker_is_running(idle, words, says):
-    done = idle('run', *words, '--timeout', '2')
+    done = idle('run', *words, '--wait', '2')
     assert done.returncode == 4
     assert says in done.stderr
 
 
 def test_run_and_wait_say_why_nothing_moves(cli, processes, redis):
-    done = cli('run', 'ad', 'a=1', '--timeout', '2')
+    done = cli('run', 'ad', 'a=1', '--wait', '2')
     assert 'no worker knows "ad"; did you mean "add"?' in done.stderr
-    done = cli('run', 'add', 'a=1', '--queue', 'mail', '--timeout', '2')
+    done = cli('run', 'add', 'a=1', '--queue', 'mail', '--wait', '2')
     assert 'no worker serves queue "mail"; start one with: pytask worker --queue mail' in done.stderr
     processes.worker('--lease', '2', '--queue', 'small', '--concurrency', '1', '--name', 'tiny')
     cli('start', 'forever', '--id', 'f', '--queue', 'small')

@@ -12,6 +12,8 @@ import textwrap
 import pytest
 from support import ROOT, wait_until
 
+from pytask import State, Task
+
 README = (ROOT / 'README.rst').read_text()
 needs_redis_cli = pytest.mark.skipif(not shutil.which('redis-cli'), reason='no redis-cli on PATH')
 
@@ -61,6 +63,7 @@ def test_every_code_block_is_known_to_these_tests():
         'A first task': ['python', 'shell', 'python'],
         'Control from redis-cli': ['shell'],
         'Beside Flask': ['python'],
+        'How a run ends': ['python'],
     }
     assert README.count('.. code::') == sum(len(kinds) for kinds in found.values())
 
@@ -120,6 +123,18 @@ def test_beside_flask(site, monkeypatch):
     )
     assert read['output'] == {'pages': 1}
     names['tasks'].close()
+
+
+@pytest.mark.one_server
+def test_how_a_run_ends(app, worker):
+    exec(blocks('How a run ends')[0][1], {'app': app, 'Task': Task})
+    worker()
+    heard = app.client.watch('1', timeout=10)
+    run = app.client.start('visit', run_id='1')
+    wait_until(lambda: app.resource('seen'), 'it has looked')
+    run.stop()
+    assert [event.data for event in heard if event and event.event == 'message'] == ['STOPPED None']
+    assert (run.refresh().state, run.output) == (State.STOPPED, 1)
 
 
 def test_every_promise_has_a_test_that_names_it():

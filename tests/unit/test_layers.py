@@ -24,6 +24,8 @@ WORDS = {
     'registry',
     'settings',
     'clock',
+    'hooks',
+    'resources',
 }
 
 CLIENT = {'client', 'launch', 'follow', 'commands', 'stack'}

@@ -206,3 +206,217 @@ def test_a_greenlet_of_the_process_is_nobodys_child(app, worker):
     short.apply().wait(timeout=5)
     assert not own.dead
     own.kill()
+
+
+# An error in a child ends the run, unless somebody waits for the child.
+
+
+def parent(app, start, work=fail, **members):
+    """Add a task whose `start` is interrupted or not; return it and the reasons it was interrupted for."""
+    reasons = []
+
+    class Parent(Task):
+        def start(self):
+            try:
+                return start(self)
+            except Interrupted as interruption:
+                reasons.append(interruption.reason)
+                raise
+
+    for key, value in {'work': work, **members}.items():
+        setattr(Parent, key, value)
+    app.add_task(Parent)
+    return Parent, reasons
+
+
+def spawns(self):
+    self.spawn(self.work)
+    gevent.sleep(60)
+
+
+def spawns_plainly(self):
+    gevent.spawn(self.work)
+    gevent.sleep(60)
+
+
+def spawns_a_grandchild(self):
+    self.spawn(lambda: self.spawn(self.work) and gevent.sleep(60))
+    gevent.sleep(60)
+
+
+@pytest.mark.parametrize('start', [spawns, spawns_plainly, spawns_a_grandchild], ids=lambda f: f.__name__)
+@pytest.mark.parametrize('policy', [{}, {'graceful': True}, {'stop': lambda self: None}], ids=str)
+def test_an_error_of_a_child_ends_the_run_at_once(app, worker, start, policy):
+    task, reasons = parent(app, start, **policy)
+    worker()
+    run = app.client.start(task).wait(timeout=5)
+    assert (run.state, run.output['type'], run.reason) == (State.EXCEPTION, 'ValueError', '')
+    assert reasons == ['failed']
+
+
+def test_an_expected_error_of_a_child_is_the_runs(app, worker):
+    task, _ = parent(app, spawns, complain)
+    worker()
+    run = app.client.start(task).wait(timeout=5)
+    assert (run.state, run.output) == (State.ERROR, 'x')
+
+
+@pytest.mark.parametrize('kind', [SystemExit, KeyboardInterrupt, MemoryError, gevent.Timeout, RecursionError])
+def test_whatever_a_child_raises_is_contained(app, worker, kind):
+    def work(self):
+        raise kind
+
+    task, _ = parent(app, spawns, work)
+    worker()
+    try:
+        run = app.client.start(task).wait(timeout=5)
+    except (SystemExit, KeyboardInterrupt) as escaped:
+        pytest.fail(f'{type(escaped).__name__} of a child greenlet reached the main greenlet')
+    assert (run.state, run.output['type']) == (State.EXCEPTION, kind.__name__)
+
+
+def test_a_child_may_leave(app, worker):
+    """GreenletExit ends a greenlet, and is no error."""
+
+    def work(self):
+        raise gevent.GreenletExit
+
+    task, _ = parent(app, lambda self: self.spawn(self.work) and gevent.sleep(0.05), work)
+    worker()
+    assert app.client.start(task).wait(timeout=5).state is State.SUCCESS
+
+
+def joins(self):
+    self.spawn(self.work)
+    try:
+        self.join()
+    except ValueError:
+        return 'caught'
+
+
+def gets(self):
+    try:
+        gevent.spawn(self.work).get()
+    except ValueError:
+        return 'caught'
+
+
+def pools(self):
+    pool = gevent.pool.Pool(2)
+    pool.spawn(self.work)
+    pool.join()
+    return 'caught'
+
+
+def waits(self):
+    gevent.joinall([self.spawn(self.work)])
+    gevent.sleep(0.05)
+    return 'caught'
+
+
+@pytest.mark.parametrize('start', [joins, gets, pools, waits], ids=lambda f: f.__name__)
+def test_who_waits_for_a_child_may_catch_its_error(app, worker, start):
+    task, reasons = parent(app, start)
+    worker()
+    run = app.client.start(task).wait(timeout=5)
+    assert (run.state, run.output, reasons) == (State.SUCCESS, 'caught', [])
+
+
+def test_a_child_that_fails_because_the_run_was_stopped_changes_nothing(app, worker):
+    def work(self):
+        self.stopping.wait()
+        raise ValueError('the socket is closed')
+
+    def start(self):
+        begun.set()
+        self.spawn(self.work)
+        self.stopping.wait()
+        gevent.sleep(0.1)
+        return 'in order'
+
+    begun = gevent.event.Event()
+    task, reasons = parent(app, start, work, graceful=True)
+    worker()
+    run = app.client.start(task)
+    assert begun.wait(5)
+    run.stop()
+    run.wait(timeout=5)
+    assert (run.state, run.output, reasons) == (State.STOPPED, 'in order', [])
+
+
+def test_a_child_that_fails_while_it_is_ended_is_only_logged(app, worker, caplog):
+    def work(self):
+        try:
+            gevent.sleep(60)
+        finally:
+            raise ValueError('cleaning up failed')
+
+    task, _ = parent(app, lambda self: self.spawn(self.work) and gevent.sleep(0.02), work)
+    worker()
+    assert app.client.start(task).wait(timeout=5).state is State.SUCCESS
+    assert 'cleaning up failed' in caplog.text
+
+
+def test_a_child_of_init_that_fails_ends_the_run(app, worker):
+    def init(self):
+        self.spawn(fail, self)
+        gevent.sleep(60)
+
+    task, _ = parent(app, lambda self: None, __init__=init)
+    worker()
+    run = app.client.start(task).wait(timeout=5)
+    assert (run.state, run.output['type']) == (State.EXCEPTION, 'ValueError')
+
+
+def test_a_child_of_an_old_instance_does_not_end_the_new_one(app, worker):
+    made = []
+
+    def work(self):
+        try:
+            gevent.sleep(60)
+        finally:
+            raise ValueError('the old one')
+
+    def start(self):
+        made.append(self.spawn(self.work))
+        gevent.sleep(60)
+
+    task, reasons = parent(app, start, work)
+    worker()
+    run = app.client.start(task)
+    wait_until(lambda: made and made[0].started, 'it runs')
+    assert run.reload() == 'applied'
+    wait_until(lambda: len(made) == 2, 'the successor runs')
+    assert (made[0].dead, made[1].dead, reasons) == (True, False, ['reload'])
+    run.stop()
+    assert run.wait(timeout=5).state is State.STOPPED
+
+
+@pytest.mark.parametrize(
+    'kill', [lambda child: child.kill(), lambda child: child.kill(block=False)], ids=['waits', 'goes on']
+)
+def test_a_child_that_is_killed_before_its_first_step_is_forgotten(app, worker, kill):
+    def start(self):
+        child = self.spawn(self.work)
+        kill(child)
+        gevent.sleep(0.05)
+        return [child.dead, len(self.pytask_port.children)]
+
+    task, _ = parent(app, start)
+    worker()
+    run = app.client.start(task).wait(timeout=5)
+    assert (run.state, run.output) == (State.SUCCESS, [True, 0])
+
+
+def test_children_of_an_instance_that_could_not_be_made_end_with_the_run(app, worker):
+    spawned = []
+
+    def init(self):
+        spawned.append(self.spawn(gevent.sleep, 60))
+        gevent.sleep(0.01)
+        raise OSError
+
+    task, _ = parent(app, lambda self: None, __init__=init)
+    worker()
+    assert app.client.start(task).wait(timeout=5).state is State.EXCEPTION
+    assert spawned[0].dead

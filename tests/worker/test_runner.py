@@ -2,6 +2,7 @@
 
 import gevent
 import pytest
+from support import wait_until
 
 from pytask import Interrupted, State, Task, current_task
 
@@ -55,6 +56,118 @@ def test_whatever_is_raised_is_contained_and_ends_in_exception(app, worker, blow
     assert (run.state, run.output['type']) == (State.EXCEPTION, blow)
     beside.set()
     assert neighbour.wait(timeout=5).output == 'unharmed'
+
+
+def in_init(blow):
+    def init(self):
+        blow()
+
+    return {'__init__': init}
+
+
+def in_stop(blow):
+    return {'stop': lambda self: blow(), 'start': lambda self: gevent.sleep(60)}
+
+
+def in_finish(blow):
+    return {'finish': lambda self, outcome: blow()}
+
+
+def in_context(blow):
+    return {'provide_context': staticmethod(blow)}
+
+
+PLACES = {in_init: State.EXCEPTION, in_context: State.EXCEPTION, in_finish: State.SUCCESS, in_stop: State.STOPPED}
+
+
+@pytest.mark.promise(4)
+@pytest.mark.parametrize('place', PLACES, ids=lambda place: place.__name__)
+@pytest.mark.parametrize('blow', BLOWS)
+def test_wherever_it_is_raised_it_is_contained(app, worker, place, blow):
+    members = {'NAME': 'blow', 'start': lambda self: 'fine'} | place(BLOWS[blow])
+    app.add_task(type('Blow', (Task,), members))
+    app.task(name='after')(lambda: 'unharmed')
+    running = worker()
+    try:
+        run = app.client.start('blow')
+        if place is in_stop:
+            wait_until(lambda: (live := running.slots.get(run.id)) and live.task, 'it runs')
+            run.stop()
+        assert run.wait(timeout=5).state is PLACES[place]
+        assert app.client.start('after').wait(timeout=5).output == 'unharmed'
+    except (SystemExit, KeyboardInterrupt) as escaped:
+        pytest.fail(f'{type(escaped).__name__} reached the main greenlet')
+
+
+class Vicious(Exception):
+    def __str__(self):
+        raise SystemExit(7)
+
+
+def test_an_exception_whose_text_ends_the_process_does_not(app, worker):
+    ended = []
+
+    class Fail(Task):
+        def start(self):
+            self.spawn(gevent.sleep, 60)
+            raise Vicious
+
+        def finish(self, outcome):
+            ended.append(outcome.state)
+
+    app.add_task(Fail)
+    worker()
+    run = app.client.start(Fail).wait(timeout=5)
+    assert (run.state, run.output['message']) == (State.EXCEPTION, '<unprintable Vicious>')
+    assert ended == [State.EXCEPTION]
+
+
+@pytest.mark.promise(4)
+def test_a_run_whose_greenlet_is_killed_before_its_first_step_runs_again(app, worker, caplog):
+    ran, killed = [], []
+    app.task(name='quick')(lambda: ran.append(True))
+    running = worker()
+    launch = running.launch
+
+    def kill_first(*args, **more):
+        if not killed:  # before the callback that starts it
+            gevent.get_hub().loop.run_callback(lambda: killed[0].greenlet.throw(gevent.GreenletExit))
+        killed.append(launch(*args, **more))
+        return killed[-1]
+
+    running.launch = kill_first
+    run = app.client.start('quick').wait(timeout=10)
+    assert (run.state, run.attempt, ran) == (State.SUCCESS, 2, [True])
+    assert killed[0].greenlet.dead
+    assert 'was killed before its first step' in caplog.text
+
+
+def test_one_that_was_told_to_stop_and_killed_is_stopped(app, worker):
+    app.task(name='quick')(lambda: None)
+    running = worker()
+    launch = running.launch
+
+    def kill(*args, **more):
+        gevent.get_hub().loop.run_callback(lambda: live.greenlet.throw(gevent.GreenletExit))
+        live = launch(*args, **more)
+        live.ending = 'stop'
+        return live
+
+    running.launch = kill
+    assert app.client.start('quick').wait(timeout=10).state is State.STOPPED
+
+
+@pytest.mark.parametrize('spawn', [gevent.spawn, gevent.Greenlet.spawn, lambda f: gevent.spawn_later(30, f)])
+def test_a_greenlet_that_a_task_has_forgotten_ends_with_its_run(app, worker, spawn):
+    left = []
+
+    @app.task
+    def forgets():
+        left.append(spawn(lambda: gevent.sleep(60)))
+
+    worker()
+    assert forgets.apply().wait(timeout=5).state is State.SUCCESS
+    assert left[0].dead
 
 
 def test_an_exception_leaves_type_message_and_traceback(app, worker):

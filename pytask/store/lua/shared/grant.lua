@@ -1,8 +1,10 @@
 -- The answer to a claim, and how it is given again: a claim whose reply was lost asks with the same nonce.
-local reply, bytes = {'OK', 0, buried_now, parked_now}, 0
+local limits = {}
+local reply, bytes = {'OK', 0, buried_now, parked_now, limits}, 0
 
-local function grant(id, task, data, attempt, waited_ms)
+local function grant(id, task, data, attempt, waited_ms, timeout)
   local at = #reply
+  if timeout then limits[#limits + 1], limits[#limits + 2] = id, timeout end
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = id, task, data, attempt, waited_ms
   bytes = bytes + #data
 end
@@ -12,10 +14,10 @@ local function has_granted_again()
   local before = redis.call('LRANGE', record, 0, -1)
   if before[1] ~= nonce then return false end
   for i = 2, #before do
-    local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt')
+    local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt', 'timeout')
     if v[2] == 'RUNNING' and v[1] == v[5] .. ':' .. nonce .. ':' .. worker then
       redis.call('ZADD', leases, now_ms + lease_ms, before[i])
-      grant(before[i], v[3], v[4] or '{}', v[5], -1)
+      grant(before[i], v[3], v[4] or '{}', v[5], -1, v[6])
     end
   end
   reply[2] = 1

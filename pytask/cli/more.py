@@ -1,0 +1,40 @@
+"""`extend`: more time for a run; and how spans are written on the command line."""
+
+from __future__ import annotations
+
+import click
+
+from pytask.cli import paint
+from pytask.cli.options import client, common, find_id, is_json
+
+
+def span(text: str) -> float:
+    """Read seconds. Raises BadParameter for what is no number above 0."""
+    from pytask.errors import PytaskError
+    from pytask.launch import seconds_text
+
+    try:
+        seconds = float(text)
+        seconds_text('it', seconds)
+    except (ValueError, PytaskError):
+        raise click.BadParameter(f'{text!r} is no number of seconds above 0') from None
+    return seconds
+
+
+@click.command(context_settings={'ignore_unknown_options': True})
+@click.argument('run_id', metavar='ID')
+@click.argument('seconds', type=span)
+@common
+def extend(run_id: str, seconds: float) -> int:
+    """Give a run more time: SECONDS from now where it runs, of its total where it waits. Never less than it has.
+
+    `applied` (it waits), `requested` (written down, and its worker was told), or its end state.
+    """
+    asked = client()
+    full = find_id(asked, run_id)
+    answer = asked.extend(full, seconds)
+    if is_json():
+        paint.json_line({'id': full, 'answer': answer})
+    else:
+        paint.table(('ID', ''), [(full, answer)])
+    return int(answer == 'refused')
