@@ -10,6 +10,7 @@ from pytask.errors import NotFound
 from pytask.follow import await_reload
 from pytask.messages import encode
 from pytask.states import State
+from pytask.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Answers = list[str]
 
 
-class Commands:
+class Commands(Talk):
     """The commands of a Client."""
 
     @property

@@ -25,6 +25,14 @@ class Handle:
     def retry(self) -> str:
         return self._client.retry(self.id)
 
+    def send(self, name: str, data: dict[str, Any] | None = None) -> str:
+        """Send it a message; answers as `Client.send` does."""
+        return self._client.send(self.id, name, data)
+
+    def ask(self, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
+        """Ask it; returns and raises as `Client.ask` does."""
+        return self._client.ask(self.id, name, data, timeout=timeout)
+
     @property
     def _client(self) -> Client:
         if self.client is None:

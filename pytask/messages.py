@@ -17,9 +17,11 @@ LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'r
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
+# What a run was sent, and could not handle.
+MESSAGE_FAILED = 'message-failed'
 
-STOP, RELOAD = 'stop', 'reload'
-COMMANDS = frozenset({STOP, RELOAD})
+STOP, RELOAD, SEND = 'stop', 'reload', 'send'
+COMMANDS = frozenset({STOP, RELOAD, SEND})
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ COMMANDS = {
     'wait': ('look', 'Wait until runs have ended.'),
     'stop': ('control', 'Stop runs, waiting or running.'),
     'reload': ('control', 'Start a run anew in place, with new data or the same.'),
+    'send': ('talk', 'Send a message to a run.'),
+    'ask': ('talk', 'Ask a running task, and print its answer.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'tasks': ('look', 'List the tasks in ./tasks and what they take.'),

@@ -44,12 +44,13 @@ class Queues:
         if reply[0] == b'UNREGISTERED':
             return Grant(is_registered=False)
         tail = f':{who.nonce}:{who.worker_id}'
-        parts = iter(reply[4:])
+        parts = iter(reply[5:])
         runs = [
             Claimed(run_id.decode(), task.decode('utf-8', 'replace'), data, int(n), n.decode() + tail, waited_ms)
             for run_id, task, data, n, waited_ms in zip(parts, parts, parts, parts, parts, strict=True)
         ]
-        return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
+        with_messages = frozenset(run_id.decode() for run_id in reply[4])
+        return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]), with_messages)
 
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:
         self._scripts.begin(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)

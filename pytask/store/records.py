@@ -36,12 +36,15 @@ class Claimed(NamedTuple):
 
 @dataclass(slots=True)
 class Grant:
-    """The answer to a claim. `has_more` says that entries are left which were not looked at."""
+    """The answer to a claim. `has_more` says that entries are left which were not looked at;
+    `with_messages` names the runs whose inbox is not empty.
+    """
 
     runs: list[Claimed] = field(default_factory=list)
     has_more: bool = False
     dead: list[tuple[str, str]] = field(default_factory=list)
     parked: list[tuple[str, str]] = field(default_factory=list)
+    with_messages: frozenset[str] = frozenset()
     is_registered: bool = True
 
 

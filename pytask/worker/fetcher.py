@@ -107,7 +107,9 @@ class Fetcher(Service):
             grant = self._store.queues.claim(who, line, limit)
         self._is_answered = True
         for claimed in grant.runs:
-            self._worker.launch(claimed, asked_at, line.queue)
+            live = self._worker.launch(claimed, asked_at, line.queue)
+            if claimed.run_id in grant.with_messages:
+                self._worker.inbox.look(live)
         return grant
 
     def _tell(self, grant: Grant) -> None:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 class Orders:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._carry_out = {messages.STOP: self._stop, messages.RELOAD: self._reload}
+        self._carry_out = {
+            messages.STOP: self._stop,
+            messages.RELOAD: self._reload,
+            messages.SEND: worker.inbox.obey,
+        }
 
     def obey(self, run_id: str, command: Command) -> None:
         """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""

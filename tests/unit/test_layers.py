@@ -13,6 +13,7 @@ PACKAGE = ROOT / 'pytask'
 WORDS = {
     'address',
     'handle',
+    'inbox',
     'states',
     'errors',
     'definition',
@@ -26,7 +27,7 @@ WORDS = {
     'clock',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'talk'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 

@@ -4,7 +4,7 @@
 -- KEYS  runs line leases due dead parked parked_names suspects ended record worker_hash
 -- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  of queue and parked_task at most one: a list of
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
--- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, id, task, data, attempt,
+-- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {ids with messages}, id, task, data, attempt,
 -- ms it waited or -1, …} or {UNREGISTERED}
 -- include clock event usable aside grant guilt suspect
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
@@ -44,7 +44,7 @@ end
 
 local function take(id)
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'data', 'attempt', 'created', 'queue', 'reason', 'ended',
-    'crashes')
+    'crashes', 'inbox')
   if v.err then return bury(id, 'its key is not a hash') end
   local task, state = v[1], v[2]
   local home = queue ~= '' and queue or v[6] or 'default'
@@ -64,6 +64,7 @@ local function take(id)
     'token', attempt .. ':' .. nonce .. ':' .. worker, 'created', v[5] or now, 'started', now)
   publish(id, 'running', '{"worker":"' .. worker .. '","attempt":' .. attempt .. '}', 0)
   table.insert(granted, id)
+  if v[10] then table.insert(with_messages, id) end
   -- Only a first attempt has waited since it was created.
   grant(id, task, v[3] or '{}', attempt, v[4] and -1 or math.max(0, now_ms - (tonumber(v[5]) or now_ms / 1000) * 1000))
 end

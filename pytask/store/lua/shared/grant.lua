@@ -1,5 +1,6 @@
 -- The answer to a claim, and how it is given again: a claim whose reply was lost asks with the same nonce.
-local reply, bytes = {'OK', 0, buried_now, parked_now}, 0
+local with_messages = {}
+local reply, bytes = {'OK', 0, buried_now, parked_now, with_messages}, 0
 
 local function grant(id, task, data, attempt, waited_ms)
   local at = #reply
@@ -12,9 +13,10 @@ local function has_granted_again()
   local before = redis.call('LRANGE', record, 0, -1)
   if before[1] ~= nonce then return false end
   for i = 2, #before do
-    local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt')
+    local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt', 'inbox')
     if v[2] == 'RUNNING' and v[1] == v[5] .. ':' .. nonce .. ':' .. worker then
       redis.call('ZADD', leases, now_ms + lease_ms, before[i])
+      if v[6] then table.insert(with_messages, before[i]) end
       grant(before[i], v[3], v[4] or '{}', v[5], -1)
     end
   end
