@@ -33,26 +33,21 @@ class Talk:
 
         Messages are handled one after the other, in order, each at least once as long as the run lives;
         one that waits hears them when it starts. Answers `requested`, `full` (1,000 are unhandled, or
-        1 MiB), `refused` (pytask's own tasks), or the state in which it had ended. Raises NotFound, and
+        1 MiB), `refused` (pytask's own tasks), `not_found`, or the state in which it had ended. Raises
         InputError for a bad name and for data that is no JSON object of at most 64 KiB.
         """
-        answer = self.store.inboxes.send(run_id, new_message(name, data))
-        return _told(run_id, answer)
+        return _lower(self.store.inboxes.send(run_id, new_message(name, data)))
 
     def ask(self, run_id: str, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
         """Send a message, and return what the task's `on_<name>` returned.
 
         Raises AskError with what it raised, or why it was not called; RunEnded, also when the run ends
-        meanwhile; WaitTimeout after `timeout` seconds, and the message may be handled later; else as
-        `send` does.
+        meanwhile; WaitTimeout after `timeout` seconds, and the message may be handled later; NotFound,
+        InputError.
         """
         store, ask = self.store, secrets.token_hex(8)
         limit = monotonic_s() + timeout
-        answer = _told(run_id, store.inboxes.send(run_id, new_message(name, data, ask)))
-        if answer in State.__members__:
-            raise RunEnded(run_id, answer)
-        if answer != 'requested':
-            raise AskError(_NOT_TAKEN[answer].format(run_id))
+        _check(run_id, store.inboxes.send(run_id, new_message(name, data, ask)))
         while (text := store.answers.take(ask, timeout_s=_turn_s(limit))) is None:
             state = _state(store, run_id)
             if state.is_ended:
@@ -65,16 +60,19 @@ class Talk:
         return _value(text)
 
 
-_NOT_TAKEN = {
-    'full': 'run {} has too many messages that it has not handled; ask again later',
-    'refused': "run {} is one of pytask's own, and hears no messages",
-}
+def _lower(answer: str) -> str:
+    return answer if answer in State.__members__ else answer.lower()
 
 
-def _told(run_id: str, answer: str) -> str:
+def _check(run_id: str, answer: str) -> None:
     if answer == 'NOT_FOUND':
         raise NotFound(f'no run {run_id!r}')
-    return answer if answer in State.__members__ else answer.lower()
+    if answer == 'REFUSED':
+        raise AskError(f"run {run_id} is one of pytask's own, and hears no messages")
+    if answer == 'FULL':
+        raise AskError(f'run {run_id} has too many messages that it has not handled; ask again later')
+    if answer != 'REQUESTED':
+        raise RunEnded(run_id, answer)
 
 
 def _turn_s(limit: float) -> float:

@@ -143,11 +143,13 @@ class Processes:
     def worker(self, *arguments, **options):
         """Start a worker and wait until it has registered."""
         client = self.server.client()
-        before = client.zcard('workers')
+        before = set(client.zrange('workers', 0, -1))  # one that was killed leaves at any moment
         process = self.start('worker', *arguments, **options)
         try:
             wait_until(
-                lambda: process.poll() is not None or client.zcard('workers') > before, 'the worker registers', 20
+                lambda: process.poll() is not None or set(client.zrange('workers', 0, -1)) - before,
+                'the worker registers',
+                20,
             )
         finally:
             client.close()

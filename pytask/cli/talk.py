@@ -13,7 +13,7 @@ from pytask.errors import RunEnded
 from pytask.states import State
 
 # A message that was not taken is a failure, whyever.
-EXIT_OF = {'requested': 0, State.STOPPED.value: 5}
+EXIT_OF = {'requested': 0, 'not_found': 3, State.STOPPED.value: 5}
 
 
 def _talking(command: Any) -> Any:

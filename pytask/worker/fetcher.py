@@ -108,8 +108,7 @@ class Fetcher(Service):
         self._is_answered = True
         for claimed in grant.runs:
             live = self._worker.launch(claimed, asked_at, line.queue)
-            if claimed.run_id in grant.with_messages:
-                self._worker.inbox.look(live)
+            self._worker.inbox.begin(live, has_messages=claimed.run_id in grant.with_messages)
         return grant
 
     def _tell(self, grant: Grant) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # A run that is not ready, or a Redis that is away: looked at again after so long, and twice as long each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
+# Signs for runs of all workers come by; only the latest can be for a run that is about to begin here.
+MAX_MISSED = 1000
 
 
 class Box:
@@ -47,6 +49,7 @@ class Inbox:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._boxes: dict[Live, Box] = {}
+        self._missed: dict[str, None] = {}
 
     def obey(self, live: Live, command: Command) -> None:
         """Hear a `send`: with a name a message, else a sign that one has come in."""
@@ -60,6 +63,21 @@ class Inbox:
             published.append(from_fields(command.fields))
         else:
             self._worker.report.message_dropped(live)
+
+    def miss(self, run_id: str, command: Command) -> None:
+        """Remember the sign for a run that is not here: perhaps it is being granted to this worker just now."""
+        if command.name == messages.SEND:
+            self._missed[run_id] = None
+            if len(self._missed) > MAX_MISSED:
+                del self._missed[next(iter(self._missed))]
+
+    def begin(self, live: Live, *, has_messages: bool) -> None:
+        """Handle what an attempt that begins is to hear."""
+        was_missed = live.run_id in self._missed
+        if was_missed:
+            del self._missed[live.run_id]
+        if has_messages or was_missed:
+            self.look(live)
 
     def look(self, live: Live) -> None:
         """Handle what stands in the inbox of a run; returns at once."""

@@ -25,6 +25,8 @@ class Orders:
         """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
         worker = self._worker
         live = worker.slots.get(run_id)
+        if live is None:
+            worker.inbox.miss(run_id, command)
         if live is None or command.attempt not in (0, live.attempt):
             return
         carry_out = self._carry_out.get(command.name)

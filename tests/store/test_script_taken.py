@@ -58,6 +58,15 @@ def test_after_the_end_nothing_is_there(hands, claimed):
     assert hands.taken(claimed, key) is None
 
 
+def test_what_waits_again_is_not_taken_from_by_the_life_before(hands, claimed):
+    hands.finish(claimed)
+    hands.redis.hset('task-1', 'state', 'WAIT')  # by foreign hands: the token stands there still
+    hands.redis.lpush('new-task', '1')
+    key, _ = hands.send()
+    assert hands.taken(claimed, key) is None
+    assert keys(hands) == [key]
+
+
 def test_a_run_without_messages_has_none(hands, claimed):
     before = hands.everything()
     assert hands.taken(claimed) is None

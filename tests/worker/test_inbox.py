@@ -360,6 +360,60 @@ def test_what_is_not_handled_at_the_end_goes_with_the_run(app, worker, redis, co
     assert run.ask('add', {'n': 5}) == 5
 
 
+def test_what_is_interrupted_is_not_begun_again_by_a_run_that_is_ending(app, worker, redis):
+    began = []
+
+    class Slow(Task):
+        made = []
+
+        def start(self):
+            self.made.append(self)
+            try:
+                gevent.sleep(60)
+            finally:
+                gevent.sleep(0.3)
+
+        def on_hang(self):
+            began.append(self)
+            gevent.sleep(60)
+
+    app.add_task(Slow)
+    worker()
+    run = running(app, Slow)
+    run.send('hang')
+    wait_until(lambda: began, 'it is handled')
+    run.stop()
+    assert run.wait(timeout=10).state is State.STOPPED
+    assert len(began) == 1
+
+
+def test_an_instance_that_a_reload_is_ending_hears_nothing_more(app, worker, redis):
+    class Slow(Task):
+        made = []
+
+        def __init__(self, name='first'):
+            self.name, self.ended = name, gevent.event.Event()
+
+        def start(self):
+            self.made.append(self)
+            self.ended.wait()
+            gevent.sleep(0.3)
+
+        def stop(self):
+            self.ended.set()
+
+        def on_name(self):
+            return self.name
+
+    app.add_task(Slow)
+    worker()
+    run = running(app, Slow)
+    assert run.ask('name') == 'first'
+    app.client.reload(run.id, {'name': 'second'}, wait=0)
+    assert Slow.made[0].ended.wait(5)
+    assert run.ask('name') == 'second'
+
+
 def test_ended_runs_and_those_that_are_not_there_hear_nothing(app, worker, redis):
     app.task(name='quick')(lambda: None)
     worker()
@@ -368,8 +422,7 @@ def test_ended_runs_and_those_that_are_not_there_hear_nothing(app, worker, redis
     with pytest.raises(RunEnded, match=f'run {run.id} has ended: SUCCESS') as caught:
         run.ask('add')
     assert caught.value.state == 'SUCCESS'
-    with pytest.raises(NotFound, match="no run '42'"):
-        app.client.send('42', 'add')
+    assert app.client.send('42', 'add') == 'not_found'
     with pytest.raises(NotFound, match="no run '42'"):
         app.client.ask('42', 'add')
     assert not redis.keys('inbox-*')
@@ -481,4 +534,66 @@ def test_a_message_whose_nudge_was_lost_is_found_by_the_heartbeat(app, worker, r
     run = running(app, counter)
     redis.rpush(f'inbox-{run.id}', '0123456789abcdef{"name":"add","data":{"n":1}}')
     redis.hset(f'task-{run.id}', 'inbox', 1)
+    wait_until(lambda: counter.heard == [1], 'it is handled')
+
+
+@pytest.mark.parametrize('graceful', [False, True])
+def test_a_run_that_returns_hears_nothing_more_and_ends(app, worker, redis, graceful):
+    """What it has not handled by then is neither handled by what is left of it nor told as failed."""
+    heard = []
+
+    class Short(Task):
+        made = []
+
+        def start(self):
+            self.made.append(self)
+            self.end = gevent.event.Event()
+            self.end.wait()
+
+        def on_end(self):
+            self.end.set()
+            gevent.sleep(0.2 if self.graceful else 60)
+
+        def on_add(self, n: int):
+            heard.append(n)
+
+    Short.graceful = graceful
+    app.add_task(Short)
+    worker()
+    run = running(app, Short)
+    stream = app.client.store.events([run.id])
+    run.send('end')
+    for n in range(50):
+        run.send('add', {'n': n})
+    assert run.wait(timeout=10).state is State.SUCCESS
+    assert failures(stream) == []
+    stream.close()
+    assert (heard, inbox(redis, run)) == ([], (0, None))
+
+
+def test_a_sign_that_comes_before_the_grant_is_kept(app, worker, redis, counter):
+    running_worker = worker()
+    redis.hset('task-42', mapping={'task': 'counter', 'data': '{}'})
+    redis.publish('task-42-control', '{"command":"send"}')
+    wait_until(lambda: '42' in running_worker.inbox._missed, 'it is heard')
+    redis.rpush('inbox-42', '0123456789abcdef{"name":"add","data":{"n":1}}')
+    redis.lpush('new-task', '42')
+    wait_until(lambda: counter.heard == [1], 'it is handled')
+    assert not running_worker.inbox._missed
+    for n in range(2000):
+        redis.publish(f'task-{n}-control', 'send')
+    wait_until(lambda: '1999' in running_worker.inbox._missed, 'all are heard')
+    assert len(running_worker.inbox._missed) == 1000
+
+
+def test_a_local_run_hears_after_a_subscription_anew_what_it_missed(app, worker, redis, counter):
+    app.start_local_task('counter', {})
+    running = worker()
+    live = wait_until(lambda: [live for live in running.slots.all() if live.task_name == 'counter'], 'it runs')[0]
+    app.client.ask(live.run_id, 'reset-counter')  # so that it is subscribed
+    wait_until(lambda: not running.inbox._boxes, 'nobody reads')
+    redis.rpush(f'inbox-{live.run_id}', '0123456789abcdef{"name":"add","data":{"n":1}}')
+    redis.hset(f'task-{live.run_id}', 'inbox', 1)
+    assert not counter.heard
+    redis.client_kill_filter(_type='pubsub')
     wait_until(lambda: counter.heard == [1], 'it is handled')
