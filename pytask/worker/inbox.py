@@ -141,7 +141,7 @@ class Inbox:
         pause_s = FIRST_PAUSE_S
         while not live.greenlet.dead:
             task = live.task
-            if task is not None and task is not but and live.is_open and live.ending != 'reload':
+            if task is not None and task is not but and _hears(live):
                 return task
             gevent.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -157,7 +157,7 @@ class Inbox:
         heard = child.value if child.dead else None
         if isinstance(heard, hearing.Heard):
             return heard
-        if live.task is task and live.is_open and not live.ending:  # nobody did, but itself
+        if live.task is task and _hears(live) and not live.ending:  # nobody interrupted it, but itself
             return hearing.failed(PytaskError(f'message {message.name} was interrupted'))
         return None
 
@@ -182,3 +182,8 @@ class Inbox:
             except PytaskError as error:
                 self._worker.report.inbox_refused(live, error)
                 return None
+
+
+def _hears(live: Live) -> bool:
+    """Tell whether a run's instance hears messages: it goes on, and is not about to have a successor."""
+    return live.is_open and live.ending != 'reload'
