@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from pytask.decorate import task
     from pytask.definition import Task, current_task
     from pytask.errors import (
+        AskError,
         ConfigError,
         InputError,
         Interrupted,
         NotFound,
         PytaskError,
+        RunEnded,
         RunExists,
         Unavailable,
         WaitTimeout,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = '0.1.0'
 
 _HOMES = {
+    'AskError': 'pytask.errors',
     'Cleanup': 'pytask.builtin',
     'Client': 'pytask.client',
     'ConfigError': 'pytask.errors',
@@ -42,6 +45,7 @@ _HOMES = {
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
     'Run': 'pytask.run',
+    'RunEnded': 'pytask.errors',
     'RunExists': 'pytask.errors',
     'State': 'pytask.states',
     'Task': 'pytask.definition',
@@ -53,6 +57,7 @@ _HOMES = {
 }
 
 __all__ = [
+    'AskError',
     'Cleanup',
     'Client',
     'ConfigError',
@@ -64,6 +69,7 @@ __all__ = [
     'PyTask',
     'PytaskError',
     'Run',
+    'RunEnded',
     'RunExists',
     'State',
     'Task',

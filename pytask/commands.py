@@ -12,6 +12,7 @@ from pytask.launch import seconds_text
 from pytask.messages import encode
 from pytask.stack import ask_stack
 from pytask.states import State
+from pytask.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Answers = list[str]
 
 
-class Commands:
+class Commands(Talk):
     """The commands of a Client."""
 
     @property

@@ -42,6 +42,8 @@ class _Attached(Generic[T]):
 class Task:
     """A task: subclass it, give it a `NAME`, inputs (the signature of `__init__`) and a `start`.
 
+    A method `on_<name>` is called with the data of each message of that name which a run is sent.
+
     Policy: `QUEUE` is where its runs wait; `GRACE` the seconds an orderly stop may take before the run
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
     `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 __all__ = [
+    'AskError',
     'ConfigError',
     'InputError',
     'Interrupted',
     'NotFound',
     'PytaskError',
+    'RunEnded',
     'RunExists',
     'TaskError',
     'Unavailable',
@@ -40,6 +42,22 @@ class RunExists(PytaskError):
     """A run with this id was started before, with another task or other data."""
 
 
+class RunEnded(PytaskError):
+    """The run has ended, and hears no message any more. `state` is how."""
+
+    def __init__(self, run_id: str, state: str) -> None:
+        self.state = state
+        super().__init__(f'run {run_id} has ended: {state}')
+
+
+class AskError(PytaskError):
+    """A running task could not answer, and this says why. `type` is the name of the error it raised."""
+
+    def __init__(self, text: str, kind: str = '') -> None:
+        self.type = kind
+        super().__init__(text)
+
+
 class ConfigError(PytaskError):
     """A setting, an app or a task module is wrong; exit code 78."""
 
@@ -49,7 +67,7 @@ class Unavailable(PytaskError):
 
 
 class WaitTimeout(PytaskError, TimeoutError):
-    """The run had not ended when the time was over; it goes on."""
+    """The run had not ended, or not answered, when the time was over; it goes on."""
 
 
 class Interrupted(BaseException):

@@ -32,6 +32,14 @@ class Handle:
         """Return where it stands, as `Client.stack` does."""
         return self._client.stack(self.id, timeout=timeout, full=full)
 
+    def send(self, name: str, data: dict[str, Any] | None = None) -> str:
+        """Send it a message; answers as `Client.send` does."""
+        return self._client.send(self.id, name, data)
+
+    def ask(self, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
+        """Ask it; returns and raises as `Client.ask` does."""
+        return self._client.ask(self.id, name, data, timeout=timeout)
+
     @property
     def _client(self) -> Client:
         if self.client is None:

@@ -86,16 +86,19 @@ def inputs_of(task_class: type[Task]) -> Inputs:
     source: Callable[..., Any] = getattr(task_class, 'pytask_function', task_class.__init__)
     if source is object.__init__:
         return Inputs(task_class.NAME, _annotated(task_class), takes_more=False, are_attributes=True)
-    parameters = list(inspect.signature(source).parameters.values())
-    if source is task_class.__init__:
-        parameters = parameters[1:]
+    return inputs_of_call(task_class.NAME, source, is_unbound=source is task_class.__init__)
+
+
+def inputs_of_call(name: str, source: Callable[..., Any], *, is_unbound: bool) -> Inputs:
+    """Read the inputs of anything that is called with data; the first of what is unbound is `self`."""
+    parameters = list(inspect.signature(source).parameters.values())[int(is_unbound) :]
     hints = _hints(source)
     fields = {p.name: _input(p, hints.get(p.name, Any)) for p in parameters if p.kind in _NAMED}
     for parameter in parameters:
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-            raise ConfigError(f'{task_class.NAME}: input {parameter.name!r} is positional only; data has names')
+            raise ConfigError(f'{name}: input {parameter.name!r} is positional only; data has names')
     more = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    return Inputs(task_class.NAME, fields, takes_more=more)
+    return Inputs(name, fields, takes_more=more)
 
 
 def read_object(task: str, data: bytes) -> dict[str, Any]:

@@ -17,12 +17,14 @@ LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'r
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
+# What a run was sent, and could not handle.
+MESSAGE_FAILED = 'message-failed'
 # Told of it by its worker, outside of its own sequence: `seq` is 0.
 BLOCKED = 'blocked'
 
-STOP, RELOAD, EXTEND = 'stop', 'reload', 'extend'
+STOP, RELOAD, EXTEND, SEND = 'stop', 'reload', 'extend', 'send'
 STACK = 'stack'  # to a worker, which answers
-COMMANDS = frozenset({STOP, RELOAD, EXTEND})
+COMMANDS = frozenset({STOP, RELOAD, EXTEND, SEND})
 
 
 @dataclass(frozen=True, slots=True)

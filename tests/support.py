@@ -143,11 +143,13 @@ class Processes:
     def worker(self, *arguments, **options):
         """Start a worker and wait until it has registered."""
         client = self.server.client()
-        before = client.zcard('workers')
+        before = set(client.zrange('workers', 0, -1))  # one that was killed leaves at any moment
         process = self.start('worker', *arguments, **options)
         try:
             wait_until(
-                lambda: process.poll() is not None or client.zcard('workers') > before, 'the worker registers', 20
+                lambda: process.poll() is not None or set(client.zrange('workers', 0, -1)) - before,
+                'the worker registers',
+                20,
             )
         finally:
             client.close()
@@ -191,6 +193,7 @@ def check_keys(client, prefix=''):
         kinds.pttl(key)
     for key, ttl in zip(everything, kinds.execute(), strict=True):
         is_list = key.startswith((keys.lines, keys.parked)) and client.type(key) == 'list'
+        is_list |= key.startswith(keys.inboxes) and key.removeprefix(keys.inboxes) in owned
         is_owned = key in fixed or is_list or keys.run_id(key) in owned
         assert is_owned or ttl != -1, f'no owner and no time to live: {key}'
 

@@ -41,6 +41,8 @@ COMMANDS = {
     'stop': ('control', 'Stop runs, waiting or running.'),
     'reload': ('control', 'Start a run anew in place, with new data or the same.'),
     'extend': ('more', 'Give a run more time.'),
+    'send': ('talk', 'Send a message to a run.'),
+    'ask': ('talk', 'Ask a running task, and print its answer.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'tasks': ('look', 'List the tasks in ./tasks and what they take.'),

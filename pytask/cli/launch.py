@@ -26,17 +26,17 @@ EXIT_OF = {State.SUCCESS: 0, State.STOPPED: 5, State.ERROR: 1, State.EXCEPTION: 
 EXPLAIN_AFTER_S = 1.0
 
 
-def _data(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
+def pairs(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition('=')
         if not equals or not name.rstrip(':'):
             raise click.UsageError(f'{word!r} is no input; write name=text or name:=JSON', ctx)
         if name.endswith(':'):
-            pairs[name[:-1]] = _json(text, f'{name}={text}')
+            found[name[:-1]] = _json(text, f'{name}={text}')
         else:
-            pairs[name] = text
-    return pairs
+            found[name] = text
+    return found
 
 
 def _json(text: str, where: str) -> Any:
@@ -69,7 +69,7 @@ def _launching(command: Any) -> Any:
         click.option('--id', 'run_id', metavar='ID', help='Id of your own: the same start again is the same run.'),
         click.option('--queue', '-q', metavar='NAME', help='Queue to wait in. Default: the task\'s own.'),
         click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),
-        click.argument('data', nargs=-1, callback=_data, metavar='[name=text | name:=JSON]...'),
+        click.argument('data', nargs=-1, callback=pairs, metavar='[name=text | name:=JSON]...'),
         click.argument('task'),
     ):  # fmt: skip
         command = add(command)

@@ -9,6 +9,7 @@ from pytask.store.census import Census, Figures
 from pytask.store.channels import CommandStream, EventStream
 from pytask.store.connect import Database
 from pytask.store.ends import Ends
+from pytask.store.inboxes import Inboxes
 from pytask.store.keys import Keys
 from pytask.store.parked import Parked
 from pytask.store.queues import Queues
@@ -36,6 +37,7 @@ class Store:
         self.queues = Queues(self.db, self.keys, scripts)
         self.parked = Parked(self.db, self.keys, scripts)
         self.answers = Answers(self.db, self.keys)
+        self.inboxes = Inboxes(scripts)
         self.ends = Ends(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
         self.census = Census(self.db, self.keys)

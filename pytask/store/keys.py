@@ -15,6 +15,7 @@ class Keys:
         self.runs = f'{prefix}task-'  # and the id
         self.lines = f'{prefix}new-task'  # and -<queue>, but for the default queue
         self.queues = f'{prefix}queues'  # every queue that ever had a run, for those who look
+        self.inboxes = f'{prefix}inbox-'  # and the id: messages that its run has not handled
         self.leases = f'{prefix}leases'
         self.due = f'{prefix}due'
         self.held = f'{prefix}held'
@@ -38,6 +39,9 @@ class Keys:
 
     def run_control(self, run_id: str) -> str:
         return f'{self.runs}{run_id}-control'
+
+    def inbox(self, run_id: str) -> str:
+        return self.inboxes + run_id
 
     def line(self, queue: str) -> str:
         return self.lines if queue == 'default' else f'{self.lines}-{queue}'

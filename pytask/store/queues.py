@@ -44,13 +44,18 @@ class Queues:
         if reply[0] == b'UNREGISTERED':
             return Grant(is_registered=False)
         tail = f':{who.nonce}:{who.worker_id}'
-        limits, parts = dict(pairs(reply[4])), iter(reply[5:])
+        rows, parts = iter(reply[4]), iter(reply[5:])
+        extras = {
+            run_id: {'timeout': limit.decode(), 'has_messages': has == 1}
+            for run_id, limit, has in zip(rows, rows, rows, strict=True)
+        }
         runs = [
-            Claimed(run_id.decode(), task.decode('utf-8', 'replace'), data, int(n), n.decode() + tail, waited_ms)
+            Claimed(
+                run_id.decode(), task.decode('utf-8', 'replace'), data, int(n), n.decode() + tail, waited_ms,
+                **extras.get(run_id, {}),
+            )
             for run_id, task, data, n, waited_ms in zip(parts, parts, parts, parts, parts, strict=True)
-        ]
-        if limits:
-            runs = [run._replace(timeout=limits.get(run.run_id, '')) for run in runs]
+        ]  # fmt: skip
         return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
 
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:

@@ -25,7 +25,7 @@ class Claimed(NamedTuple):
     """One granted run. `token` names this claim; every write for the run carries it.
 
     `waited_ms` is how long it stood in its queue, -1 where that means nothing. `timeout` is its own limit: seconds,
-    `+seconds` more than its task's, or '' for that.
+    `+seconds` more than its task's, or '' for that. `has_messages` tells whether its inbox is not empty.
     """
 
     run_id: str
@@ -35,6 +35,7 @@ class Claimed(NamedTuple):
     token: str
     waited_ms: int = -1
     timeout: str = ''
+    has_messages: bool = False
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'handle', 'handled', 'promote', 'prune',
-    'recover', 'register', 'release', 'reloaded', 'renew', 'retry', 'start', 'sweep',
+    'recover', 'register', 'release', 'reloaded', 'renew', 'retry', 'send', 'start', 'sweep', 'taken',
 )  # fmt: skip
 
 

@@ -112,6 +112,7 @@ class Fetcher(Service):
             live = self._worker.launch(claimed, asked_at, line.queue)
             if is_late:  # this process stood still, or the answer was long on its way: another may run it by now
                 live.ending = 'lost'
+            self._worker.inbox.begin(live, has_messages=claimed.has_messages)
         return grant
 
     def _tell(self, grant: Grant) -> None:

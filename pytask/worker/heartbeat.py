@@ -181,5 +181,7 @@ class Heartbeat:
             what, about = self._news.popleft()
             if what == 'gone':
                 self._gone.set()
+            elif what == 'SEND':
+                self._worker.inbox.look(about)
             else:
                 self._worker.orders.hear(what, about)

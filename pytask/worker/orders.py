@@ -15,12 +15,19 @@ if TYPE_CHECKING:
 class Orders:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._carry_out = {messages.STOP: self._stop, messages.RELOAD: self._reload, messages.EXTEND: self._extend}
+        self._carry_out = {
+            messages.STOP: self._stop,
+            messages.RELOAD: self._reload,
+            messages.EXTEND: self._extend,
+            messages.SEND: worker.inbox.obey,
+        }
 
     def obey(self, run_id: str, command: Command) -> None:
         """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
         worker = self._worker
         live = worker.slots.get(run_id)
+        if live is None:
+            worker.inbox.miss(run_id, command)
         if live is None or command.attempt not in (0, live.attempt):
             return
         carry_out = self._carry_out.get(command.name)

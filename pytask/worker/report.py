@@ -165,6 +165,18 @@ class Reporter:
     def reload_failed(self, live: Live, error: BaseException) -> None:
         log.warning('run %s %s not reloaded: %s', live.run_id, live.task_name, first_line(error))
 
+    def message_failed(self, live: Live, name: str, error: BaseException) -> None:
+        log.warning('run %s %s: message %s failed: %s', live.run_id, live.task_name, name, first_line(error))
+
+    def message_dropped(self, live: Live) -> None:
+        log.warning('run %s %s: a published message was dropped, too many wait', live.run_id, live.task_name)
+
+    def inbox_refused(self, live: Live, error: BaseException) -> None:
+        log.error('run %s %s: Redis refused its inbox, or an answer of it: %s', live.run_id, live.task_name, error)
+
+    def message_unheard(self, live: Live, name: str) -> None:
+        log.info('run %s %s ended before it handled message %s', live.run_id, live.task_name, name)
+
     def refused(self, live: Live, why: str) -> None:
         log.error('run %s %s: Redis refused an event of it: %s', live.run_id, live.task_name, why)
 

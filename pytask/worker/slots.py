@@ -65,7 +65,7 @@ class Live:
 
     def __init__(self, claimed: Claimed, renewed_at: float, queue: str = '', *, is_local: bool = False) -> None:
         self.claimed = claimed
-        self.run_id, self.task_name, self.data, self.attempt, self.token, _, self.timeout = claimed
+        self.run_id, self.task_name, self.data, self.attempt, self.token, _, self.timeout, _ = claimed
         self.renewed_at = renewed_at
         self.queue = queue
         self.begun_at = monotonic_s()

@@ -24,6 +24,7 @@ from pytask.worker.drain import drain
 from pytask.worker.ending import Ending
 from pytask.worker.fetcher import Fetcher
 from pytask.worker.heartbeat import Heartbeat
+from pytask.worker.inbox import Inbox
 from pytask.worker.listener import Listener
 from pytask.worker.local import LocalRuns
 from pytask.worker.metrics import Metrics
@@ -68,12 +69,12 @@ class Worker:
         self.fetcher = Fetcher(self, settings.queue)
         self.listener = Listener(self)
         self.local_runs = LocalRuns(self)
+        self.inbox = Inbox(self)
         self.orders = Orders(self)
         self._tasks = '\n'.join(['', *app.registry.answers_to(), ''])
         self.reason_to_stop, self._hurry = Event(), Event()
         self._why = ''
-        self.is_ready = False
-        self.is_broken = self._wants_restart = False
+        self.is_ready = self.is_broken = self._wants_restart = False
 
     def serve(self, on_ready: Callable[[], None] | None = None) -> int:
         """Work until there is a reason to stop; return the exit code.

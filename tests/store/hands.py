@@ -71,6 +71,14 @@ class Hands:
             self.lose(run_id)
         return self.store.queues.recover([(run_id, PAST_MS) for run_id in run_ids], lease_ms=LEASE_MS)
 
+    def send(self, run_id='1', text=b'{"name":"add"}'):
+        """Send a message; return its key and the answer."""
+        key = f'{next(self.nonces):016}'.encode()
+        return key, self.store.inboxes.send(run_id, key + text)
+
+    def taken(self, claimed, handled=b''):
+        return self.store.inboxes.taken(claimed.run_id, claimed.token, handled)
+
     def command(self, run_id='1', command='stop', **more):
         return self.store.runs.command(run_id, command, **more)
 

@@ -33,6 +33,24 @@ def test_claim_is_refused_whole(hands, fill):
     assert hands.everything() == before
 
 
+def test_a_message_is_refused_whole(hands, fill):
+    hands.start('1')
+    before = hands.everything()
+    fill()
+    with pytest.raises(Unavailable, match='maxmemory'):
+        hands.send()
+    assert hands.everything() == before
+
+
+def test_a_message_that_was_handled_is_taken_out(hands, fill):
+    claimed = hands.run('1')
+    (one, _), (two, _) = hands.send(), hands.send()
+    fill()
+    assert hands.taken(claimed, one).startswith(two)
+    assert hands.taken(claimed, two) is None
+    assert 'inbox' not in hands.hash()
+
+
 def test_retry_is_refused_whole(hands, fill):
     hands.finish(hands.run('1'))
     before = hands.everything()

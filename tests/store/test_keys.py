@@ -19,6 +19,7 @@ def test_every_name_is_as_the_wire_contract_says(prefix):
         'new-task': keys.line('default'),
         'new-task-mail': keys.line('mail'),
         'queues': keys.queues,
+        'inbox-42': keys.inbox('42'),
         'leases': keys.leases,
         'due': keys.due,
         'held': keys.held,

@@ -62,6 +62,7 @@ def test_every_code_block_is_known_to_these_tests():
         'Two commands': ['shell'],
         'A first task': ['python', 'shell', 'python'],
         'Control from redis-cli': ['shell'],
+        'Talking to a running task': ['python', 'shell'],
         'Beside Flask': ['python'],
         'How a run ends': ['python'],
     }
@@ -107,6 +108,23 @@ def test_control_from_redis_cli(site, redis, tmp_path):
     wait_until(lambda: redis.hget('task-42', 'state') == 'STOPPED', 'it has stopped')
     shutil.rmtree(tmp_path / 'path')
     assert shell(lines[4], site, tmp_path).stdout.split() == ['STOPPED', 'null']
+
+
+@needs_redis_cli
+@pytest.mark.one_server
+def test_talking_to_a_running_task(processes, redis, tmp_path):
+    source, commands = (text for _, text in blocks('Talking to a running task'))
+    (processes.folder / 'tasks').mkdir()
+    (processes.folder / 'tasks' / 'watch.py').write_text(source)
+    processes.worker('--lease', '2')
+    start, *talk = commands.splitlines()
+    assert shell(start, processes, tmp_path).returncode == 0
+    wait_until(lambda: redis.hget('task-mine', 'state') == 'RUNNING', 'it runs')
+    shutil.rmtree(tmp_path / 'path')
+    done = shell('\n'.join(talk), processes, tmp_path)
+    hosts = '["example.org"]'
+    expected = ['mine\trequested', hosts, '1', 'answer-me', f'{{"value":{hosts}}}']
+    assert done.stdout.splitlines() == expected, done.stderr
 
 
 @pytest.mark.one_server

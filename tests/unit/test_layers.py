@@ -13,6 +13,7 @@ PACKAGE = ROOT / 'pytask'
 WORDS = {
     'address',
     'handle',
+    'inbox',
     'states',
     'errors',
     'definition',
@@ -28,7 +29,7 @@ WORDS = {
     'resources',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands', 'stack'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 

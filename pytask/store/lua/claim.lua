@@ -4,8 +4,8 @@
 -- KEYS  runs line leases due dead parked parked_names suspects ended record worker_hash
 -- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  of queue and parked_task at most one: a list of
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
--- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {id, its own timeout, …}, id, task, data, attempt,
--- ms it waited or -1, …} or {UNREGISTERED}
+-- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {id, its own timeout, whether it has messages, …},
+-- id, task, data, attempt, ms it waited or -1, …} or {UNREGISTERED}
 -- include clock event usable aside grant guilt suspect
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
@@ -44,7 +44,7 @@ end
 
 local function take(id)
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'data', 'attempt', 'created', 'queue', 'reason', 'ended',
-    'crashes', 'timeout')
+    'crashes', 'timeout', 'inbox')
   if v.err then return bury(id, 'its key is not a hash') end
   local task, state = v[1], v[2]
   local home = queue ~= '' and queue or v[6] or 'default'
@@ -66,7 +66,7 @@ local function take(id)
   table.insert(granted, id)
   -- Only a first attempt has waited since it was created.
   grant(id, task, v[3] or '{}', attempt, v[4] and -1 or math.max(0, now_ms - (tonumber(v[5]) or now_ms / 1000) * 1000),
-    v[10])
+    v[10], v[11])
 end
 
 local ids = redis.call('LRANGE', line, -limit, -1)

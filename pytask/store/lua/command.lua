@@ -1,5 +1,5 @@
 -- Write a command down, then tell the owner. What waits is obeyed here and now.
--- KEYS  runs ended stats due held end_task end_handler
+-- KEYS  runs ended stats due held end_task end_handler inboxes
 -- ARGV  id command data command_id
 -- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, or the end state it already has
 -- include clock event end

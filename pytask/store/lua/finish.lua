@@ -1,5 +1,5 @@
 -- Record how attempts ended: state, lease, index, counter and event together, for the holder of the token only.
--- KEYS  runs leases ended stats end_task end_handler
+-- KEYS  runs leases ended stats end_task end_handler inboxes
 -- ARGV  ...  of each run: id, token, state, reason, output, seq
 -- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
 -- include clock event end guilt
@@ -8,7 +8,7 @@ local answers, done, scores, counts = {}, {}, {}, {}
 for i = rest, #ARGV, 6 do
   local id, token, state, reason, output = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local key = runs .. id
-  local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local')
+  local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local', 'inbox')
   if v[1] ~= token then
     pardon(id, token)
     table.insert(answers, 'STALE')
@@ -22,6 +22,7 @@ for i = rest, #ARGV, 6 do
     end
     if v[4] or v[5] then redis.call('HDEL', key, 'stop', 'reload_data', 'reload_id') end
     if v[6] then redis.call('PERSIST', key) end
+    if v[7] then empty_inbox(id) end
     if is_handed_on then hand_on(id) end
     table.insert(done, id)
     scores[state] = scores[state] or {}

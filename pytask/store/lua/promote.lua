@@ -1,6 +1,6 @@
 -- Put runs whose time has come in line. An id that still has no hash worth the name was never accepted work; one that
 -- so many workers died with is a convict, unless the last of them has come back meanwhile.
--- KEYS  runs lines due dead ended stats end_task end_handler
+-- KEYS  runs lines due dead ended stats end_task end_handler inboxes
 -- ARGV  limit
 -- ANSWER how many were looked at
 -- include clock event line end guilt

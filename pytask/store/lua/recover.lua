@@ -1,7 +1,7 @@
 -- Put overdue runs back in line. Two-phase: the caller saw each of these deadlines overdue half a lease ago, and
 -- one that is unchanged was renewed by nobody since. A crash is counted only when the owner is gone too. Who is
 -- convicted by it waits in `due` until its worker has had time to come back: see promote.
--- KEYS  runs lines suspects leases due ended stats workers end_task end_handler
+-- KEYS  runs lines suspects leases due ended stats workers end_task end_handler inboxes
 -- ARGV  lease_ms ...  of each run: id, the deadline seen
 -- ANSWER the ids put back or ended
 -- include clock event line end guilt

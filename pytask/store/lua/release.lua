@@ -1,5 +1,5 @@
 -- Give runs back to the front of their queues: not a failure. One that was told to stop ends STOPPED instead.
--- KEYS  runs lines leases ended stats end_task end_handler
+-- KEYS  runs lines leases ended stats end_task end_handler inboxes
 -- ARGV  ...  of each run: id, token, reason
 -- ANSWER for each run: OK, STALE (not the holder, or released before)
 -- include clock event line end guilt

@@ -7,9 +7,16 @@ local function hand_on(id)
   redis.call('ZADD', end_task, now_ms, id)
 end
 
+-- What a run has not handled when it ends goes with it: another life hears nothing of this one.
+local function empty_inbox(id)
+  redis.call('HDEL', runs .. id, 'inbox')
+  redis.call('UNLINK', inboxes .. id)
+end
+
 local function end_run(id, task, state, reason)
   redis.call('HSET', runs .. id, 'state', state, 'reason', reason, 'ended', now)
   redis.call('HDEL', runs .. id, 'stop', 'reload_data', 'reload_id')
+  if redis.call('HEXISTS', runs .. id, 'inbox') == 1 then empty_inbox(id) end
   redis.call('ZADD', ended .. state, now_ms, id)
   redis.call('HINCRBY', stats, state .. ':' .. (task or ''), 1)
   if is_handed_on then hand_on(id) end

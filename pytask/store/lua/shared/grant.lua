@@ -1,10 +1,13 @@
 -- The answer to a claim, and how it is given again: a claim whose reply was lost asks with the same nonce.
-local limits = {}
-local reply, bytes = {'OK', 0, buried_now, parked_now, limits}, 0
+local extras = {}
+local reply, bytes = {'OK', 0, buried_now, parked_now, extras}, 0
 
-local function grant(id, task, data, attempt, waited_ms, timeout)
+local function grant(id, task, data, attempt, waited_ms, timeout, inbox)
   local at = #reply
-  if timeout then limits[#limits + 1], limits[#limits + 2] = id, timeout end
+  if timeout or inbox then -- few have any of this
+    local to = #extras
+    extras[to + 1], extras[to + 2], extras[to + 3] = id, timeout or '', inbox and 1 or 0
+  end
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4], reply[at + 5] = id, task, data, attempt, waited_ms
   bytes = bytes + #data
 end
@@ -14,10 +17,10 @@ local function has_granted_again()
   local before = redis.call('LRANGE', record, 0, -1)
   if before[1] ~= nonce then return false end
   for i = 2, #before do
-    local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt', 'timeout')
+    local v = redis.call('HMGET', runs .. before[i], 'token', 'state', 'task', 'data', 'attempt', 'timeout', 'inbox')
     if v[2] == 'RUNNING' and v[1] == v[5] .. ':' .. nonce .. ':' .. worker then
       redis.call('ZADD', leases, now_ms + lease_ms, before[i])
-      grant(before[i], v[3], v[4] or '{}', v[5], -1, v[6])
+      grant(before[i], v[3], v[4] or '{}', v[5], -1, v[6], v[7])
     end
   end
   reply[2] = 1

@@ -1,0 +1,28 @@
+"""Inboxes: messages to runs, until they have been handled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytask.inbox import MAX_INBOX_BYTES, MAX_MESSAGES
+
+if TYPE_CHECKING:
+    from pytask.store.scripts import Scripts
+
+# The inbox of a local run, whose hash may be forgotten with its worker, ends so long after its last message.
+LOCAL_TTL_MS = 86_400_000
+
+
+class Inboxes:
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    def send(self, run_id: str, message: bytes) -> str:
+        """Leave a message; answer REQUESTED, FULL, REFUSED, NOT_FOUND or the end state."""
+        answer: bytes = self._scripts.send(run_id, message, MAX_MESSAGES, MAX_INBOX_BYTES, LOCAL_TTL_MS)
+        return answer.decode()
+
+    def taken(self, run_id: str, token: str, handled: bytes = b'') -> bytes | None:
+        """Take out the message that begins so, and return the next; None without one, and for who lost the run."""
+        reply = self._scripts.taken(run_id, token, handled)
+        return reply[1] if len(reply) > 1 else None
