@@ -137,7 +137,7 @@ MUTANTS = [
     m('extend is only told', 'extend', "redis.call('HSET', key, 'extended',", "tostring(", 'test_script_extend'),
     m('extend forgets the total', 'extend', 'total + seconds', 'seconds', 'test_script_extend'),
     m('extend takes a total for more', 'extend', "not timeout or string.sub", "string.sub", 'test_script_extend'),
-    m('claim grants no limit', 'shared/grant', 'if timeout then', 'if false then', 'test_script_extend'),
+    m('claim grants no limit', 'shared/grant', "id, timeout or ''", "id, ''", 'test_script_extend'),
     m('start keeps no limit', 'start', "if timeout ~= '' then", 'if false then', 'test_script_extend'),
     m('promote leaves what was due', 'promote', "redis.call('ZREM', due, id)"),
     m('promote pushes nothing', 'promote', "redis.call('LPUSH', line_of(v[3]), id)"),
