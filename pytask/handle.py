@@ -22,6 +22,13 @@ class Handle:
     def reload(self, data: dict[str, Any] | None = None) -> str:
         return self._client.reload(self.id, data)
 
+    def pause(self) -> str:
+        """Pause it; answers as `Client.pause` does."""
+        return self._client.pause(self.id)
+
+    def resume(self) -> str:
+        return self._client.resume(self.id)
+
     def retry(self) -> str:
         return self._client.retry(self.id)
 

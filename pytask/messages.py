@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 # Life cycle, published by the script that changes the state.
-LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'reloaded')
+LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'reloaded', 'paused', 'resumed')
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
 
 STOP, RELOAD = 'stop', 'reload'
-COMMANDS = frozenset({STOP, RELOAD})
+PAUSE, RESUME = 'pause', 'resume'
+COMMANDS = frozenset({STOP, RELOAD, PAUSE, RESUME})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
 
 NAMES = (
-    'begin', 'claim', 'command', 'emit', 'explain', 'finish', 'handle', 'handled', 'promote', 'prune', 'recover',
-    'register', 'release', 'reloaded', 'renew', 'retry', 'start', 'sweep',
+    'begin', 'claim', 'command', 'emit', 'explain', 'finish', 'handle', 'handled', 'pause', 'promote', 'prune',
+    'recover', 'register', 'release', 'reloaded', 'renew', 'resume', 'retry', 'start', 'sweep',
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytask import messages
+from pytask.worker.pauser import Pauser
 
 if TYPE_CHECKING:
     from pytask.messages import Command
@@ -16,6 +17,8 @@ class Orders:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._carry_out = {messages.STOP: self._stop, messages.RELOAD: self._reload}
+        self.pauser = Pauser(worker)
+        self._carry_out |= {messages.PAUSE: self._pause, messages.RESUME: self._resume}
 
     def obey(self, run_id: str, command: Command) -> None:
         """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
@@ -33,6 +36,12 @@ class Orders:
 
     def _reload(self, live: Live, command: Command) -> None:
         self._worker.reloader.reload(live, is_durable='id' in command.fields)
+
+    def _pause(self, live: Live, command: Command) -> None:
+        self.pauser.pause(live, is_durable='at' in command.fields)
+
+    def _resume(self, live: Live, command: Command) -> None:
+        self.pauser.resume(live, is_durable='at' in command.fields)
 
     def hear(self, news: str, about: Any) -> None:
         """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""

@@ -141,6 +141,9 @@ class Reporter:
     def reload_failed(self, live: Live, error: BaseException) -> None:
         log.warning('run %s %s not reloaded: %s', live.run_id, live.task_name, first_line(error))
 
+    def not_written(self, live: Live, what: str, error: BaseException) -> None:
+        log.warning('run %s %s: a published %s was not carried out: %s', live.run_id, live.task_name, what, error)
+
     def refused(self, live: Live, why: str) -> None:
         log.error('run %s %s: Redis refused an event of it: %s', live.run_id, live.task_name, why)
 

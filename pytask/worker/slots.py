@@ -16,6 +16,7 @@ from pytask.clock import monotonic_s
 if TYPE_CHECKING:
     from pytask.definition import Task
     from pytask.store import Claimed
+    from pytask.worker.pauser import Halt
 
 
 class Live:
@@ -34,6 +35,7 @@ class Live:
         'ending',
         'fenced_at',
         'greenlet',
+        'halt',
         'is_local',
         'is_open',
         'lost_notes',
@@ -68,6 +70,7 @@ class Live:
         self.task: Task | None = None
         self.successor: tuple[Task, bytes, str] | None = None
         self.reload_id = ''
+        self.halt: Halt | None = None  # while it is paused
         # Made when first asked for: most runs are over before anybody asks.
         self.stopping: Event | None = None
         self.ended: Event | None = None

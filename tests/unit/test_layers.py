@@ -26,7 +26,7 @@ WORDS = {
     'clock',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'pauses'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 
