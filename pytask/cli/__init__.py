@@ -40,6 +40,8 @@ COMMANDS = {
     'wait': ('look', 'Wait until runs have ended.'),
     'stop': ('control', 'Stop runs, waiting or running.'),
     'reload': ('control', 'Start a run anew in place, with new data or the same.'),
+    'pause': ('pause', 'Pause runs, a queue or a task; list what is paused.'),
+    'resume': ('pause', 'Let what is paused go on.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'tasks': ('look', 'List the tasks in ./tasks and what they take.'),
