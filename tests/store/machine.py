@@ -44,6 +44,7 @@ picks = st.integers(0, 11)
 limits = st.sampled_from([1, 2, 16])
 queues = st.sampled_from(['default', 'default', 'mail'])
 tasks = st.sampled_from(['hello', 'hello', 'hello', 'other'])
+names = st.sampled_from([('queue', 'mail'), ('queue', 'default'), ('task', 'other')])
 
 
 def some(of):
@@ -65,6 +66,7 @@ class Machine(RuleBasedStateMachine):
         self.alive = set()
         self.late = []  # claims that are over, for writes that come too late
         self.seen = []
+        self.closed = set()  # the queues and tasks that are paused
         self.numbers = count(1)
         self.has_end_handler = self.is_robbed = False
         for worker in TASKS:
@@ -208,6 +210,34 @@ class Machine(RuleBasedStateMachine):
 
     @some('all_runs')
     @rule(pick=picks)
+    def pause(self, pick):
+        run = self.named(pick, self.all_runs())
+        expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}.get(run.state, run.state)
+        assert self.store.pauses.pause(run.run_id) == expected
+        run.is_paused = not run.is_ended
+
+    @some('all_runs')
+    @rule(pick=picks)
+    def resume(self, pick):
+        self.resume_run(self.named(pick, self.all_runs()))
+
+    def resume_run(self, run):
+        expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}[run.state] if run.is_paused else run.state
+        assert self.store.pauses.resume(run.run_id) == expected
+        run.is_paused = False
+
+    @rule(name=names)
+    def close(self, name):
+        self.store.pauses.close(*name)
+        self.closed.add(name)
+
+    @rule(name=names)
+    def reopen(self, name):
+        assert self.store.pauses.open(*name) == (name in self.closed)
+        self.closed.discard(name)
+
+    @some('all_runs')
+    @rule(pick=picks)
     def reload(self, pick):
         run, number = self.named(pick, self.all_runs()), next(self.numbers)
         expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}.get(run.state, run.state)
@@ -275,6 +305,8 @@ class Machine(RuleBasedStateMachine):
     def check_granted(self, claimed, worker, line):
         run = self.runs[claimed.run_id]
         assert run.state == 'WAIT', f'granted what is {run.state}'
+        assert not run.is_paused, 'granted what is paused'
+        assert not {('queue', run.queue), ('task', run.task)} & self.closed, 'granted what may not start'
         assert run.run_id not in self.haunted, 'granted what another holds a lease for'
         assert (claimed.attempt, claimed.data.decode(), claimed.task) == (run.attempt + 1, run.data, run.task)
         assert run.task in TASKS[worker], 'granted to a worker that does not know it'
@@ -357,11 +389,14 @@ class Machine(RuleBasedStateMachine):
 
     def renew_claims(self, claims):
         """Renew; return the claims that are lost."""
-        verdicts = dict(self.hands.renew(*claims))
+        said = self.hands.renew(*claims)
+        verdicts = dict(pair for pair in said if pair[1] != 'PAUSED')
         assert verdicts == {c.run_id: v for c in claims if (v := self.verdict(c))}
         for claimed in claims:
             run = self.runs.get(claimed.run_id)
-            if run and run.is_held_by(claimed):
+            is_held = bool(run and run.is_held_by(claimed))
+            assert ((claimed.run_id, 'PAUSED') in said) == (is_held and run.is_paused), 'a pause is not told'
+            if is_held:
                 run.is_leased = True
                 if run.is_old:
                     run.forgive()
@@ -648,6 +683,7 @@ class Machine(RuleBasedStateMachine):
         if run.index:  # its index would stay: `prune` clears that when its time has come
             return
         self.redis.delete(f'task-{run.run_id}')
+        assert self.store.pauses.resume(run.run_id) == 'NOT_FOUND'  # and it is held no more
         if run.is_leased:
             self.haunted.add(run.run_id)
         self.forget(run)
@@ -724,10 +760,12 @@ class Machine(RuleBasedStateMachine):
         assert found.get('alone', 'None') == str(run.alone), f'{run} is {found}'
         assert found.get('fallen', '') == run.fallen, f'{run} is {found}'
         assert ('stop' in found) == run.is_told_to_stop, f'{run} is {found}'
+        assert ('paused' in found) == run.is_paused, f'{run} is {found}'
         if run.is_ended:
+            # Only when it is seen first: who comes back later is pardoned, and the outcome stands.
+            is_poison = not run.end and found['state'] == 'EXCEPTION' and found.get('reason') == 'poison'
             run.end = run.end or self.an_end(found)
             assert run.end == self.an_end(found), f'an outcome was overwritten: {run} is {found}'
-            is_poison = run.end[1] == 'EXCEPTION' and found.get('reason') == 'poison'
             assert is_poison <= ((run.alone or 0) >= CONVICTED_AT), f'not poison: {run}'
 
     @staticmethod
@@ -746,6 +784,7 @@ class Machine(RuleBasedStateMachine):
 
     def heal(self):
         """Let healthy workers do what they do, until nothing changes any more."""
+        self.resume_all()
         for worker in TASKS:
             self.register(worker, handles_ends=False)
         for _ in range(40):
@@ -761,6 +800,12 @@ class Machine(RuleBasedStateMachine):
                     self.finish_all(worker)
             if all(run.is_ended for run in self.all_runs()) and not self.pushed():
                 return
+
+    def resume_all(self):
+        for run in self.all_runs():
+            self.resume_run(run)
+        for name in sorted(self.closed):
+            self.reopen(name)
 
     def finish_all(self, worker):
         claims = list(self.held[worker].values())
