@@ -180,7 +180,7 @@ class Machine(RuleBasedStateMachine):
                 self.finish_claim(claimed, 'ERROR')
 
     @some('claims')
-    @rule(pick=picks, then=st.sampled_from(['renew', 'release', 'recover']))
+    @rule(pick=picks, then=st.sampled_from(['renew', 'finish', 'release', 'recover']))
     def stop_what_is_held(self, pick, then):
         worker, claimed = self.a_claim(pick)
         if run := self.runs.get(claimed.run_id):
@@ -189,6 +189,9 @@ class Machine(RuleBasedStateMachine):
             self.renew_claims([claimed])
         elif then == 'release':
             self.release_claim(claimed)
+            self.drop(worker, claimed)
+        elif then == 'finish':
+            self.finish_claim(claimed, 'SUCCESS')
             self.drop(worker, claimed)
         else:
             self.expire_run(claimed.run_id)
@@ -210,16 +213,37 @@ class Machine(RuleBasedStateMachine):
 
     @some('all_runs')
     @rule(pick=picks)
-    def pause(self, pick):
+    def pause_or_resume(self, pick):
         run = self.named(pick, self.all_runs())
+        if run.is_paused:
+            self.resume_run(run)
+        else:
+            self.pause_run(run)
+            self.resume_run(run)
+            self.pause_run(run)
+
+    @some('running')
+    @rule(pick=picks, then=st.sampled_from(['renew', 'finish', 'release', 'recover']))
+    def pause_what_runs(self, pick, then):
+        run = self.named(pick, self.running())
+        self.pause_run(run)
+        for worker, claimed in self.claims():
+            if not run.is_held_by(claimed):
+                continue
+            if then == 'recover':
+                self.expire_run(run.run_id)
+                self.look_for_overdue()
+                self.recover(self.seen)
+            elif then == 'renew':
+                self.renew_claims([claimed])
+            else:
+                self.finish_claim(claimed, 'SUCCESS') if then == 'finish' else self.release_claim(claimed)
+                self.drop(worker, claimed)
+
+    def pause_run(self, run):
         expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}.get(run.state, run.state)
         assert self.store.pauses.pause(run.run_id) == expected
         run.is_paused = not run.is_ended
-
-    @some('all_runs')
-    @rule(pick=picks)
-    def resume(self, pick):
-        self.resume_run(self.named(pick, self.all_runs()))
 
     def resume_run(self, run):
         expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}[run.state] if run.is_paused else run.state
@@ -227,11 +251,14 @@ class Machine(RuleBasedStateMachine):
         run.is_paused = False
 
     @rule(name=names)
-    def close(self, name):
-        self.store.pauses.close(*name)
-        self.closed.add(name)
+    def close_or_reopen(self, name):
+        if name in self.closed:
+            self.reopen(name)
+        else:
+            self.reopen(name)
+            self.store.pauses.close(*name)
+            self.closed.add(name)
 
-    @rule(name=names)
     def reopen(self, name):
         assert self.store.pauses.open(*name) == (name in self.closed)
         self.closed.discard(name)
@@ -306,7 +333,8 @@ class Machine(RuleBasedStateMachine):
         run = self.runs[claimed.run_id]
         assert run.state == 'WAIT', f'granted what is {run.state}'
         assert not run.is_paused, 'granted what is paused'
-        assert not {('queue', run.queue), ('task', run.task)} & self.closed, 'granted what may not start'
+        home = line if line in ('default', 'mail') else run.queue
+        assert not {('queue', home), ('task', run.task)} & self.closed, 'granted what may not start'
         assert run.run_id not in self.haunted, 'granted what another holds a lease for'
         assert (claimed.attempt, claimed.data.decode(), claimed.task) == (run.attempt + 1, run.data, run.task)
         assert run.task in TASKS[worker], 'granted to a worker that does not know it'
@@ -811,8 +839,11 @@ class Machine(RuleBasedStateMachine):
         claims = list(self.held[worker].values())
         answers = self.hands.record(*(Ending(c.run_id, c.token, Outcome(State.SUCCESS), 1) for c in claims))
         for claimed, answer in zip(claims, answers, strict=True):
+            run = self.runs.get(claimed.run_id)
             if answer == 'OK':
-                self.runs[claimed.run_id].finish('SUCCESS', self.stats, **self.handed())
+                run.finish('SUCCESS', self.stats, **self.handed())
+            elif run and run.fallen == claimed.token:
+                run.pardon()
             self.drop(worker, claimed)
 
 
