@@ -12,7 +12,7 @@ end
 -- Keep back what may not start: true where it was. `passed` go back in line.
 local function is_kept_back(id, task, home, is_run_paused, passed)
   if is_run_paused then
-    redis.call('HSET', runs .. id, 'queue', home)
+    redis.call('HSETNX', runs .. id, 'queue', home)
     hold(id)
     return true
   end
