@@ -17,6 +17,7 @@ from pytask.commands import Commands
 from pytask.errors import NotFound, RunExists
 from pytask.follow import follow
 from pytask.launch import Ids, Launch, new_run
+from pytask.pauses import Pauses
 from pytask.run import Run
 from pytask.states import State
 from pytask.store import NewRun, Store
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 RunList = list[Run]
 
 
-class Client(Commands):
+class Client(Commands, Pauses):
     """A client of one Redis and prefix. Connects on first use; cheap to keep, safe to share.
 
     `registry` lets it check data against a task's inputs before anything is enqueued.

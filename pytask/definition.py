@@ -105,6 +105,10 @@ class Task:
         """Say something to whoever watches the run."""
         self.pytask_port.message(text)
 
+    def checkpoint(self) -> None:
+        """Halt here while the run is paused, as every emit, progress, message, sleep and turn of `every` does."""
+        self.pytask_port.checkpoint()
+
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `fn` in a greenlet that this run owns: it ends with the run, at the latest.
 

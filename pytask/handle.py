@@ -25,6 +25,13 @@ class Handle:
     def extend(self, seconds: float) -> str:
         return self._client.extend(self.id, seconds)
 
+    def pause(self) -> str:
+        """Pause it; answers as `Client.pause` does."""
+        return self._client.pause(self.id)
+
+    def resume(self) -> str:
+        return self._client.resume(self.id)
+
     def retry(self) -> str:
         return self._client.retry(self.id)
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 # Life cycle, published by the script that changes the state.
-LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'reloaded')
+LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'reloaded', 'paused', 'resumed')
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
@@ -23,8 +23,9 @@ MESSAGE_FAILED = 'message-failed'
 BLOCKED = 'blocked'
 
 STOP, RELOAD, EXTEND, SEND = 'stop', 'reload', 'extend', 'send'
+PAUSE, RESUME = 'pause', 'resume'
 STACK = 'stack'  # to a worker, which answers
-COMMANDS = frozenset({STOP, RELOAD, EXTEND, SEND})
+COMMANDS = frozenset({STOP, RELOAD, EXTEND, SEND, PAUSE, RESUME})
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ COMMANDS = {
     'extend': ('more', 'Give a run more time.'),
     'send': ('talk', 'Send a message to a run.'),
     'ask': ('talk', 'Ask a running task, and print its answer.'),
+    'pause': ('pause', 'Pause runs, a queue or a task; list what is paused.'),
+    'resume': ('pause', 'Let what is paused go on.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'tasks': ('look', 'List the tasks in ./tasks and what they take.'),

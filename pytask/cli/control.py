@@ -53,7 +53,7 @@ def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> l
     return ids
 
 
-def _report(answers: dict[str, str]) -> int:
+def report(answers: dict[str, str]) -> int:
     """Print what became of each; exit code 3 where a run was not there, 1 where one was refused."""
     if is_json():
         for run_id, answer in answers.items():
@@ -82,7 +82,7 @@ def stop(wait_s: float | None, **by: Any) -> int:
         told = [run_id for run_id, answer in answers.items() if answer == 'requested']
         for run in asked.wait(*told, timeout=wait_s) if told else ():
             answers[run.id] = run.state.value
-    return _report(answers)
+    return report(answers)
 
 
 @click.command()
@@ -92,7 +92,7 @@ def retry(**by: Any) -> int:
     """Run ended runs again, with the same id and data."""
     asked = client()
     ids = _select(asked, 'retry', sorted(ENDED), **by)
-    return _report({run_id: asked.retry(run_id) for run_id in ids})
+    return report({run_id: asked.retry(run_id) for run_id in ids})
 
 
 @click.command()
@@ -109,7 +109,7 @@ def rm(**by: Any) -> int:
     for run_id, answer in answers.items():
         if answer in ('RUNNING', 'WAIT'):
             paint.say(f'{run_id} is {answer} and stays; stop it first')
-    return _report(answers)
+    return report(answers)
 
 
 @click.command()
@@ -122,4 +122,4 @@ def reload(run_id: str, whole: str | None) -> int:
 
     asked = client()
     full = find_id(asked, run_id)
-    return _report({full: asked.reload(full, None if whole is None else whole_data(whole))})
+    return report({full: asked.reload(full, None if whole is None else whole_data(whole))})

@@ -208,18 +208,37 @@ def tasks() -> None:
 @common
 def workers() -> None:
     """List live workers."""
-    found = client().store.workers.alive()
+    store = client().store
+    found = store.workers.alive()
+    paused = {name for kind, name, _ in store.pauses.named() if kind == 'queue'}
     if is_json():
         for worker in found:
-            paint.json_line(worker | {'tasks': worker.get('tasks', '').split(), 'blocked': _block(worker)})
+            more = {'blocked': _block(worker), 'paused': _paused(worker, paused)}
+            paint.json_line(worker | {'tasks': worker.get('tasks', '').split()} | more)
         return
-    keys = ('id', 'host', 'pid', 'version', 'queues')
+    keys = ('id', 'host', 'pid', 'version')
     rows = [
-        (*(w.get(k, '') for k in keys), f'{w.get("taken")}/{w.get("slots")}', _lag(w), _doing(w)) for w in found
+        (
+            *(w.get(k, '') for k in keys),
+            _queues(w, paused),
+            f'{w.get("taken")}/{w.get("slots")}',
+            _lag(w),
+            _doing(w),
+        )
+        for w in found
     ]
     paint.table(('ID', 'HOST', 'PID', 'VERSION', 'QUEUES', 'SLOTS', 'LAG', ''), rows)
     if not rows and paint.is_terminal():
         paint.say(f'no worker is running; start one with: {command_name()} worker')
+
+
+def _paused(worker: dict[str, str], paused: set[str]) -> list[str]:
+    return [name for name in worker.get('queues', '').split(',') if name in paused]
+
+
+def _queues(worker: dict[str, str], paused: set[str]) -> str:
+    names = worker.get('queues', '').split(',')
+    return ','.join(f'{name} (paused)' if name in paused else name for name in names)
 
 
 def _doing(worker: dict[str, str]) -> str:

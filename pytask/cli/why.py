@@ -17,6 +17,8 @@ def why(client: Client, run: Run) -> str:
     """Return one sentence for a run that waits, '' for one that does not."""
     if run.state is not State.WAIT:
         return ''
+    if pause := _pause(client, run):
+        return pause
     workers = client.store.workers.alive()
     if not workers:
         return f'no worker is running; start one with: {command_name()} worker'
@@ -24,6 +26,16 @@ def why(client: Client, run: Run) -> str:
     if run.task not in known:
         return no_such_task(run.task, known)
     return _line(client, run, [w for w in workers if run.queue in w.get('queues', '').split(',')])
+
+
+def _pause(client: Client, run: Run) -> str:
+    closed = {pause[:2] for pause in client.store.pauses.named()}
+    for kind, name in (('queue', run.queue), ('task', run.task)):
+        if (kind, name) in closed:
+            return f'{kind} {name} is paused; let it go on with: {command_name()} resume --{kind} {name}'
+    if any(client.store.pauses.of_runs([run.id])):
+        return f'it is paused; let it go on with: {command_name()} resume {run.id}'
+    return ''
 
 
 def _line(client: Client, run: Run, serving: list[dict[str, str]]) -> str:

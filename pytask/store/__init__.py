@@ -12,6 +12,7 @@ from pytask.store.ends import Ends
 from pytask.store.inboxes import Inboxes
 from pytask.store.keys import Keys
 from pytask.store.parked import Parked
+from pytask.store.pauses import Pause, Pauses
 from pytask.store.queues import Queues
 from pytask.store.records import Claimant, Claimed, Ending, Grant, Line, NewRun, Note, chunks
 from pytask.store.runs import Runs
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ending', 'EventStream', 'Figures', 'Grant', 'Keys', 'Line',
-    'NewRun', 'Note', 'Store', 'chunks',
+    'NewRun', 'Note', 'Pause', 'Store', 'chunks',
 ]  # fmt: skip
 
 
@@ -41,7 +42,8 @@ class Store:
         self.ends = Ends(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
         self.census = Census(self.db, self.keys)
-        self.runs = Runs(self.db, self.keys, scripts, self.workers)
+        self.pauses = Pauses(self.db, self.keys, scripts)
+        self.runs = Runs(self.db, self.keys, scripts, self.workers, self.pauses)
 
     def ping(self) -> None:
         """Raise Unavailable where Redis does not answer."""

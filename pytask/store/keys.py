@@ -19,6 +19,7 @@ class Keys:
         self.leases = f'{prefix}leases'
         self.due = f'{prefix}due'
         self.held = f'{prefix}held'
+        self.paused = f'{prefix}all-paused'  # queue:<queue> and task:<task>, since when
         self.ended = f'{prefix}ended-'  # and the state
         self.dead = f'{prefix}dead-task'
         self.parked = f'{prefix}parked-'  # and the task

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytask.store.pauses import read_pauses
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytask.store.connect import Database
     from pytask.store.keys import Keys
+    from pytask.store.pauses import Pause
     from pytask.store.scripts import Scripts
 
 
@@ -23,12 +26,13 @@ class Parked:
     def names(self) -> list[str]:
         return self.look()[0]
 
-    def look(self) -> tuple[list[str], bool]:
-        """Return the tasks that have parked runs, and whether there are suspects."""
-        names, has_suspects = self._db.pipe([
+    def look(self) -> tuple[list[str], bool, list[Pause]]:
+        """Return the tasks that have parked runs, whether there are suspects, and what is paused."""
+        names, has_suspects, paused = self._db.pipe([
             ('SMEMBERS', self._keys.parked_names), ('EXISTS', self._keys.suspects),
+            ('HGETALL', self._keys.paused),
         ])  # fmt: skip
-        return [raw.decode('utf-8', 'replace') for raw in names], bool(has_suspects)
+        return [raw.decode('utf-8', 'replace') for raw in names], bool(has_suspects), read_pauses(paused)
 
     def oldest(self, tasks: Sequence[str]) -> list[tuple[str, float]]:
         """Return (task, seconds parked) of the oldest run parked for each task."""

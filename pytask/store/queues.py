@@ -43,6 +43,8 @@ class Queues:
         )  # fmt: skip
         if reply[0] == b'UNREGISTERED':
             return Grant(is_registered=False)
+        if reply[0] == b'PAUSED':
+            return Grant(is_paused=True)
         tail = f':{who.nonce}:{who.worker_id}'
         rows, parts = iter(reply[4]), iter(reply[5:])
         extras = {

@@ -47,6 +47,7 @@ class Grant:
     dead: list[tuple[str, str]] = field(default_factory=list)
     parked: list[tuple[str, str]] = field(default_factory=list)
     is_registered: bool = True
+    is_paused: bool = False
 
 
 class Ending(NamedTuple):

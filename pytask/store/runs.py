@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytask.store.connect import Database
     from pytask.store.keys import Keys
+    from pytask.store.pauses import Pauses
     from pytask.store.scripts import Scripts
     from pytask.store.workers import Workers
 
@@ -22,14 +23,17 @@ PAGE = 200
 
 
 class Runs:
-    def __init__(self, db: Database, keys: Keys, scripts: Scripts, workers: Workers) -> None:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts, workers: Workers, pauses: Pauses) -> None:
         self._db, self._keys, self._scripts, self._workers = db, keys, scripts, workers
+        self._pauses = pauses
 
     def read(self, run_ids: Sequence[str], client: Any = None) -> list[Run | None]:
         """Read some runs in one round trip; None where there is no such run."""
         raws = self._hashes([('HGETALL', self._keys.run(run_id)) for run_id in run_ids])
         found = zip(run_ids, (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in raws), strict=True)
-        return [Run.from_hash(run_id, raw, client) if b'task' in raw else None for run_id, raw in found]
+        runs = [Run.from_hash(run_id, raw, client) if b'task' in raw else None for run_id, raw in found]
+        self._pauses.explain(runs)
+        return runs
 
     def _hashes(self, reads: list[tuple[str, str]]) -> list[list[bytes]]:
         try:
@@ -151,6 +155,12 @@ class Runs:
             if cursor == b'0':
                 break
         return sorted(set(found))[:limit]
+
+    def ids_out_of_line(self) -> Iterator[str]:
+        """Yield ids of what runs, is due or is held."""
+        yield from self._local_ids()
+        for index in (self._keys.leases, self._keys.due, self._keys.held):
+            yield from self._page_set(index)
 
     def _local_ids(self) -> list[str]:
         return [i for worker in self._workers.alive() for i in worker.get('locals', '').split('\n') if i]

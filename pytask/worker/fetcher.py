@@ -37,7 +37,7 @@ class Fetcher(Service):
         self._batch = FIRST_BATCH
         self._nonces = 0
         self._is_answered = True
-        self._aside = Aside(worker, self._claim)
+        self._aside = Aside(worker, self._claim, self.peekers)
         self._between_claims = Event()
         self._between_claims.set()
         for peeker in self.peekers:
@@ -59,17 +59,16 @@ class Fetcher(Service):
     def turn(self) -> None:
         if not (self._slots.room.wait(PEEK_S) and self._worker.pressure.relieved.wait(PEEK_S)):
             return
-        ready = [peeker for peeker in self.peekers if peeker.is_ready]
+        ready = [peeker for peeker in self.peekers if peeker.may_claim]
         for peeker in ready:
             if not self._is_stopping:
                 self._fetch(peeker)
         # The next turn begins with another queue: one that is always full does not starve the others.
         self.peekers.append(self.peekers.pop(0))
-        if not self._is_stopping:
-            self._aside.fetch()
-        if not ready:
+        has_more = not self._is_stopping and self._aside.fetch()
+        if not ready and not has_more:
             self._heard.clear()
-            if not any(peeker.is_ready for peeker in self.peekers):
+            if not any(peeker.may_claim for peeker in self.peekers):
                 self._heard.wait(PEEK_S)
 
     def _fetch(self, peeker: Peeker) -> None:
@@ -77,7 +76,9 @@ class Fetcher(Service):
         if limit <= 0:
             return
         grant = self._claim(Line(self._store.keys.line(peeker.queue), queue=peeker.queue), limit)
-        if len(grant.runs) == limit:
+        if grant.is_paused:
+            peeker.open.clear()  # `Aside` looks when it is open again
+        elif len(grant.runs) == limit:
             self._batch = min(LARGEST_BATCH, 2 * self._batch)
         elif not grant.has_more:
             self._batch = FIRST_BATCH

@@ -25,7 +25,7 @@ from pytask.store import Note, Store, chunks
 from pytask.worker.lookout import Lookout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
@@ -130,11 +130,16 @@ class Heartbeat:
             return live.renewed_at + FENCE_AT * self.lease_s
         return max(live.renewed_at + OVER_AT * self.lease_s, live.fenced_at + (OVER_AT - FENCE_AT) * self.lease_s)
 
-    def _renew(self, lives: Iterable[Live]) -> None:
+    def _renew(self, lives: Sequence[Live]) -> None:
         sent_at = boot_s()
         pairs = [(live.run_id, live.token) for live in lives]
-        verdicts = dict(self._store.queues.renew(pairs, lease_ms=self._worker.lease_ms))
-        for live in lives:
+        before = [live.halt for live in lives]
+        found = self._store.queues.renew(pairs, lease_ms=self._worker.lease_ms)
+        paused = {run_id for run_id, verdict in found if verdict == 'PAUSED'}
+        verdicts = dict(pair for pair in found if pair[1] != 'PAUSED')
+        for live, halt in zip(lives, before, strict=True):
+            if (live.run_id in paused) != (halt is not None):
+                self._tell('pause', (live, halt))
             verdict = verdicts.get(live.run_id)
             if verdict not in ('LOST', 'GONE'):
                 live.renewed_at = sent_at
@@ -183,5 +188,7 @@ class Heartbeat:
                 self._gone.set()
             elif what == 'SEND':
                 self._worker.inbox.look(about)
+            elif what == 'pause':
+                self._worker.orders.pauser.correct(*about)
             else:
                 self._worker.orders.hear(what, about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytask import messages
+from pytask.worker.pauser import Pauser
 
 if TYPE_CHECKING:
     from pytask.messages import Command
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 class Orders:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self.pauser = Pauser(worker)
         self._carry_out = {
             messages.STOP: self._stop,
             messages.RELOAD: self._reload,
             messages.EXTEND: self._extend,
             messages.SEND: worker.inbox.obey,
+            messages.PAUSE: self._pause,
+            messages.RESUME: self._resume,
         }
 
     def obey(self, run_id: str, command: Command) -> None:
@@ -43,6 +47,12 @@ class Orders:
 
     def _extend(self, live: Live, command: Command) -> None:
         self._worker.ending.limits.extend(live, command.fields.get('seconds'))
+
+    def _pause(self, live: Live, command: Command) -> None:
+        self.pauser.pause(live, is_durable='at' in command.fields)
+
+    def _resume(self, live: Live, command: Command) -> None:
+        self.pauser.resume(live, is_durable='at' in command.fields)
 
     def hear(self, news: str, about: Any) -> None:
         """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""

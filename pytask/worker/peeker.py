@@ -27,13 +27,15 @@ class Peeker(Service):
         super().__init__(f'peek {queue}', report, on_broken)
         self.queue = queue
         self.is_ready = True
+        self.open = Event()  # unless its queue is paused
+        self.open.set()
         self.backoff_s = 0.0
         self.asked = Event()
         self.heard: Event | None = None
         self._store = store
 
     def turn(self) -> None:
-        if not self.asked.wait(PEEK_S):
+        if not (self.asked.wait(PEEK_S) and self.open.wait(PEEK_S)):
             return
         if self.backoff_s:
             gevent.sleep(self.backoff_s * random.uniform(0.5, 1.0))
@@ -41,6 +43,10 @@ class Peeker(Service):
             self.asked.clear()
             self.is_ready = True
             self.heard.set()  # type: ignore[union-attr]
+
+    @property
+    def may_claim(self) -> bool:
+        return self.is_ready and self.open.is_set()
 
     def ask(self, *, was_empty: bool) -> None:
         """Look again; later and later while claims come back empty-handed."""

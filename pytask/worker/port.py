@@ -14,6 +14,7 @@ from gevent.threadpool import ThreadPool
 from pytask import messages
 from pytask.clock import monotonic_s
 from pytask.prompt import check_span, check_whole
+from pytask.worker.pauser import wait_while_paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,14 +72,21 @@ class RunPort:
         if len(head) > MAX_EVENT:
             raise ValueError(f'an event of {len(head):,} bytes; the limit is {MAX_EVENT:,}')
         self._writer.note(self.live, head)
+        self.checkpoint()  # after it: what was done is told
 
     def progress(self, done: int, target: int | None) -> None:
         check_whole(done, target)
         head = messages.event_head(messages.PROGRESS, {'progress': done, 'target': target})
         self._writer.note(self.live, head, done=done, target='' if target is None else target)
+        self.checkpoint()
 
     def message(self, text: str) -> None:
         self._writer.note(self.live, messages.event_head(messages.MESSAGE, str(text)[:MAX_TEXT]))
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        if self.live.halt is not None:
+            wait_while_paused(self)
 
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return gevent.spawn(fn, *args, **kwargs)  # owned and given the context by `children.adopt`
@@ -95,11 +103,13 @@ class RunPort:
 
     def sleep(self, seconds: float) -> None:
         self.stopping.wait(seconds)
+        self.checkpoint()
 
     def every(self, seconds: float) -> Iterator[int]:
         check_span(seconds)
         begun = monotonic_s()
         for turn in itertools.count():
+            self.checkpoint()
             if self.stopping.is_set():
                 return
             yield turn

@@ -177,6 +177,9 @@ class Reporter:
     def message_unheard(self, live: Live, name: str) -> None:
         log.info('run %s %s ended before it handled message %s', live.run_id, live.task_name, name)
 
+    def not_written(self, live: Live, what: str, error: BaseException) -> None:
+        log.warning('run %s %s: a published %s was not carried out: %s', live.run_id, live.task_name, what, error)
+
     def refused(self, live: Live, why: str) -> None:
         log.error('run %s %s: Redis refused an event of it: %s', live.run_id, live.task_name, why)
 

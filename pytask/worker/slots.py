@@ -16,6 +16,7 @@ from pytask.clock import monotonic_s
 if TYPE_CHECKING:
     from pytask.definition import Task
     from pytask.store import Claimed
+    from pytask.worker.pauser import Halt
 
 
 # `start` goes on, or has not begun; it is over, and its end is under way; only the context is still to be left.
@@ -41,6 +42,7 @@ class Live:
         'fenced_at',
         'greenlet',
         'guard',
+        'halt',
         'is_local',
         'is_open',
         'limit',
@@ -84,6 +86,7 @@ class Live:
         self.task: Task | None = None
         self.successor: tuple[Task, bytes, str] | None = None
         self.reload_id = ''
+        self.halt: Halt | None = None  # while it is paused
         # Made when first asked for: most runs are over before anybody asks.
         self.stopping: Event | None = None
         self.ended: Event | None = None

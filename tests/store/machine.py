@@ -44,6 +44,7 @@ picks = st.integers(0, 11)
 limits = st.sampled_from([1, 2, 16])
 queues = st.sampled_from(['default', 'default', 'mail'])
 tasks = st.sampled_from(['hello', 'hello', 'hello', 'other'])
+names = st.sampled_from([('queue', 'mail'), ('queue', 'default'), ('task', 'other')])
 
 
 def some(of):
@@ -65,6 +66,7 @@ class Machine(RuleBasedStateMachine):
         self.alive = set()
         self.late = []  # claims that are over, for writes that come too late
         self.seen = []
+        self.closed = set()  # the queues and tasks that are paused
         self.numbers = count(1)
         self.has_end_handler = self.is_robbed = False
         for worker in TASKS:
@@ -178,7 +180,7 @@ class Machine(RuleBasedStateMachine):
                 self.finish_claim(claimed, 'ERROR')
 
     @some('claims')
-    @rule(pick=picks, then=st.sampled_from(['renew', 'release', 'recover']))
+    @rule(pick=picks, then=st.sampled_from(['renew', 'finish', 'release', 'recover']))
     def stop_what_is_held(self, pick, then):
         worker, claimed = self.a_claim(pick)
         if run := self.runs.get(claimed.run_id):
@@ -187,6 +189,9 @@ class Machine(RuleBasedStateMachine):
             self.renew_claims([claimed])
         elif then == 'release':
             self.release_claim(claimed)
+            self.drop(worker, claimed)
+        elif then == 'finish':
+            self.finish_claim(claimed, 'SUCCESS')
             self.drop(worker, claimed)
         else:
             self.expire_run(claimed.run_id)
@@ -205,6 +210,58 @@ class Machine(RuleBasedStateMachine):
             run.is_told_to_stop = True
         elif run.state == 'WAIT':
             run.finish('STOPPED', self.stats, **self.handed())
+
+    @some('all_runs')
+    @rule(pick=picks)
+    def pause_or_resume(self, pick):
+        run = self.named(pick, self.all_runs())
+        if run.is_paused:
+            self.resume_run(run)
+        else:
+            self.pause_run(run)
+            self.resume_run(run)
+            self.pause_run(run)
+
+    @some('running')
+    @rule(pick=picks, then=st.sampled_from(['renew', 'finish', 'release', 'recover']))
+    def pause_what_runs(self, pick, then):
+        run = self.named(pick, self.running())
+        self.pause_run(run)
+        for worker, claimed in self.claims():
+            if not run.is_held_by(claimed):
+                continue
+            if then == 'recover':
+                self.expire_run(run.run_id)
+                self.look_for_overdue()
+                self.recover(self.seen)
+            elif then == 'renew':
+                self.renew_claims([claimed])
+            else:
+                self.finish_claim(claimed, 'SUCCESS') if then == 'finish' else self.release_claim(claimed)
+                self.drop(worker, claimed)
+
+    def pause_run(self, run):
+        expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}.get(run.state, run.state)
+        assert self.store.pauses.pause(run.run_id) == expected
+        run.is_paused = not run.is_ended
+
+    def resume_run(self, run):
+        expected = {'WAIT': 'APPLIED', 'RUNNING': 'REQUESTED'}[run.state] if run.is_paused else run.state
+        assert self.store.pauses.resume(run.run_id) == expected
+        run.is_paused = False
+
+    @rule(name=names)
+    def close_or_reopen(self, name):
+        if name in self.closed:
+            self.reopen(name)
+        else:
+            self.reopen(name)
+            self.store.pauses.close(*name)
+            self.closed.add(name)
+
+    def reopen(self, name):
+        assert self.store.pauses.open(*name) == (name in self.closed)
+        self.closed.discard(name)
 
     @some('all_runs')
     @rule(pick=picks)
@@ -275,11 +332,15 @@ class Machine(RuleBasedStateMachine):
     def check_granted(self, claimed, worker, line):
         run = self.runs[claimed.run_id]
         assert run.state == 'WAIT', f'granted what is {run.state}'
+        assert not run.is_paused, 'granted what is paused'
+        # By the hash: a stale entry in another line, of foreign hands, may have moved it.
+        home = self.redis.hget(f'task-{run.run_id}', 'queue')
+        assert not {('queue', home), ('task', run.task)} & self.closed, 'granted what may not start'
         assert run.run_id not in self.haunted, 'granted what another holds a lease for'
         assert (claimed.attempt, claimed.data.decode(), claimed.task) == (run.attempt + 1, run.data, run.task)
         assert run.task in TASKS[worker], 'granted to a worker that does not know it'
         assert line == 'suspects' or run.crashes < 2 or run.index, 'a suspect was not held apart'
-        assert line != 'suspects' or run.queue in QUEUES[worker].split(','), 'a suspect of a queue not served'
+        assert line != 'suspects' or home in QUEUES[worker].split(','), 'a suspect of a queue not served'
 
     # Workers that write.
 
@@ -357,11 +418,14 @@ class Machine(RuleBasedStateMachine):
 
     def renew_claims(self, claims):
         """Renew; return the claims that are lost."""
-        verdicts = dict(self.hands.renew(*claims))
+        said = self.hands.renew(*claims)
+        verdicts = dict(pair for pair in said if pair[1] != 'PAUSED')
         assert verdicts == {c.run_id: v for c in claims if (v := self.verdict(c))}
         for claimed in claims:
             run = self.runs.get(claimed.run_id)
-            if run and run.is_held_by(claimed):
+            is_held = bool(run and run.is_held_by(claimed))
+            assert ((claimed.run_id, 'PAUSED') in said) == (is_held and run.is_paused), 'a pause is not told'
+            if is_held:
                 run.is_leased = True
                 if run.is_old:
                     run.forgive()
@@ -648,6 +712,7 @@ class Machine(RuleBasedStateMachine):
         if run.index:  # its index would stay: `prune` clears that when its time has come
             return
         self.redis.delete(f'task-{run.run_id}')
+        assert self.store.pauses.resume(run.run_id) == 'NOT_FOUND'  # and it is held no more
         if run.is_leased:
             self.haunted.add(run.run_id)
         self.forget(run)
@@ -724,10 +789,11 @@ class Machine(RuleBasedStateMachine):
         assert found.get('alone', 'None') == str(run.alone), f'{run} is {found}'
         assert found.get('fallen', '') == run.fallen, f'{run} is {found}'
         assert ('stop' in found) == run.is_told_to_stop, f'{run} is {found}'
+        assert ('paused' in found) == run.is_paused, f'{run} is {found}'
         if run.is_ended:
+            is_poison = found['state'] == 'EXCEPTION' and found.get('reason') == 'poison'
             run.end = run.end or self.an_end(found)
             assert run.end == self.an_end(found), f'an outcome was overwritten: {run} is {found}'
-            is_poison = run.end[1] == 'EXCEPTION' and found.get('reason') == 'poison'
             assert is_poison <= ((run.alone or 0) >= CONVICTED_AT), f'not poison: {run}'
 
     @staticmethod
@@ -746,6 +812,7 @@ class Machine(RuleBasedStateMachine):
 
     def heal(self):
         """Let healthy workers do what they do, until nothing changes any more."""
+        self.resume_all()
         for worker in TASKS:
             self.register(worker, handles_ends=False)
         for _ in range(40):
@@ -762,14 +829,21 @@ class Machine(RuleBasedStateMachine):
             if all(run.is_ended for run in self.all_runs()) and not self.pushed():
                 return
 
+    def resume_all(self):
+        for run in self.all_runs():
+            self.resume_run(run)
+        for name in sorted(self.closed):
+            self.reopen(name)
+
     def finish_all(self, worker):
         claims = list(self.held[worker].values())
         answers = self.hands.record(*(Ending(c.run_id, c.token, Outcome(State.SUCCESS), 1) for c in claims))
         for claimed, answer in zip(claims, answers, strict=True):
+            run = self.runs.get(claimed.run_id)
             if answer == 'OK':
-                self.runs[claimed.run_id].finish('SUCCESS', self.stats, **self.handed())
-            elif claimed.run_id in self.runs and self.runs[claimed.run_id].is_pardoned_by(claimed):
-                self.runs[claimed.run_id].pardon()
+                run.finish('SUCCESS', self.stats, **self.handed())
+            elif run and run.is_pardoned_by(claimed):
+                run.pardon()
             self.drop(worker, claimed)
 
 

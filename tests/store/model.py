@@ -24,6 +24,7 @@ class Run:
     fallen: str = ''  # the claim whose worker was taken for dead last
     is_leased: bool = False
     is_told_to_stop: bool = False
+    is_paused: bool = False
     is_old: bool = False  # has lived for more than a minute
     is_unhandled: bool = False  # owned by end-task
     is_taken: bool = False  # by an end handler, and not visible to others now
@@ -64,7 +65,7 @@ class Run:
 
     def finish(self, state, stats, *, is_handed_on):
         self.state = self.index = state
-        self.is_leased = self.is_told_to_stop = False
+        self.is_leased = self.is_told_to_stop = self.is_paused = False
         self.reload_id, self.end = '', ()
         stats[f'{state}:{self.task}'] += 1
         if is_handed_on:

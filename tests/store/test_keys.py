@@ -23,6 +23,7 @@ def test_every_name_is_as_the_wire_contract_says(prefix):
         'leases': keys.leases,
         'due': keys.due,
         'held': keys.held,
+        'all-paused': keys.paused,
         'ended-SUCCESS': keys.ended_in('SUCCESS'),
         'dead-task': keys.dead,
         'parked-hello': keys.parked_list('hello'),

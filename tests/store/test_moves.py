@@ -11,6 +11,8 @@ ACTIONS = {
     'recover': lambda hands, claimed: hands.recover(claimed.run_id),
     'stop': lambda hands, claimed: hands.command(claimed.run_id),
     'reload': lambda hands, claimed: hands.command(claimed.run_id, 'reload', command_id='c'),
+    'pause': lambda hands, claimed: hands.store.pauses.pause(claimed.run_id),
+    'resume': lambda hands, claimed: hands.store.pauses.resume(claimed.run_id),
     'retry': lambda hands, claimed: hands.store.runs.retry(claimed.run_id),
     'renew': lambda hands, claimed: hands.renew(claimed),
     'promote': lambda hands, claimed: hands.store.queues.promote(100),
@@ -40,7 +42,9 @@ def test_every_move_is_in_the_table(hands, action):
         assert after is state or after in MOVES[state]
 
 
-@pytest.mark.parametrize('action', ['start', 'claim', 'release', 'recover', 'stop', 'promote', *sorted(ENDED)])
+@pytest.mark.parametrize(
+    'action', ['start', 'claim', 'release', 'recover', 'stop', 'pause', 'resume', 'promote', *sorted(ENDED)]
+)
 def test_an_end_is_left_by_retry_only(hands, action):
     claims = {state: bring_to(hands, state.value, state) for state in ENDED}
     hands.redis.lpush('new-task', *claims)

@@ -61,6 +61,7 @@ def test_every_code_block_is_known_to_these_tests():
     assert {title: kinds for title, kinds in found.items() if kinds} == {
         'Two commands': ['shell'],
         'A first task': ['python', 'shell', 'python'],
+        'Pause and resume': ['shell'],
         'Control from redis-cli': ['shell'],
         'Talking to a running task': ['python', 'shell'],
         'Beside Flask': ['python'],
@@ -94,6 +95,17 @@ def test_a_first_task_from_python(site, tmp_path):
         timeout=30, check=False,
     )  # fmt: skip
     assert done.stdout == "SUCCESS {'pages': 1}\n", done.stderr
+
+
+@pytest.mark.one_server
+def test_pause_and_resume(site, redis, tmp_path):
+    done = shell(blocks('Pause and resume')[0][1], site, tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split('\t') for line in done.stdout.splitlines()]
+    assert lines[0] == ['weekly']
+    assert [line[0] for line in lines[5:7]] == ['queue', 'task']
+    assert lines[7:9] == [['queue default', 'applied'], ['task site/crawl', 'applied']]
+    wait_until(lambda: redis.hget('task-weekly', 'state') == 'STOPPED', 'it has stopped')
 
 
 @needs_redis_cli

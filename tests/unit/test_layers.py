@@ -29,7 +29,7 @@ WORDS = {
     'resources',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 

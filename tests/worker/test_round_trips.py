@@ -104,3 +104,28 @@ def test_start_many_is_one_round_trip(app, listen, redis):
     redis.echo('end')
     wait_until(lambda: 'ECHO' in ear.heard, 'everything said before was heard')
     assert ear.heard == ['start', 'ECHO']
+
+
+def test_a_worker_asks_little_while_its_queue_and_its_tasks_are_paused(busy, listen, redis):
+    """Once a second it looks at what is paused: no waiting command, no claims."""
+    app, running = busy
+    app.client.pause_queue('default')
+    app.client.pause_task('nothing')
+    [peeker] = running.fetcher.peekers
+    wait_until(lambda: not peeker.open.is_set(), 'the worker has learned it')
+    app.client.start_many([('nothing', {})] * 100)
+    gevent.get_hub().join(timeout=1.2)  # a wait that had begun is over
+    ear = listen()
+    gevent.get_hub().join(timeout=2.5)
+    heard = ear.until(redis)
+    assert set(heard) <= {'HGETALL'}
+    assert len(heard) <= 4, heard
+    app.client.resume_queue('default')
+    wait_until(lambda: redis.llen('parked-nothing') == 100, 'they are laid aside')
+    ear = listen()
+    gevent.get_hub().join(timeout=2.5)
+    heard = ear.until(redis)
+    assert 'claim' not in heard
+    assert len(heard) <= 8, heard
+    app.client.resume_task('nothing')
+    wait_until(lambda: running.report.counts['SUCCESS'] == 101, 'all have run')

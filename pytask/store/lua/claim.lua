@@ -1,22 +1,24 @@
 -- Grant waiting runs to a worker, oldest first, each with a lease. The list entry is only a hint: an id whose
 -- hash does not say WAIT is dropped; one that holds a lease is looked at again in a second. An id leaves its list
 -- last, so an error loses none.
--- KEYS  runs line leases due dead parked parked_names suspects ended record worker_hash
+-- KEYS  runs line leases due held dead paused parked parked_names suspects ended record worker_hash
 -- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  of queue and parked_task at most one: a list of
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
 -- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {id, its own timeout, whether it has messages, …},
--- id, task, data, attempt, ms it waited or -1, …} or {UNREGISTERED}
--- include clock event usable aside grant guilt suspect
+-- id, task, data, attempt, ms it waited or -1, …} or {UNREGISTERED} or {PAUSED}
+-- include clock event usable aside grant guilt suspect hold paused
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
 if has_granted_again() then return reply end
 if is_trying() then return reply end
+if is_paused('queue', queue) or is_paused('task', parked_task) then return {'PAUSED'} end
 local granted, known, passed = {}, {}, {}
 
-local function knows(task)
+local function knows(task, reason)
+  if parked_task ~= '' and reason ~= 'paused' then return true end -- or nobody has known it for a day
   if known[task] == nil then
-    known[task] = parked_task ~= ''
-      or not string.find(task, '\n', 1, true) and string.find(serves[1], '\n' .. task .. '\n', 1, true) ~= nil
+    known[task] = not string.find(task, '\n', 1, true)
+      and string.find(serves[1], '\n' .. task .. '\n', 1, true) ~= nil
   end
   return known[task]
 end
@@ -44,7 +46,7 @@ end
 
 local function take(id)
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'data', 'attempt', 'created', 'queue', 'reason', 'ended',
-    'crashes', 'timeout', 'inbox')
+    'crashes', 'paused', 'timeout', 'inbox')
   if v.err then return bury(id, 'its key is not a hash') end
   local task, state = v[1], v[2]
   local home = queue ~= '' and queue or v[6] or 'default'
@@ -55,7 +57,8 @@ local function take(id)
   end
   if state and state ~= '' and state ~= 'WAIT' then return end
   if redis.call('ZSCORE', leases, id) then return redis.call('ZADD', due, now_ms + 1000, id) end -- somebody may run it
-  if line ~= suspects and not knows(task) then return park(id, task, home) end
+  if is_kept_back(id, task, home, v[10], passed) then return end
+  if line ~= suspects and not knows(task, v[7]) then return park(id, task, home) end
   local crashes = not v[8] and v[9] -- of this life
   if (crashes or line == suspects) and is_elsewhere(id, task, crashes, home) then return end
   if v[7] or v[8] then forget_last_time(id, v[8]) end
@@ -66,7 +69,7 @@ local function take(id)
   table.insert(granted, id)
   -- Only a first attempt has waited since it was created.
   grant(id, task, v[3] or '{}', attempt, v[4] and -1 or math.max(0, now_ms - (tonumber(v[5]) or now_ms / 1000) * 1000),
-    v[10], v[11])
+    v[11], v[12])
 end
 
 local ids = redis.call('LRANGE', line, -limit, -1)

@@ -8,21 +8,21 @@ local answers, done, scores, counts = {}, {}, {}, {}
 for i = rest, #ARGV, 6 do
   local id, token, state, reason, output = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local key = runs .. id
-  local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local', 'inbox')
+  local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local', 'paused', 'inbox')
   if v[1] ~= token then
     pardon(id, token)
     table.insert(answers, 'STALE')
   elseif v[2] ~= 'RUNNING' then
     table.insert(answers, v[2] == 'WAIT' and 'STALE' or 'DUP')
   else
+    if v[4] or v[5] or v[7] then redis.call('HDEL', key, 'stop', 'reload_data', 'reload_id', 'paused', 'reason') end
     if reason == '' then
       redis.call('HSET', key, 'state', state, 'output', output, 'ended', now)
     else
       redis.call('HSET', key, 'state', state, 'output', output, 'ended', now, 'reason', reason)
     end
-    if v[4] or v[5] then redis.call('HDEL', key, 'stop', 'reload_data', 'reload_id') end
     if v[6] then redis.call('PERSIST', key) end
-    if v[7] then empty_inbox(id) end
+    if v[8] then empty_inbox(id) end
     if is_handed_on then hand_on(id) end
     table.insert(done, id)
     scores[state] = scores[state] or {}

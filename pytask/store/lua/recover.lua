@@ -1,10 +1,10 @@
 -- Put overdue runs back in line. Two-phase: the caller saw each of these deadlines overdue half a lease ago, and
 -- one that is unchanged was renewed by nobody since. A crash is counted only when the owner is gone too. Who is
 -- convicted by it waits in `due` until its worker has had time to come back: see promote.
--- KEYS  runs lines suspects leases due ended stats workers end_task end_handler inboxes
+-- KEYS  runs lines suspects leases due held ended stats workers end_task end_handler inboxes
 -- ARGV  lease_ms ...  of each run: id, the deadline seen
 -- ANSWER the ids put back or ended
--- include clock event line end guilt
+-- include clock event line end guilt hold
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local recovered = {}
 local function is_overdue(deadline)
@@ -19,6 +19,8 @@ local function put_back(id, v, deadline)
   redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', is_alive and 'lost by its worker' or 'its worker died')
   if is_convict(alone) then
     redis.call('ZADD', due, now_ms + 2 * lease_ms, id)
+  elseif v[10] then
+    hold(id)
   -- Suspects go to the front: those who crashed together are looked at next.
   elseif not is_suspect(id, crashes) or type(redis.pcall('RPUSH', suspects, id)) == 'table' then
     redis.call('LPUSH', line_of(v[5]), id)
@@ -30,7 +32,7 @@ for i = rest, #ARGV, 2 do
   local deadline = redis.call('ZSCORE', leases, id)
   if deadline and tonumber(deadline) == tonumber(ARGV[i + 1]) and is_overdue(tonumber(deadline)) then
     local v = redis.pcall('HMGET', runs .. id, 'state', 'task', 'attempt', 'worker', 'queue', 'stop', 'alone',
-      'token', 'started')
+      'token', 'started', 'paused')
     redis.call('ZREM', leases, id)
     if v[1] == 'RUNNING' then
       put_back(id, v, tonumber(deadline))

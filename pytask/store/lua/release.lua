@@ -1,13 +1,14 @@
--- Give runs back to the front of their queues: not a failure. One that was told to stop ends STOPPED instead.
--- KEYS  runs lines leases ended stats end_task end_handler inboxes
+-- Give runs back to the front of their queues: not a failure. One that was told to stop ends STOPPED instead, one that
+-- is paused is held.
+-- KEYS  runs lines leases due held ended stats end_task end_handler inboxes
 -- ARGV  ...  of each run: id, token, reason
 -- ANSWER for each run: OK, STALE (not the holder, or released before)
--- include clock event line end guilt
+-- include clock event line end guilt hold
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local answers = {}
 for i = rest, #ARGV, 3 do
   local id, token, reason = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local v = redis.pcall('HMGET', runs .. id, 'token', 'state', 'task', 'stop', 'attempt', 'queue')
+  local v = redis.pcall('HMGET', runs .. id, 'token', 'state', 'task', 'stop', 'attempt', 'queue', 'paused')
   if v[1] ~= token or v[2] ~= 'RUNNING' then
     pardon(id, token)
     table.insert(answers, 'STALE')
@@ -18,7 +19,7 @@ for i = rest, #ARGV, 3 do
       end_run(id, v[3], 'STOPPED', 'stop')
     else
       redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', reason)
-      redis.call('RPUSH', line_of(v[6]), id)
+      if v[7] then hold(id) else redis.call('RPUSH', line_of(v[6]), id) end
       publish(id, 'wait', cjson.encode({reason = reason}), 0)
     end
     table.insert(answers, 'OK')

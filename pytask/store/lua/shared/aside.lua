@@ -9,14 +9,15 @@ local function bury(id, why)
   table.insert(buried_now, why)
 end
 
-local function park(id, task, queue)
+local function park(id, task, queue, reason)
   if not is_text(task) then return bury(id, 'its task is not UTF-8') end
   local pushed = redis.pcall('LPUSH', parked .. task, id)
   if type(pushed) == 'table' then return bury(id, 'the list of its task is not a list') end
-  local why = 'no worker knows "' .. task .. '"'
+  local why = reason or 'no worker knows "' .. task .. '"'
   redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', why, 'queue', queue, 'parked', now)
   redis.pcall('SADD', parked_names, task)
   publish(id, 'wait', cjson.encode({reason = why}), 0)
+  if reason then return end -- the worker need not say better why
   table.insert(parked_now, id)
   table.insert(parked_now, task)
 end

@@ -1,0 +1,104 @@
+"""What is paused: runs by a field of their own, queues and tasks by the fields of one hash.
+
+The claim script asks that hash, so that nothing of a paused queue or task starts from the moment it
+stands there; workers look at it once a second, only to stop asking.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytask.errors import PytaskError, Unavailable
+from pytask.states import State
+from pytask.store.records import chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytask.run import Run
+    from pytask.store.connect import Database
+    from pytask.store.keys import Keys
+    from pytask.store.scripts import Scripts
+
+RUN, QUEUE, TASK = 'run', 'queue', 'task'
+PAGE = 200
+
+
+class Pause(NamedTuple):
+    """One thing that is paused: `kind` is run, queue or task; `since` is Unix seconds by Redis."""
+
+    kind: str
+    name: str
+    since: float
+
+
+class Pauses:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
+        self._db, self._keys, self._scripts = db, keys, scripts
+
+    def pause(self, run_id: str) -> str:
+        """Pause a run; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state."""
+        answer: bytes = self._scripts.pause(run_id)
+        return answer.decode()
+
+    def resume(self, run_id: str) -> str:
+        """Let a run go on; answers as `pause` does, and with the state of one that was not paused."""
+        answer: bytes = self._scripts.resume(run_id)
+        return answer.decode()
+
+    def close(self, kind: str, name: str) -> None:
+        """Pause a queue or task. One that was paused stays so since then."""
+        seconds, micros = self._db.call('TIME')
+        since = f'{int(seconds)}.{int(micros) // 1000:03}'
+        self._db.call('HSETNX', self._keys.paused, f'{kind}:{name}', since)
+
+    def open(self, kind: str, name: str) -> bool:
+        """Let a queue or task go on; tell whether it was paused."""
+        return bool(self._db.call('HDEL', self._keys.paused, f'{kind}:{name}'))
+
+    def named(self) -> list[Pause]:
+        """Return the queues and tasks that are paused, by kind and name."""
+        return read_pauses(self._db.call('HGETALL', self._keys.paused))
+
+    def of_runs(self, run_ids: Iterable[str]) -> Iterator[Pause]:
+        """Yield those of these runs that are paused."""
+        for page in chunks(list(run_ids), PAGE):
+            found = self._since(page)
+            yield from (
+                Pause(RUN, run_id, _number(raw)) for run_id, raw in zip(page, found, strict=True) if raw is not None
+            )
+
+    def explain(self, runs: Iterable[Run | None]) -> None:
+        """Give runs that wait for no reason of their own the pause of their queue or task as reason."""
+        waiting = [run for run in runs if run is not None and run.state is State.WAIT and not run.reason]
+        closed = {pause[:2] for pause in self.named()} if waiting else ()
+        for run in waiting:
+            for kind, name in ((QUEUE, run.queue), (TASK, run.task)):
+                if (kind, name) in closed:
+                    run.reason = f'{kind} {name} is paused'
+                    break
+
+    def _since(self, run_ids: Sequence[str]) -> list[bytes | None]:
+        try:
+            return self._db.pipe([('HGET', self._keys.run(run_id), 'paused') for run_id in run_ids])
+        except Unavailable:
+            raise
+        except PytaskError:  # one of them is a foreign key of another type, and no run
+            return [raw for one in run_ids for raw in self._since([one])] if len(run_ids) > 1 else [None]
+
+
+def read_pauses(flat: Sequence[bytes]) -> list[Pause]:
+    """Read the hash of paused queues and tasks."""
+    found = []
+    for field, since in zip(flat[::2], flat[1::2], strict=True):
+        kind, _, name = field.decode('utf-8', 'replace').partition(':')
+        if kind in (QUEUE, TASK):
+            found.append(Pause(kind, name, _number(since)))
+    return sorted(found)
+
+
+def _number(raw: bytes) -> float:
+    try:
+        return float(raw)
+    except ValueError:  # by foreign hands
+        return 0.0
