@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
 
 NAMES = (
-    'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'handle', 'handled', 'pause', 'promote', 'prune',
-    'recover', 'register', 'release', 'reloaded', 'renew', 'resume', 'retry', 'send', 'start', 'sweep', 'taken',
+    'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'handle', 'handled', 'pause', 'promote',
+    'prune', 'recover', 'register', 'release', 'reloaded', 'renew', 'resume', 'retry', 'send', 'start', 'sweep', 'taken',
 )  # fmt: skip
 
 

@@ -71,11 +71,9 @@ class Live:
         self.renewed_at = renewed_at
         self.queue = queue
         self.begun_at = monotonic_s()
-        self.took_s = 0.0
-        self.fenced_at = 0.0
+        self.took_s = self.fenced_at = self.told_at = 0.0
         self.is_local = is_local
         self.ending = ''
-        self.told_at = 0.0
         self.is_open = False
         self.phase = STARTED
         self.guard: object | None = None
