@@ -141,16 +141,18 @@ class Processes:
         return process
 
     def worker(self, *arguments, **options):
-        """Start a worker and wait until it has registered."""
+        """Start a worker and wait until it listens: by then it has registered, and knows it."""
         client = self.server.client()
         before = set(client.zrange('workers', 0, -1))  # one that was killed leaves at any moment
+
+        def listens():
+            new = set(client.zrange('workers', 0, -1)) - before
+            heard = client.pubsub_numsub(*(f'worker-{worker_id}-control' for worker_id in new)) if new else ()
+            return any(count for _, count in heard)
+
         process = self.start('worker', *arguments, **options)
         try:
-            wait_until(
-                lambda: process.poll() is not None or set(client.zrange('workers', 0, -1)) - before,
-                'the worker registers',
-                20,
-            )
+            wait_until(lambda: process.poll() is not None or listens(), 'the worker listens', 20)
         finally:
             client.close()
         assert process.poll() is None, process.communicate()[1]
