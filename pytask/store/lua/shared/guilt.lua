@@ -12,11 +12,11 @@ local function is_convict(alone) return (tonumber(alone) or 0) >= CONVICTED_AT e
 
 local function forgive(id) redis.call('HDEL', runs .. id, 'crashes', 'alone', 'fallen', 'lived', 'acquitted') end
 
--- A minute of life forgives all. A suspect is acquitted when it outlives ten seconds, and twice the time it lived before.
+-- A minute of life forgives all. A suspect is acquitted when it outlives twice the time it lived before, 10 to 30 s.
 local function judge(id, crashes, age_s)
   if age_s > 60 then return forgive(id) end
   local lived_s = tonumber(redis.call('HGET', runs .. id, 'lived')) or 0
-  if age_s < 10 + 2 * lived_s or not is_suspect(id, crashes) then return end
+  if age_s < math.max(10, math.min(30, 2 * lived_s)) or not is_suspect(id, crashes) then return end
   redis.call('HSET', runs .. id, 'acquitted', math.floor(tonumber(crashes)) + CREDIT)
   redis.call('HDEL', runs .. id, 'alone', 'fallen', 'lived')
 end

@@ -16,17 +16,23 @@ local function is_for_me(id, is_known, queues, home)
 end
 
 -- Tell where those to be tried now end; the first is the last of these. Half of those that died as often as the first;
--- after a trial that was outlived, twice as many as then, unless these have died more often.
+-- after a trial that was outlived, twice as many as then, unless these have died more often. Entries that are none any
+-- more, and second ones of the same run, do not count: they go with those before them.
 local function trial(ids)
-  local same, crashes = 0, nil
+  local waiting, seen, same, crashes = {}, {}, 0, nil
   for i = #ids, 1, -1 do
-    local of_this = tostring(redis.pcall('HGET', runs .. ids[i], 'crashes'))
-    if of_this ~= (crashes or of_this) then break end
-    same, crashes = same + 1, of_this
+    local v = redis.pcall('HMGET', runs .. ids[i], 'state', 'crashes')
+    if v[1] == 'WAIT' and not seen[ids[i]] then
+      seen[ids[i]] = true
+      table.insert(waiting, i)
+      if #waiting == 1 then crashes = v[2] end
+      if v[2] == crashes and same == #waiting - 1 then same = #waiting end
+    end
   end
   local outlived, size = string.match(redis.call('HGET', worker_hash, 'trial') or '', '^(%d+) (%d+)$')
   size = outlived and (tonumber(crashes) or 0) <= tonumber(outlived) and 2 * size or 0
-  return math.max(1, #ids + 1 - math.max(size, math.ceil(same / 2)))
+  local after = waiting[math.max(size, math.ceil(same / 2)) + 1]
+  return after and after + 1 or 1
 end
 
 -- Write down how many died how often, and who is alone: the number of its crashes so is the evidence, lost in company.
