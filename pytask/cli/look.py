@@ -191,19 +191,27 @@ def tasks() -> None:
 
 
 @click.command()
+@click.option('--stop', 'stop', metavar='ID', multiple=True, help='Shut this worker down, as SIGTERM does.')
 @common
-def workers() -> None:
-    """List live workers."""
+def workers(stop: tuple[str, ...]) -> int:
+    """List live workers, or shut one down."""
+    from pytask.cli.control import stop_workers
+
+    return stop_workers(stop) if stop else _list_workers()
+
+
+def _list_workers() -> int:
     found = client().store.workers.alive()
     if is_json():
         for worker in found:
             paint.json_line(worker | {'tasks': worker.get('tasks', '').split()})
-        return
+        return 0
     keys = ('id', 'host', 'pid', 'version', 'queues')
     rows = [(*(w.get(k, '') for k in keys), f'{w.get("taken")}/{w.get("slots")}', _doing(w)) for w in found]
     paint.table(('ID', 'HOST', 'PID', 'VERSION', 'QUEUES', 'SLOTS', ''), rows)
     if not rows and paint.is_terminal():
         paint.say(f'no worker is running; start one with: {command_name()} worker')
+    return 0
 
 
 def _doing(worker: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     'begin', 'claim', 'command', 'emit', 'explain', 'finish', 'handle', 'handled', 'promote', 'prune', 'recover',
-    'register', 'release', 'reloaded', 'renew', 'retry', 'start', 'sweep',
+    'register', 'release', 'reload', 'reloaded', 'renew', 'retry', 'start', 'sweep', 'tell',
 )  # fmt: skip
 
 

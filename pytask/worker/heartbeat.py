@@ -26,6 +26,7 @@ from pytask.store import Store, chunks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytask.store.records import Registered
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
@@ -94,7 +95,7 @@ class Heartbeat:
         lives = self._leased()
         self._guard(lives)  # before it, too: while Redis is away a beat takes long
         try:
-            self._worker.register(self._store)
+            self._pass_on(self._worker.register(self._store))
             for chunk in chunks(lives, CHUNK):
                 self._renew(chunk)
             self.beat_at = boot_s()
@@ -102,6 +103,14 @@ class Heartbeat:
         except PytaskError as error:
             self._tell('error', error)
         self._guard(lives)
+
+    def _pass_on(self, registered: Registered) -> None:
+        if registered.is_told_to_stop:
+            self._tell('SHUT_DOWN', None)
+        for run_id, verdict in registered.verdicts:
+            live = self._worker.slots.get(run_id)
+            if live is not None:
+                self._tell(verdict, live)
 
     def _leased(self) -> list[Live]:
         return [live for live in self._worker.slots.all() if not live.is_local]

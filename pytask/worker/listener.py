@@ -75,5 +75,5 @@ class Listener(Service):
         elif command.name == ECHO:
             if command.fields.get('nonce') == self._nonce:
                 self._proved_at = self.echoed_at = monotonic_s()
-        elif command.name == 'stop':
-            self._worker.shut_down('stop command')
+        else:
+            self._worker.orders.obey_as_worker(command)

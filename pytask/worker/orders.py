@@ -1,10 +1,18 @@
-"""Orders: what this worker does with a command, and with what the heartbeat learned of a run."""
+"""Orders: what this worker does with a command, and with what the heartbeat learned of a run.
+
+A command that names its attempt stands in the hash already. A bare word does not: a stop is written
+down first and obeyed then, so that it holds even if this process is gone the next moment.
+"""
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+import gevent
+
 from pytask import messages
+from pytask.errors import PytaskError
 
 if TYPE_CHECKING:
     from pytask.messages import Command
@@ -27,26 +35,64 @@ class Orders:
         if carry_out is not None:
             carry_out(live, command)
 
-    def _stop(self, live: Live, _command: Command) -> None:
-        if not self._worker.local_runs.is_builtin(live):
-            self._worker.stopper.end(live, 'stop')
+    def obey_as_worker(self, command: Command) -> None:
+        """Carry out a command for this worker: `stop`, which does what SIGTERM does."""
+        if command.name == messages.STOP:
+            # One that is written down is heard twice, here and by the heartbeat: that does not hurry.
+            self._shut_down(may_hurry='is_durable' not in command.fields)
+
+    def _shut_down(self, *, may_hurry: bool = False) -> None:
+        worker = self._worker
+        if may_hurry or worker.wants_restart or not worker.reason_to_stop.is_set():
+            worker.shut_down('stop command')
+
+    def _stop(self, live: Live, command: Command) -> None:
+        if self._worker.local_runs.is_builtin(live):
+            return
+        grace_s = seconds(command.fields.get('grace'))
+        if command.attempt:
+            self._worker.stopper.end(live, 'stop', grace_s=grace_s)
+        elif live.ending != 'stop' or grace_s is not None:
+            gevent.spawn_raw(self._stop_for_good, live, grace_s)
+
+    def _stop_for_good(self, live: Live, grace_s: float | None) -> None:
+        worker = self._worker
+        try:
+            worker.store.runs.command(live.run_id, messages.STOP, grace_s=grace_s, attempt=live.attempt)
+        except PytaskError as error:  # obeyed all the same
+            worker.report.not_written_down(live, error)
+        worker.stopper.end(live, 'stop', grace_s=grace_s)
 
     def _reload(self, live: Live, command: Command) -> None:
         self._worker.reloader.reload(live, is_durable='id' in command.fields)
 
     def hear(self, news: str, about: Any) -> None:
         """Act on what the heartbeat's thread learned; in the hub, so nothing here may block."""
+        word, _, grace = news.partition(' ')
+        if word in ('LOST', 'GONE'):
+            self._lost(about, is_gone=word == 'GONE')
+        elif word == 'STOP':
+            self._worker.stopper.end(about, 'stop', grace_s=seconds(grace))
+        elif word == 'RELOAD':
+            self._worker.reloader.reload(about, is_durable=True)
+        elif word == 'SHUT_DOWN':
+            self._shut_down()
+        elif word == 'error':
+            self._worker.report.redis_is_away('heartbeat', about)
+        elif word == 'beat':
+            self._worker.report.redis_is_back('heartbeat')
+
+    def _lost(self, live: Live, *, is_gone: bool) -> None:
         worker = self._worker
-        if news in ('LOST', 'GONE'):
-            live: Live = about
-            if live.ending != 'lost' and worker.slots.get(live.run_id) is live:
-                worker.report.lost(live, is_gone=news == 'GONE')
-                worker.stopper.end(live, 'lost')
-        elif news == 'STOP':
-            worker.stopper.end(about, 'stop')
-        elif news == 'RELOAD':
-            worker.reloader.reload(about, is_durable=True)
-        elif news == 'error':
-            worker.report.redis_is_away('heartbeat', about)
-        elif news == 'beat':
-            worker.report.redis_is_back('heartbeat')
+        if live.ending != 'lost' and worker.slots.get(live.run_id) is live:
+            worker.report.lost(live, is_gone=is_gone)
+            worker.stopper.end(live, 'lost')
+
+
+def seconds(given: Any) -> float | None:
+    """Read a span of time that foreign hands may have written; None for what is none."""
+    try:
+        span = float(given)
+    except (TypeError, ValueError):
+        return None
+    return span if 0 <= span < inf else None

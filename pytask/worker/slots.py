@@ -7,6 +7,7 @@ A run stands here from its claim until its outcome is recorded, so that its leas
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event
@@ -26,6 +27,7 @@ class Live:
     """
 
     __slots__ = (
+        'asked',
         'attempt',
         'begun_at',
         'claimed',
@@ -34,12 +36,14 @@ class Live:
         'ending',
         'fenced_at',
         'greenlet',
+        'interrupt_at',
         'is_local',
         'is_open',
         'lost_notes',
         'note_bytes',
         'notes',
         'queue',
+        'reload_again',
         'reload_id',
         'renewed_at',
         'run_id',
@@ -62,12 +66,16 @@ class Live:
         self.fenced_at = 0.0
         self.is_local = is_local
         self.ending = ''
+        # When it is interrupted, on the monotonic clock; and the instance whose `stop` was called.
+        self.interrupt_at = inf
+        self.asked: Task | None = None
         self.is_open = False
         self.seq = 0
         self.greenlet: Any = None
         self.task: Task | None = None
         self.successor: tuple[Task, bytes, str] | None = None
         self.reload_id = ''
+        self.reload_again: bool | None = None  # heard while one was under way: whether it is durable
         # Made when first asked for: most runs are over before anybody asks.
         self.stopping: Event | None = None
         self.ended: Event | None = None

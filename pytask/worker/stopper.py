@@ -6,15 +6,19 @@ never hits what runs next. Nothing is recorded here: the run's own greenlet judg
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import gevent
 
+from pytask.clock import monotonic_s
 from pytask.definition import current
 from pytask.errors import Interrupted
 from pytask.worker import children
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytask.definition import Task
     from pytask.worker.report import Reporter
     from pytask.worker.slots import Live
@@ -25,18 +29,25 @@ INTERRUPTIONS = 3
 
 
 class Stopper:
-    def __init__(self, report: Reporter) -> None:
-        self._report = report
-        self.unkillable: set[str] = set()
+    """`give_up` is told why this process can not go on: a run of it ignores every interruption."""
 
-    def end(self, live: Live, reason: str, *, hurry: bool = False) -> None:
-        """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`."""
-        if live.ending not in ('', 'reload') and reason != 'lost' and not hurry:
+    def __init__(self, report: Reporter, give_up: Callable[[str], None]) -> None:
+        self._report, self._give_up = report, give_up
+        self.unkillable: set[Live] = set()
+
+    def end(self, live: Live, reason: str, *, grace_s: float | None = None) -> None:
+        """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`.
+
+        `grace_s` takes the place of the task's GRACE. Told again, a shorter one hurries, a longer one does nothing.
+        """
+        is_new = live.ending in ('', 'reload') or (reason == 'lost' and live.ending != 'lost')
+        if not is_new and grace_s is None:
             return
-        if live.ending in ('', 'reload') or reason == 'lost':
+        if is_new:
             live.ending = reason
+            self._forget_successor(live)
         live.stopping_event().set()
-        gevent.spawn_raw(self._escalate, live, hurry=hurry or reason == 'lost')
+        gevent.spawn_raw(self._escalate, live, 0 if reason == 'lost' else grace_s)
 
     def outlast(self, older: Live) -> None:
         """End an attempt, and return when it is over.
@@ -48,20 +59,44 @@ class Stopper:
             self.end(older, 'lost')
             older.ended_event().wait()
 
-    def _escalate(self, live: Live, *, hurry: bool) -> None:
+    def _escalate(self, live: Live, grace_s: float | None) -> None:
         task = live.task
-        if task is not None and not hurry and self._is_patient(live):
-            if hasattr(task, 'stop'):
-                self._call_stop(live)
-            live.ended_event().wait(task.GRACE)
+        patience_s = self._patience_s(task, grace_s)
+        interrupt_at = inf if patience_s is None else monotonic_s() + patience_s
+        if interrupt_at > live.interrupt_at:
+            return  # it is interrupted before that
+        live.interrupt_at = interrupt_at
+        if task is not None and patience_s != 0 and hasattr(task, 'stop') and live.asked is not task:
+            live.asked = task
+            self._call_stop(live)
+        live.ended_event().wait(patience_s)
+        if live.interrupt_at == interrupt_at:  # nobody hurries it meanwhile
+            self._interrupt_until_over(live, task)
+
+    def _interrupt_until_over(self, live: Live, task: Task | None) -> None:
         for _ in range(INTERRUPTIONS):
             if not self._is_still(live, task):
                 return
             self.interrupt(live, task)
             live.ended_event().wait(PATIENCE_S)
-        if self._is_still(live, task):
-            self.unkillable.add(live.run_id)
+        if self._is_still(live, task) and live not in self.unkillable:
+            self.unkillable.add(live)
             self._report.unkillable(live)
+            self._give_up(f'run {live.run_id} can not be ended')
+
+    @staticmethod
+    def _patience_s(task: Task | None, grace_s: float | None) -> float | None:
+        # None for no limit. Before there is an instance, and where nobody could heed it, there is none to be had.
+        if task is None or not (hasattr(task, 'stop') or task.graceful):
+            return 0
+        return task.GRACE if grace_s is None else grace_s
+
+    @staticmethod
+    def _forget_successor(live: Live) -> None:
+        # A reload that is overtaken by a stop: the new instance never starts, nor does what it has spawned go on.
+        if live.ending != 'reload' and live.successor is not None:
+            (successor, _, _), live.successor = live.successor, None
+            gevent.spawn_raw(children.close, successor)
 
     def interrupt(self, live: Live, task: Task | None) -> None:
         """Deliver an interruption to every greenlet of a run, at the hub's next turn."""
@@ -80,10 +115,6 @@ class Stopper:
         greenlet = live.greenlet
         if greenlet is not None and not greenlet.dead:
             greenlet.throw(Interrupted(reason))
-
-    @staticmethod
-    def _is_patient(live: Live) -> bool:
-        return hasattr(live.task, 'stop') or bool(live.task and live.task.graceful)
 
     def _call_stop(self, live: Live) -> None:
         # Under a copy of the run's context as it is inside (same Flask `g`), in a child of the run: a stop

@@ -20,7 +20,7 @@ for i = rest, #ARGV, 6 do
     else
       redis.call('HSET', key, 'state', state, 'output', output, 'ended', now, 'reason', reason)
     end
-    if v[4] or v[5] then redis.call('HDEL', key, 'stop', 'reload_data', 'reload_id') end
+    if v[4] or v[5] then redis.call('HDEL', key, 'stop', 'grace', 'reload_data', 'reload_id', 'reloading') end
     if v[6] then redis.call('PERSIST', key) end
     if is_handed_on then hand_on(id) end
     table.insert(done, id)

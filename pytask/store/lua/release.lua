@@ -2,7 +2,7 @@
 -- KEYS  runs lines leases ended stats end_task end_handler
 -- ARGV  ...  of each run: id, token, reason
 -- ANSWER for each run: OK, STALE (not the holder, or released before)
--- include clock event line end guilt
+-- include clock event line end guilt handover
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local answers = {}
 for i = rest, #ARGV, 3 do
@@ -13,10 +13,11 @@ for i = rest, #ARGV, 3 do
     table.insert(answers, 'STALE')
   else
     redis.call('ZREM', leases, id)
-    redis.call('HDEL', runs .. id, 'token', 'worker', 'reload_data', 'reload_id')
+    redis.call('HDEL', runs .. id, 'token', 'worker')
     if v[4] and v[4] == v[5] then
       end_run(id, v[3], 'STOPPED', 'stop')
     else
+      hand_over_reload(id, false)
       redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', reason)
       redis.call('RPUSH', line_of(v[6]), id)
       publish(id, 'wait', cjson.encode({reason = reason}), 0)

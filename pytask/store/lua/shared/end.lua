@@ -9,7 +9,7 @@ end
 
 local function end_run(id, task, state, reason)
   redis.call('HSET', runs .. id, 'state', state, 'reason', reason, 'ended', now)
-  redis.call('HDEL', runs .. id, 'stop', 'reload_data', 'reload_id')
+  redis.call('HDEL', runs .. id, 'stop', 'grace', 'reload_data', 'reload_id', 'reloading')
   redis.call('ZADD', ended .. state, now_ms, id)
   redis.call('HINCRBY', stats, state .. ':' .. (task or ''), 1)
   if is_handed_on then hand_on(id) end
