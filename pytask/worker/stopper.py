@@ -127,6 +127,8 @@ class Stopper:
         task = live.task
         try:
             task.stop()  # type: ignore[union-attr]
+        except Interrupted:
+            return  # the run is over, or its grace
         except BaseException as error:  # noqa: BLE001 - user code; a failing stop means the interruption comes sooner
             self._report.stop_failed(live, error)
             self.interrupt(live, task)

@@ -228,8 +228,8 @@ def test_stop_retry_and_rm_go_by_id_and_by_what_runs_have_in_common(cli, redis):
     assert refused.returncode == 2
     assert 'this would stop 2 runs; say --yes' in first_line(refused)
     assert sorted(cli('stop', '--task', 'forever', '--yes', '--wait', '5').stdout.split('\n')[:2]) == [
-        'f1\tSTOPPED',
-        'f2\tSTOPPED',
+        'f1\tapplied',
+        'f2\tapplied',
     ]
     assert cli('wait', 'f0', 'f1').returncode == 5
     assert cli('retry', '--state', 'STOPPED', '--yes').stdout.count('applied') == 3
