@@ -67,7 +67,9 @@ def main():
         (tasks / 'some.py').write_text(TASKS)
         environment = os.environ | {'PYTASK_REDIS': server.url, 'PYTHONPATH': str(ROOT)}
         command = [sys.executable, '-m', 'pytask', 'worker', '--tasks', str(tasks), '--concurrency', '3000']
-        worker = subprocess.Popen([*command, '--drain', '0'], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+        worker = subprocess.Popen(
+            [*command, '--drain', '0'], cwd=folder, env=environment, stderr=subprocess.DEVNULL
+        )
         client = Client(server.url)
         try:
             cuts = quantiles(measure(client, client.store), n=100)
