@@ -1,4 +1,4 @@
-"""How long a stop takes: from asking to STOPPED recorded, 1,000 times, with 1,000 others running; `bin/bench stop`."""
+"""How long a stop takes, from asking to STOPPED recorded: 1,000, with 1,000 others running; `bin/bench stop`."""
 
 from __future__ import annotations
 

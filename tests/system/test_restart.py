@@ -30,6 +30,23 @@ TASKS = """
             except BaseException:
                 pass
 
+    class Fragile(Task):
+        def __init__(self, kills: bool = False):
+            if kills:
+                os.kill(os.getpid(), 9)
+
+        def start(self):
+            gevent.sleep(3600)
+
+    class Hold(Task):
+        GRACE = None
+
+        def start(self):
+            gevent.sleep(3600)
+
+        def stop(self):
+            self.emit('asked')
+
     @task
     def elsewhere():
         os.chdir('/')
@@ -59,7 +76,11 @@ def log(processes):
         with path.open('a') as stderr:
             return processes.worker(*OPTIONS, *more, stderr=stderr)
 
-    log.start = start
+    def start_another():  # without waiting: the dead one is still among the workers
+        with path.open('a') as stderr:
+            return processes.start('worker', *OPTIONS, stderr=stderr)
+
+    log.start, log.start_another = start, start_another
     return log
 
 
@@ -151,3 +172,41 @@ def test_sigusr1_shows_where_all_runs_stand_and_the_worker_goes_on(client, log):
     assert f'run {forever.id} forever, attempt 1' in text
     assert 'gevent.sleep(3600)' in text
     assert client.start('nap').wait(timeout=10).output == worker.pid
+
+
+def test_a_bare_word_holds_even_if_its_worker_is_killed_right_after(client, log, redis):
+    worker = log.start()
+    run = client.start('hold', run_id='42')
+    runs(client, run.id)
+    events = client.events('42', timeout=30)
+    redis.publish('task-42-control', 'stop')
+    wait_until(lambda: next(events).event == 'asked', 'it is being stopped')
+    worker.kill()
+    worker.wait()
+    log.start_another()
+    assert {event.event for event in events} == {'stopped'}
+    assert (run.refresh().state, run.attempt) == ('STOPPED', 1)
+
+
+def test_a_reload_of_what_a_killed_worker_held_is_done_by_the_next(client, log):
+    worker = log.start()
+    run = client.start('nap', {'seconds': 3600}, run_id='42')
+    runs(client, run.id)
+    worker.kill()
+    worker.wait()
+    assert run.reload({'seconds': 0.1}, wait=0) == 'requested'
+    log.start()
+    assert run.wait(timeout=30).state == 'SUCCESS'
+    assert (run.attempt, run.data) == (2, {'seconds': 0.1})
+
+
+def test_data_that_a_worker_dies_of_while_it_is_reloaded_comes_back_no_more(client, log):
+    worker = log.start()
+    run = client.start('fragile', run_id='42')
+    runs(client, run.id)
+    assert run.reload({'kills': True}, wait=0) == 'requested'
+    assert worker.wait(20) == -9
+    log.start_another()
+    wait_until(lambda: run.refresh().state == 'RUNNING' and run.attempt == 2, 'it runs again', 20)
+    assert (run.data, run.stop(wait=20)) == ({}, 'applied')
+    assert client.store.runs.reload_answer('42')[0].endswith('its worker died while the new instance was made')
