@@ -43,7 +43,7 @@ def _tell(worker: Worker, *, hurry: bool) -> bool:
 def _is_waited_for(worker: Worker) -> bool:
     # What is over and can not be recorded, since Redis is away, is not: others recover it. Nor is what only a new
     # process ends.
-    others = [live for live in _others(worker) if live not in worker.stopper.unkillable]
+    others = [live for live in _others(worker) if live.run_id not in worker.stopper.unkillable]
     return any(live.is_open for live in others) or bool(others and not worker.writer.is_away)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from pytask.worker import restart, stacks
+from pytask.worker import dump, restart
 from pytask.worker.health import Health
 from pytask.worker.report import set_up_logging
 from pytask.worker.watch import Watch
@@ -87,4 +87,4 @@ class Signals:
         self._nudge.send()
 
     def _on_look(self, _number: int, frame: Any) -> None:
-        stacks.write(self._worker, frame)
+        dump.write(self._worker, frame)

@@ -29,11 +29,11 @@ INTERRUPTIONS = 3
 
 
 class Stopper:
-    """`give_up` is told why this process can not go on: a run of it ignores every interruption."""
+    """`restart` is told why this process can not go on: a run of it ignores every interruption."""
 
-    def __init__(self, report: Reporter, give_up: Callable[[str], None]) -> None:
-        self._report, self._give_up = report, give_up
-        self.unkillable: set[Live] = set()
+    def __init__(self, report: Reporter, restart: Callable[[str], None]) -> None:
+        self._report, self._restart = report, restart
+        self.unkillable: set[str] = set()
 
     def end(self, live: Live, reason: str, *, grace_s: float | None = None) -> None:
         """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`.
@@ -79,10 +79,15 @@ class Stopper:
                 return
             self.interrupt(live, task)
             live.ended_event().wait(PATIENCE_S)
-        if self._is_still(live, task) and live not in self.unkillable:
-            self.unkillable.add(live)
+        if self._is_still(live, task):
+            self.give_up(live)
+
+    def give_up(self, live: Live) -> None:
+        """Say that a run can not be ended, but by a new process."""
+        if live.run_id not in self.unkillable:
+            self.unkillable.add(live.run_id)
             self._report.unkillable(live)
-            self._give_up(f'run {live.run_id} can not be ended')
+            self._restart(f'run {live.run_id} can not be ended')
 
     @staticmethod
     def _patience_s(task: Task | None, grace_s: float | None) -> float | None:

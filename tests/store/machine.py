@@ -725,11 +725,10 @@ class Machine(RuleBasedStateMachine):
         assert found.get('fallen', '') == run.fallen, f'{run} is {found}'
         assert ('stop' in found) == run.is_told_to_stop, f'{run} is {found}'
         if run.is_ended:
-            is_poison = found['state'] == 'EXCEPTION' and found.get('reason') == 'poison'
-            # Asked once: whom its last worker pardons afterwards was convicted all the same.
-            assert run.end or is_poison <= ((run.alone or 0) >= CONVICTED_AT), f'not poison: {run}'
             run.end = run.end or self.an_end(found)
             assert run.end == self.an_end(found), f'an outcome was overwritten: {run} is {found}'
+            is_poison = run.end[1] == 'EXCEPTION' and found.get('reason') == 'poison'
+            assert is_poison <= ((run.alone or 0) >= CONVICTED_AT), f'not poison: {run}'
 
     @staticmethod
     def an_end(found):

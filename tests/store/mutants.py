@@ -137,7 +137,7 @@ MUTANTS = [
     m('start pushes nothing', 'start', "redis.call('LPUSH', line, unpack(ids))"),
     m('stop of a waiting run is only said', 'command', "end_run(id, task, 'STOPPED', 'stop')"),
     m('stop leaves an old index', 'command', "redis.call('ZREM', ended .. old, id)"),
-    m('stop of a running run is only told', 'command', "redis.call('HSET', key, 'stop', attempt)"),
+    m('stop of a running run is only told', 'command', "redis.call('HSET', key, 'stop', now_runs)"),
     m('promote leaves what was due', 'promote', "redis.call('ZREM', due, id)"),
     m('promote pushes nothing', 'promote', "redis.call('LPUSH', line_of(v[3]), id)"),
     m('handle hides nothing', 'handle', 'now_ms + visible_ms', 'now_ms'),

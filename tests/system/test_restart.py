@@ -2,6 +2,7 @@
 
 import signal
 
+import gevent
 import pytest
 from support import wait_until
 
@@ -10,6 +11,7 @@ from pytask.launch import Launch
 
 TASKS = """
     import os
+    import time
     import gevent
     from pytask import Task, task
 
@@ -46,6 +48,13 @@ TASKS = """
 
         def stop(self):
             self.emit('asked')
+
+    @task
+    def block():
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            pass
+        return 'done'
 
     @task
     def elsewhere():
@@ -162,16 +171,32 @@ def test_stopping_a_worker_by_its_id(client, processes, log, redis):
     assert (gone.returncode, gone.stdout) == (3, 'one-\tnot_found\n')
 
 
+def look(worker, log, what):
+    """Ask again and again: a run is RUNNING a moment before its worker holds it."""
+
+    def is_shown():
+        worker.send_signal(signal.SIGUSR1)
+        gevent.get_hub().join(timeout=0.3)
+        return what in log()
+
+    wait_until(is_shown, f'{what!r} is shown', 20)
+
+
 def test_sigusr1_shows_where_all_runs_stand_and_the_worker_goes_on(client, log):
     worker = log.start()
     forever = client.start('forever')
-    runs(client, forever.id)
-    worker.send_signal(signal.SIGUSR1)
-    wait_until(lambda: 'all threads:' in log() and 'most recent call first' in log(), 'it is told')
-    text = log()
-    assert f'run {forever.id} forever, attempt 1' in text
-    assert 'gevent.sleep(3600)' in text
+    look(worker, log, f'run {forever.id} forever, attempt 1\n  start\n')
+    assert 'gevent.sleep(3600)' in log()
+    assert 'all threads:\n' in log()
+    assert 'most recent call first' in log()
     assert client.start('nap').wait(timeout=10).output == worker.pid
+
+
+def test_sigusr1_shows_who_blocks_the_hub(client, log):
+    worker = log.start()
+    run = client.start('block')
+    look(worker, log, f'run {run.id} block, attempt 1\n  start, running now\n')
+    assert run.wait(timeout=20).output == 'done'
 
 
 def test_a_bare_word_holds_even_if_its_worker_is_killed_right_after(client, log, redis):

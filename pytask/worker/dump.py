@@ -1,4 +1,4 @@
-"""Stacks: where every greenlet of every run stands, and every thread; written on SIGUSR1.
+"""The dump: where every greenlet of every run stands, and every thread; written on SIGUSR1.
 
 Called inside a signal handler, in whatever greenlet is current, also while one blocks the hub. So it
 takes no lock, switches to nobody, and writes to the descriptor itself.
