@@ -19,21 +19,33 @@ if TYPE_CHECKING:
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
+# Commands for any worker's runs are heard by all of them.
+MOST_EARLY = 1000
+
 
 class Orders:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._early: list[tuple[str, Command]] = []
         self._carry_out = {messages.STOP: self._stop, messages.RELOAD: self._reload}
 
     def obey(self, run_id: str, command: Command) -> None:
         """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
         worker = self._worker
         live = worker.slots.get(run_id)
+        if live is None and worker.fetcher.is_claiming and len(self._early) < MOST_EARLY:
+            self._early.append((run_id, command))
         if live is None or command.attempt not in (0, live.attempt):
             return
         carry_out = self._carry_out.get(command.name)
         if carry_out is not None:
             carry_out(live, command)
+
+    def catch_up(self) -> None:
+        """Look again at what was heard while a claim was under way: it may be for a run that it has granted."""
+        early, self._early = self._early, []
+        for run_id, command in early:
+            self.obey(run_id, command)
 
     def obey_as_worker(self, command: Command) -> None:
         """Carry out a command for this worker: `stop`, which does what SIGTERM does."""

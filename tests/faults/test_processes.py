@@ -124,7 +124,7 @@ def test_out_of_descriptors_and_cut_off_it_comes_back_with_the_last_hog(start_wo
     assert hog.wait(timeout=10).output == errno.EMFILE
     endless = client.start('endless')
     wait_until(lambda: endless.refresh().state == 'RUNNING', 'it runs')
-    redis.publish(f'task-{endless.id}-control', 'stop')
+    wait_until(lambda: redis.publish(f'task-{endless.id}-control', 'stop'), 'the worker listens again')
     assert endless.wait(timeout=10).state == 'STOPPED'
     assert victim.poll() is None
 

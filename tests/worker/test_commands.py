@@ -183,6 +183,27 @@ def test_a_late_stop_never_hits_the_next_attempt(app, run, hold, redis):
     assert run.wait(timeout=5).state is State.SUCCESS
 
 
+@pytest.mark.parametrize('text', ['stop', '{"command": "stop", "attempt": 1}'])
+def test_a_word_between_the_grant_and_the_start_is_heard(app, worker, hold, redis, text):
+    running = worker()
+    claim, granted, door = running.store.queues.claim, gevent.event.Event(), gevent.event.Event()
+
+    def slow_claim(*args):
+        grant = claim(*args)
+        if grant.runs:
+            granted.set()
+            door.wait()
+        return grant
+
+    running.store.queues.claim = slow_claim
+    run = app.client.start(hold, run_id='42')
+    assert granted.wait(5)
+    redis.publish('task-42-control', text)
+    wait_until(lambda: running.orders._early, 'it was heard')
+    door.set()
+    wait_until(lambda: run.refresh().state is State.STOPPED, 'it is over')
+
+
 # Workers, and what belongs to them
 
 
