@@ -5,22 +5,27 @@ An event may be lost, so the hashes are read again every few seconds, and at eve
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from pytask.clock import monotonic_s
-from pytask.errors import NotFound, PytaskError, WaitTimeout
+from pytask.errors import NotFound, PytaskError, Unavailable, WaitTimeout
 from pytask.messages import ENDING_EVENTS
+from pytask.states import ENDED, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytask.messages import Event
+    from pytask.run import Run
     from pytask.store import EventStream, Store
 
 # How long an event may be believed lost before the hash is read again.
 REREAD_S = 5.0
 # The longest single block on a subscription: short enough to notice the end of a timeout.
 TURN_S = 1.0
+# While Redis is away.
+AGAIN_S = 0.2
 
 
 def follow(store: Store, stream: EventStream, ids: Sequence[str], timeout: float | None) -> Iterator[Event | None]:
@@ -57,17 +62,66 @@ def _drop_ended(store: Store, pending: dict[str, None]) -> None:
             del pending[run_id]
 
 
-def await_reload(store: Store, run_id: str, command_id: str, wait_s: float) -> str:
-    """Return `applied` once the worker has reloaded, `requested` if it has not in time; raise its refusal."""
+def await_ends(store: Store, run_ids: Sequence[str], wait_s: float) -> dict[str, str]:
+    """Return what became of runs that were told to stop, once all have ended or so many seconds later.
+
+    `applied` for STOPPED, another end state, `requested`, `not_found`. Redis may be away meanwhile.
+    """
+    answers = dict.fromkeys(run_ids, 'requested')
+    pending = list(run_ids)
     limit = monotonic_s() + wait_s
+    while True:
+        try:
+            answers |= zip(pending, map(_told, store.runs.read(pending)), strict=True)
+            pending = [run_id for run_id in pending if answers[run_id] == 'requested']
+            left = limit - monotonic_s()
+            if not pending or left <= 0:
+                return answers
+            for _ in follow(store, store.events(pending), pending, left):
+                pass
+        except (WaitTimeout, NotFound):
+            pass  # read once more
+        except Unavailable:
+            if monotonic_s() >= limit:
+                return answers
+            time.sleep(AGAIN_S)
+
+
+def _told(run: Run | None) -> str:
+    if run is None:
+        return 'not_found'
+    if not run.is_ended:
+        return 'requested'
+    return 'applied' if run.state is State.STOPPED else run.state.value
+
+
+def await_reload(store: Store, run_id: str, command_id: str, wait_s: float) -> str:
+    """Return `applied` once the worker has reloaded, `requested` if it has not in time; raise its refusal.
+
+    A run that ends first answers with its state. Redis may be away meanwhile.
+    """
+    limit = monotonic_s() + wait_s
+    while True:
+        try:
+            return _reload_answer(store, run_id, command_id, limit)
+        except Unavailable:
+            if monotonic_s() >= limit:
+                return 'requested'
+            time.sleep(AGAIN_S)
+
+
+def _reload_answer(store: Store, run_id: str, command_id: str, limit: float) -> str:
     stream = store.events([run_id])
     try:
         while True:
-            done, _, error = store.runs.reload_answer(run_id).partition(' ')
+            reloaded, state = store.runs.reload_answer(run_id)
+            done, _, error = reloaded.partition(' ')
+            if done == command_id and error:
+                raise PytaskError(f'run {run_id} was not reloaded: {error}')
             if done == command_id:
-                if error:
-                    raise PytaskError(f'run {run_id} was not reloaded: {error}')
                 return 'applied'
+            if not state or state in ENDED:
+                return state or 'not_found'
             left = limit - monotonic_s()
             if left <= 0:
                 return 'requested'

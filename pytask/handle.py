@@ -15,12 +15,12 @@ class Handle:
     id: str
     client: Client | None
 
-    def stop(self) -> str:
+    def stop(self, wait: float | None = None, grace: float | None = None) -> str:
         """Stop it; answers as `Client.stop` does."""
-        return self._client.stop(self.id)
+        return self._client.stop(self.id, wait, grace)
 
-    def reload(self, data: dict[str, Any] | None = None) -> str:
-        return self._client.reload(self.id, data)
+    def reload(self, data: dict[str, Any] | None = None, *, wait: float = 10.0) -> str:
+        return self._client.reload(self.id, data, wait=wait)
 
     def extend(self, seconds: float) -> str:
         return self._client.extend(self.id, seconds)

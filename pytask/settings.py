@@ -43,6 +43,8 @@ class Settings:
     name: str = ''
     # A worker whose hub has not turned for so long ends itself; 0 for never.
     max_hang_s: float = 600.0
+    # A worker that needs a new process exits with 75, instead of starting itself anew.
+    no_restart: bool = False
     # From so many MiB on a worker claims nothing; 0 for what its cgroup and limits allow.
     max_memory: int = 0
     # Where /live, /ready and /metrics are; '' for nowhere.

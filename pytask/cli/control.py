@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from pytask.client import Client
 
+SECONDS = click.FloatRange(min=0)
 STATES = click.Choice([state.value for state in State], case_sensitive=False)
 # More lines than this become a count on a terminal.
 LINES = 20
 DELETE_AT_ONCE = 500
+EXIT_TIMED_OUT = 4
 
 
 def _selecting(command: Any) -> Any:
@@ -71,18 +73,19 @@ def report(answers: dict[str, str]) -> int:
 
 @click.command()
 @_selecting
-@click.option('--wait', 'wait_s', type=float, metavar='SECONDS', help='Wait so long until they have ended.')
+@click.option(
+    '--wait', type=SECONDS, metavar='SECONDS', help='See to their ends for so long; 4 if one is not over.'
+)
+@click.option(
+    '--grace', type=SECONDS, metavar='SECONDS', help="Until they are interrupted; 0: now. Default: the task's."
+)
 @common
-def stop(wait_s: float | None, **by: Any) -> int:
-    """Stop runs: `applied` (it waited and never starts), `requested` (its worker was told), or its end state."""
+def stop(wait: float | None, grace: float | None, **by: Any) -> int:
+    """Stop runs: `applied` (never starts, or has ended), `requested` (its worker was told), or its end state."""
     asked = client()
     ids = _select(asked, 'stop', (State.RUNNING, State.WAIT), **by)
-    answers = dict(zip(ids, asked.stop_many(ids), strict=True))
-    if wait_s is not None:
-        told = [run_id for run_id, answer in answers.items() if answer == 'requested']
-        for run in asked.wait(*told, timeout=wait_s) if told else ():
-            answers[run.id] = run.state.value
-    return report(answers)
+    answers = dict(zip(ids, asked.stop_many(ids, wait, grace), strict=True))
+    return report(answers) or (EXIT_TIMED_OUT if wait is not None and 'requested' in answers.values() else 0)
 
 
 @click.command()
@@ -123,3 +126,17 @@ def reload(run_id: str, whole: str | None) -> int:
     asked = client()
     full = find_id(asked, run_id)
     return report({full: asked.reload(full, None if whole is None else whole_data(whole))})
+
+
+def stop_workers(texts: Sequence[str]) -> int:
+    """Shut down the workers whose ids begin so; print what became of each."""
+    asked = client()
+    alive = [worker['id'] for worker in asked.store.workers.alive()]
+    answers: dict[str, str] = {}
+    for text in texts:
+        found = [text] if text in alive else [worker_id for worker_id in alive if worker_id.startswith(text)]
+        if len(found) > 1:
+            raise click.UsageError(f'{text!r} begins more than one id: {", ".join(found)}')
+        worker_id = found[0] if found else text
+        answers[worker_id] = asked.stop_worker(worker_id)
+    return report(answers)

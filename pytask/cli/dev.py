@@ -19,7 +19,9 @@ from pytask.embedded import Server
 from pytask.errors import Unavailable
 from pytask.messages import ENDING_EVENTS
 from pytask.states import State
+from pytask.worker import restart
 from pytask.worker.process import run_worker
+from pytask.worker.worker import EXIT_RESTART
 
 if TYPE_CHECKING:
     from pytask.app import PyTask
@@ -46,14 +48,17 @@ class Dev:
                 if server.is_joined
                 else f'{Path(server.binary).name}, data in .pytask/redis'
             )
-            return self._serve(server.url, f'redis   {server.url}   {how}')
+            code = self._serve(server.url, f'redis   {server.url}   {how}')
+        if code == EXIT_RESTART and restart.is_possible(self._app.settings):
+            restart.restart()  # not before the server of this one has ended
+        return code
 
     def _serve(self, url: str, redis_line: str) -> int:
         self._app = make_app(redis=url, drain=0)
         load_tasks(self._app, is_needed=True)
         line(f'pytask {pytask.__version__}   Python {platform.python_version()}   gevent {version("gevent")}')
         line(redis_line)
-        code = run_worker(self._app, level=logging.WARNING, on_ready=self._begin)
+        code = run_worker(self._app, level=logging.WARNING, on_ready=self._begin, restarts=False)
         line('stopped')
         return code or int(self._exits and not self._ended_well)
 

@@ -205,9 +205,16 @@ def tasks() -> None:
 
 
 @click.command()
+@click.option('--stop', 'stop', metavar='ID', multiple=True, help='Shut this worker down, as SIGTERM does.')
 @common
-def workers() -> None:
-    """List live workers."""
+def workers(stop: tuple[str, ...]) -> int:
+    """List live workers, or shut one down."""
+    from pytask.cli.control import stop_workers
+
+    return stop_workers(stop) if stop else _list_workers()
+
+
+def _list_workers() -> int:
     store = client().store
     found = store.workers.alive()
     paused = {name for kind, name, _ in store.pauses.named() if kind == 'queue'}
@@ -215,7 +222,7 @@ def workers() -> None:
         for worker in found:
             more = {'blocked': _block(worker), 'paused': _paused(worker, paused)}
             paint.json_line(worker | {'tasks': worker.get('tasks', '').split()} | more)
-        return
+        return 0
     keys = ('id', 'host', 'pid', 'version')
     rows = [
         (
@@ -230,6 +237,7 @@ def workers() -> None:
     paint.table(('ID', 'HOST', 'PID', 'VERSION', 'QUEUES', 'SLOTS', 'LAG', ''), rows)
     if not rows and paint.is_terminal():
         paint.say(f'no worker is running; start one with: {command_name()} worker')
+    return 0
 
 
 def _paused(worker: dict[str, str], paused: set[str]) -> list[str]:

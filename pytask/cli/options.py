@@ -52,7 +52,7 @@ def is_json() -> bool:
 
 _SETTINGS = frozenset({
     'redis', 'prefix', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name', 'health', 'max_hang',
-    'max_memory',
+    'max_memory', 'no_restart',
 })  # fmt: skip
 
 

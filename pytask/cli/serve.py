@@ -20,6 +20,7 @@ from pytask.cli.options import common, load_tasks, make_app, option
     '--max-hang', type=float, metavar='SECONDS', help='End a worker that does not turn for so long. Default: 600.'
 )
 @option('--max-memory', type=int, metavar='MIB', help='Claim nothing from so much memory on. Default: its limits.')
+@option('--no-restart', is_flag=True, help='Exit with 75 where this process is to be replaced by a new one.')
 @option('--name', metavar='NAME', help='Name of this worker. Default: the host.')
 @option(
     '--health', metavar='ADDR', help='Serve /live, /ready, /metrics there: host:port, or a port of this machine.'

@@ -78,6 +78,22 @@ class Claimant(NamedTuple):
     lease_ms: int
 
 
+class Reload(NamedTuple):
+    """A reload that is wanted: its id, '' for a bare word; its data, None for the present one."""
+
+    reload_id: str
+    new: bytes | None
+    present: bytes
+
+
+class Registered(NamedTuple):
+    """The answer to a registration: what a worker, and its local runs, have missed."""
+
+    is_told_to_stop: bool
+    forgotten: list[str]
+    verdicts: list[tuple[str, str]]
+
+
 class Line(NamedTuple):
     """What is claimed from: a queue, the runs parked for a task, or the suspects; `held` are those it has."""
 

@@ -8,7 +8,7 @@ from pytask.errors import PytaskError, Unavailable
 from pytask.run import Run
 from pytask.states import ENDED, State
 from pytask.store.queues import CHUNK
-from pytask.store.records import chunks
+from pytask.store.records import Reload, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,16 +74,19 @@ class Runs:
                 page = []
         yield from filter(None, self.read(page, client))
 
-    def command(self, run_id: str, command: str, *, data: bytes = b'', command_id: str = '') -> str:
-        """Give a command; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state."""
-        answer: bytes = self._scripts.command(run_id, command, data, command_id)
+    def command(self, run_id: str, command: str, **how: Any) -> str:
+        """Give a command; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state. `how` stands below.
+
+        With an `attempt` it is the owner who asks: that one was told, and nobody else is; STALE where it is over.
+        """
+        answer: bytes = self._db.call(*self._command(run_id, command, **how))
         return answer.decode()
 
-    def command_many(self, run_ids: Sequence[str], command: str) -> list[str]:
+    def command_many(self, run_ids: Sequence[str], command: str, *, grace_s: float | None = None) -> list[str]:
         """Give the same command to many runs, in chunks of one round trip."""
         answers: list[bytes] = []
         for chunk in chunks(run_ids, CHUNK):
-            answers += self._db.pipe([self._scripts.command.command(i, command, b'', '') for i in chunk])
+            answers += self._db.pipe([self._command(run_id, command, grace_s=grace_s) for run_id in chunk])
         return [answer.decode() for answer in answers]
 
     def extend(self, run_id: str, seconds: str) -> str:
@@ -99,19 +102,40 @@ class Runs:
             return 0.0
         return int(until_ms) / 1000 - int(seconds) - int(micros) / 1_000_000
 
+    def _command(  # noqa: PLR0913 - what a command may carry
+        self,
+        run_id: str,
+        command: str,
+        *,
+        data: bytes = b'',
+        command_id: str = '',
+        grace_s: float | None = None,
+        attempt: int | None = None,
+    ) -> tuple[Any, ...]:
+        grace, meant = '' if grace_s is None else f'{grace_s:.3f}', '' if attempt is None else attempt
+        return self._scripts.command.command(run_id, command, data, command_id, grace, meant)
+
     def reloaded(self, run_id: str, token: str, reload_id: str, error: str, data: bytes, seq: int) -> bool:  # noqa: PLR0913, PLR0917 - the fields of one answer
         """Answer a reload; false where the run is not this token's any more."""
         return bool(self._scripts.reloaded(run_id, token, reload_id, error, data, seq) == b'OK')
 
-    def reload_wanted(self, run_id: str) -> tuple[str, bytes | None, bytes]:
-        """Return (reload id, new data or None, present data)."""
-        fields = ('reload_id', 'reload_data', 'data')
-        reload_id, new, data = self._db.call('HMGET', self._keys.run(run_id), *fields)
-        return (reload_id or b'').decode(), new, data or b'{}'
+    def begin_reload(self, run_id: str, token: str, last_id: str) -> Reload | None:
+        """Take the reload that is wanted, and write down that it is being built; None for who is not the holder.
 
-    def reload_answer(self, run_id: str) -> str:
-        """Return the last answered reload: its id, and after a blank why it failed."""
-        return (self._db.call('HGET', self._keys.run(run_id), 'reloaded') or b'').decode('utf-8', 'replace')
+        `last_id` is the one that was taken last: it is not begun again.
+        """
+        found = self._scripts.reload(run_id, token, 'building', last_id)
+        return Reload(found[0].decode(), found[1], found[2]) if found else None
+
+    def reload_is_built(self, run_id: str, token: str, reload_id: str) -> None:
+        """Write down that the instance was made: from now on the data counts as good."""
+        self._scripts.reload(run_id, token, 'built', reload_id)
+
+    def reload_answer(self, run_id: str) -> tuple[str, str]:
+        """Return the last answered reload (its id, and after a blank why it failed), and the state; '' for none."""
+        found = self._db.call('HMGET', self._keys.run(run_id), 'reloaded', 'task', 'state')
+        reloaded, task, state = ((raw or b'').decode('utf-8', 'replace') for raw in found)
+        return reloaded, (state or 'WAIT') if task else ''
 
     def retry(self, run_id: str) -> str:
         answer: bytes = self._scripts.retry(run_id)

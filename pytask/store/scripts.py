@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 NAMES = (
     'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'handle', 'handled', 'pause', 'promote',
-    'prune', 'recover', 'register', 'release', 'reloaded', 'renew', 'resume', 'retry', 'send', 'start', 'sweep',
-    'taken',
+    'prune', 'recover', 'register', 'release', 'reload', 'reloaded', 'renew', 'resume', 'retry', 'send',
+    'start', 'sweep', 'taken', 'tell',
 )  # fmt: skip
 
 

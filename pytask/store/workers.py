@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytask.errors import ConfigError
+from pytask.store.records import Registered, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,8 +27,8 @@ class Workers:
         fields: Mapping[str, Any],
         local_ids: Iterable[str] = (),
         handles_ends: bool = False,
-    ) -> list[str]:
-        """Say that a worker is alive for one more lease; return the local runs that Redis has forgotten.
+    ) -> Registered:
+        """Say that a worker is alive for one more lease; return what it and its local runs were told.
 
         Raises ConfigError where the others lease otherwise.
         """
@@ -43,7 +44,13 @@ class Workers:
                 f'the other workers of this prefix lease for {other:g} s, this one for {lease_ms / 1000:g} s; '
                 'start it with the same --lease'
             )
-        return [raw.decode() for raw in answer]
+        stop, forgotten, verdicts = answer
+        return Registered(bool(stop), [raw.decode() for raw in forgotten], pairs(verdicts))
+
+    def stop(self, worker_id: str) -> str:
+        """Tell a worker to shut down; answer REQUESTED or NOT_FOUND."""
+        answer: bytes = self._scripts.tell(worker_id, worker_hash=self._keys.worker_hash(worker_id))
+        return answer.decode()
 
     def forget(self, worker_id: str) -> None:
         self._db.pipe([

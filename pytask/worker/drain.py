@@ -37,13 +37,15 @@ def drain(worker: Worker, hurry: Event) -> None:
 
 def _tell(worker: Worker, *, hurry: bool) -> bool:
     for live in _others(worker):
-        worker.stopper.end(live, 'shutdown', hurry=hurry)  # what it was told first stands, but for a reload
+        # What it was told first stands, but for a reload.
+        worker.stopper.end(live, 'shutdown', grace_s=0 if hurry else None)
     return hurry
 
 
 def _is_waited_for(worker: Worker) -> bool:
-    # What is over and can not be recorded, since Redis is away, is not: others recover it.
-    others = _others(worker)
+    # What is over and can not be recorded, since Redis is away, is not: others recover it. Nor is what only a new
+    # process ends.
+    others = [live for live in _others(worker) if live.run_id not in worker.stopper.unkillable]
     return any(live.is_open for live in others) or bool(others and not worker.writer.is_away)
 
 

@@ -56,6 +56,10 @@ class Fetcher(Service):
         for peeker in self.peekers:
             peeker.stop(timeout_s)
 
+    @property
+    def is_claiming(self) -> bool:
+        return not self._between_claims.is_set()
+
     def turn(self) -> None:
         if not (self._slots.room.wait(PEEK_S) and self._worker.pressure.relieved.wait(PEEK_S)):
             return
@@ -94,6 +98,7 @@ class Fetcher(Service):
             grant = self._granted(who, line, limit)
         finally:
             self._between_claims.set()
+            self._worker.orders.catch_up()
         if not grant.is_registered:
             self._worker.register()
         self._tell(grant)

@@ -27,6 +27,7 @@ from pytask.worker.lookout import Lookout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytask.store.records import Registered
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
@@ -105,7 +106,7 @@ class Heartbeat:
         lives = self._leased()
         self._guard(lives)  # before it, too: while Redis is away a beat takes long
         try:
-            self._worker.register(self._store)
+            self._pass_on(self._worker.register(self._store))
             for chunk in chunks(lives, CHUNK):
                 self._renew(chunk)
             while self._notes:
@@ -115,6 +116,14 @@ class Heartbeat:
         except PytaskError as error:
             self._tell('error', error)
         self._guard(lives)
+
+    def _pass_on(self, registered: Registered) -> None:
+        if registered.is_told_to_stop:
+            self._tell('SHUT_DOWN', None)
+        for run_id, verdict in registered.verdicts:
+            live = self._worker.slots.get(run_id)
+            if live is not None:
+                self._tell(verdict, live)
 
     def _leased(self) -> list[Live]:
         return [live for live in self._worker.slots.all() if not live.is_local]

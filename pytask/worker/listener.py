@@ -10,11 +10,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-import gevent
-
 from pytask.clock import monotonic_s
-from pytask.messages import STACK, Command
-from pytask.worker.inquiry import answer_stack
+from pytask.messages import Command
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
@@ -79,7 +76,5 @@ class Listener(Service):
         elif command.name == ECHO:
             if command.fields.get('nonce') == self._nonce:
                 self._proved_at = self.echoed_at = monotonic_s()
-        elif command.name == 'stop':
-            self._worker.shut_down('stop command')
-        elif command.name == STACK:
-            gevent.spawn(answer_stack, self._worker, command.fields)
+        else:
+            self._worker.orders.obey_as_worker(command)

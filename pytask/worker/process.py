@@ -1,4 +1,4 @@
-"""A worker as a process: POSIX signals in, exit code out.
+"""A worker as a process: POSIX signals in, exit code out, and a new process in its place where it needs one.
 
 A Python signal handler runs inside whatever greenlet is current, so it sets a flag and wakes the
 main greenlet, and nothing else. Plain `signal.signal` answers also while the hub is blocked.
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from pytask.worker import dump, restart
 from pytask.worker.guard import Guard
 from pytask.worker.health import Health
 from pytask.worker.report import set_up_logging
 from pytask.worker.watch import Watch
-from pytask.worker.worker import Worker
+from pytask.worker.worker import EXIT_RESTART, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,21 +28,33 @@ if TYPE_CHECKING:
 EXIT_FORCED = 130
 
 
-def run_worker(app: PyTask, *, level: int = logging.INFO, on_ready: Callable[[], None] | None = None) -> int:
+def run_worker(
+    app: PyTask, *, level: int = logging.INFO, on_ready: Callable[[], None] | None = None, restarts: bool = True
+) -> int:
     """Run a worker in this process, in the main greenlet, and return its exit code.
 
-    `on_ready` is called in a greenlet of its own once the worker claims.
+    `on_ready` is called in a greenlet of its own once the worker claims. A worker that needs a new process
+    becomes one, and this does not return; where that is not allowed (`restarts`, the settings), or was done within
+    a minute, the code is 75.
 
     Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
     """
     set_up_logging(level)
+    restart.remember_folder()
     worker = Worker(app)
     with Signals(worker), Guard(worker), Health(worker), Watch(worker) as watch:
-        return worker.serve(watch.ready(on_ready))
+        code = worker.serve(watch.ready(on_ready))
+    if restarts and code == EXIT_RESTART and restart.is_possible(app.settings):
+        worker.report.starting_anew()
+        restart.restart()
+    return code
 
 
 class Signals:
-    """SIGTERM, SIGINT and SIGHUP shut the worker down; the second hurries, the third exits at once."""
+    """SIGTERM, SIGINT and SIGHUP shut the worker down; the second hurries, the third exits at once.
+
+    SIGUSR1 writes all stacks to stderr.
+    """
 
     NAMES = ('SIGTERM', 'SIGINT', 'SIGHUP')
 
@@ -55,8 +68,8 @@ class Signals:
     def __enter__(self) -> Signals:
         self._nudge.start(lambda: self._worker.shut_down(self._why))
         for name in self.NAMES:
-            number = getattr(signal, name)
-            self._before[number] = signal.signal(number, self._on_signal)
+            self._handle(getattr(signal, name), self._on_signal)
+        self._handle(signal.SIGUSR1, self._on_look)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,9 +77,15 @@ class Signals:
             signal.signal(number, handler)
         self._nudge.stop()
 
+    def _handle(self, number: int, handler: Callable[[int, Any], None]) -> None:
+        self._before[number] = signal.signal(number, handler)
+
     def _on_signal(self, number: int, _frame: Any) -> None:
         self._count += 1
         if self._count > 2:
             os._exit(EXIT_FORCED)
         self._why = signal.Signals(number).name
         self._nudge.send()
+
+    def _on_look(self, _number: int, frame: Any) -> None:
+        dump.write(self._worker, frame)

@@ -2,59 +2,101 @@
 
 The new instance is built first; where its data is bad the old one goes on, and the answer says why.
 Else the old one is stopped as usual, and the run's own greenlet takes the successor over.
+
+How far it is stands in the hash: what was built counts if this process ends meanwhile, what kills a
+process while it is built is not tried again, and what nobody has begun is done by the next owner.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import gevent
 
-from pytask.errors import PytaskError
+from pytask.errors import PytaskError, Unavailable
 from pytask.worker import children
 from pytask.worker.explain import describe
 from pytask.worker.slots import STARTED
 
 if TYPE_CHECKING:
+    from pytask.definition import Task
+    from pytask.store.records import Reload
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
 # What an answer says at most: all problems of the data, but no novel.
 MAX_WHY = 4096
+# An answer is given until it is taken: while Redis is away, as often as this.
+AGAIN_S = 0.5
+# Between looks at a run that is still being started.
+STARTING_S = 0.02
 
 
 class Reloader:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._building: set[Live] = set()
 
     def reload(self, live: Live, *, is_durable: bool) -> None:
         """Begin a reload; returns at once. A durable one stands in the hash until it is answered."""
-        if not live.ending and live.successor is None:
+        if live in self._building or live.ending == 'reload':  # one at a time: looked at when that is answered
+            live.reload_again = is_durable and live.reload_again is not False
+        elif not live.ending:
+            self._building.add(live)
             gevent.spawn(self._reload, live, is_durable=is_durable)
 
     def _reload(self, live: Live, *, is_durable: bool) -> None:
-        worker = self._worker
         try:
-            reload_id, new, present = worker.store.runs.reload_wanted(live.run_id)
+            while live.task is None and self._is_held(live) and not live.ending:
+                gevent.sleep(STARTING_S)
+            wanted = self._worker.store.runs.begin_reload(live.run_id, live.token, live.reload_id)
             # It is heard twice, by the channel and by the heartbeat: the second time it is under way or answered.
-            if is_durable and reload_id in ('', live.reload_id):
-                return
-            live.reload_id = reload_id
-            data = present if new is None else new
-            if live.task is None:
-                return
-            context = getattr(live.greenlet, 'gr_context', None)
-            build = worker.runner.build
-            args = (live, type(live.task), data)
-            successor = context.copy().run(build, *args) if context is not None else build(*args)
+            if wanted is not None and not (is_durable and wanted.reload_id in ('', live.reload_id)):
+                live.reload_id = wanted.reload_id
+                self._replace(live, wanted)
+        except PytaskError as error:  # not the data's fault: the heartbeat hears of it again
+            self._worker.report.reload_failed(live, error)
+        finally:
+            self._building.discard(live)
+            if live.ending != 'reload':
+                self._look_again(live)
+
+    def _replace(self, live: Live, wanted: Reload) -> None:
+        data = wanted.present if wanted.new is None else wanted.new
+        old = live.task
+        if old is None or live.ending:
+            return
+        try:
+            successor = self._build(live, old, data)
         except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
             self._refuse(live, error)
+            return
+        if wanted.reload_id:
+            with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
+                self._worker.store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
+        # It was told to end meanwhile, or is over: nobody would take the new one over.
+        if live.ending or live.task is not old or live.phase != STARTED or not live.is_open:
+            children.close(successor, lambda: None, lambda error: self._worker.report.leaked(live, error))
         else:
-            if live.phase != STARTED or not live.is_open:  # over meanwhile, and nobody would take it over
-                children.close(successor, lambda: None, lambda error: worker.report.leaked(live, error))
-                return
-            live.successor = (successor, data, reload_id)
-            worker.stopper.end(live, 'reload')
+            live.successor = (successor, data, wanted.reload_id)
+            self._worker.stopper.end(live, 'reload')
+
+    def _look_again(self, live: Live) -> None:
+        is_durable, live.reload_again = live.reload_again, None
+        if is_durable is not None and self._is_held(live):
+            self.reload(live, is_durable=is_durable)
+
+    def _is_held(self, live: Live) -> bool:
+        return self._worker.slots.get(live.run_id) is live
+
+    def _build(self, live: Live, old: Task, data: bytes) -> Task:
+        context = getattr(live.greenlet, 'gr_context', None)
+        build = self._worker.runner.build
+        if context is None:
+            return build(live, type(old), data)
+        made: Task = context.copy().run(build, live, type(old), data)
+        return made
 
     def _refuse(self, live: Live, error: BaseException) -> None:
         self._worker.report.reload_failed(live, error)
@@ -64,9 +106,18 @@ class Reloader:
     def answer(self, live: Live, reload_id: str, data: bytes) -> None:
         """Record that the successor runs, with its data."""
         self._answer(live, reload_id, '', data)
+        self._look_again(live)
 
     def _answer(self, live: Live, reload_id: str, why: str, data: bytes) -> None:
+        seq = live.next_seq()
+        while not self._is_answered(live, (reload_id, why, data, seq)) and self._is_held(live):
+            gevent.sleep(AGAIN_S)
+
+    def _is_answered(self, live: Live, answer: tuple[str, str, bytes, int]) -> bool:
         try:
-            self._worker.store.runs.reloaded(live.run_id, live.token, reload_id, why, data, live.next_seq())
+            self._worker.store.runs.reloaded(live.run_id, live.token, *answer)
+        except Unavailable:
+            return False
         except PytaskError as error:
             self._worker.report.reload_failed(live, error)
+        return True

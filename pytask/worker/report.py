@@ -56,6 +56,9 @@ class Reporter:
     def hurrying(self) -> None:
         log.info('told again, or out of time: interrupting what runs')
 
+    def starting_anew(self) -> None:
+        log.info('this process starts itself anew')
+
     def stopped(self, code: int) -> None:
         log.info('worker stopped, exit code %d', code)
 
@@ -132,7 +135,10 @@ class Reporter:
         log.warning('a task changed %s; put back', what)
 
     def unkillable(self, live: Live) -> None:
-        log.error('run %s %s ignores every interruption', live.run_id, live.task_name)
+        log.error('run %s %s ignores every interruption; only a new process ends it', live.run_id, live.task_name)
+
+    def not_written_down(self, live: Live, error: BaseException) -> None:
+        log.warning('run %s %s: its stop is obeyed, and not written down: %s', live.run_id, live.task_name, error)
 
     def stop_failed(self, live: Live, error: BaseException) -> None:
         log.error('run %s %s: stop() failed: %s', live.run_id, live.task_name, describe(error)['traceback'])

@@ -7,6 +7,7 @@ run had been told to end before.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -105,7 +106,7 @@ class Runner:
         if live.ending != 'reload':  # told to stop while the old instance was ending
             raise Interrupted(live.ending)
         live.task, live.data, reload_id = live.successor  # type: ignore[misc]
-        live.successor, live.ending, live.stopping = None, '', None
+        live.successor, live.ending, live.stopping, live.interrupt_at = None, '', None, inf
         if live.ended is not None:
             live.ended.set()
             live.ended = None

@@ -7,6 +7,7 @@ A run stands here from its claim until its outcome is recorded, so that its leas
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from gevent.event import Event
@@ -32,6 +33,7 @@ class Live:
     """
 
     __slots__ = (
+        'asked',
         'attempt',
         'begun_at',
         'claimed',
@@ -43,6 +45,7 @@ class Live:
         'greenlet',
         'guard',
         'halt',
+        'interrupt_at',
         'is_local',
         'is_open',
         'limit',
@@ -51,6 +54,7 @@ class Live:
         'notes',
         'phase',
         'queue',
+        'reload_again',
         'reload_id',
         'renewed_at',
         'run_id',
@@ -74,6 +78,9 @@ class Live:
         self.took_s = self.fenced_at = self.told_at = 0.0
         self.is_local = is_local
         self.ending = ''
+        # When it is interrupted, on the monotonic clock; and the instance whose `stop` was called.
+        self.interrupt_at = inf
+        self.asked: Task | None = None
         self.is_open = False
         self.phase = STARTED
         self.guard: object | None = None
@@ -85,6 +92,7 @@ class Live:
         self.successor: tuple[Task, bytes, str] | None = None
         self.reload_id = ''
         self.halt: Halt | None = None  # while it is paused
+        self.reload_again: bool | None = None  # heard while one was under way: whether it is durable
         # Made when first asked for: most runs are over before anybody asks.
         self.stopping: Event | None = None
         self.ended: Event | None = None

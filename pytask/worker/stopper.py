@@ -6,6 +6,7 @@ never hits what runs next. Nothing is recorded here: the run's own greenlet judg
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import gevent
@@ -17,6 +18,8 @@ from pytask.worker import children
 from pytask.worker.slots import CLOSING, STARTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytask.definition import Task
     from pytask.worker.report import Reporter
     from pytask.worker.slots import Live
@@ -27,20 +30,25 @@ INTERRUPTIONS = 3
 
 
 class Stopper:
-    def __init__(self, report: Reporter) -> None:
-        self._report = report
+    """`restart` is told why this process can not go on: a run of it ignores every interruption."""
+
+    def __init__(self, report: Reporter, restart: Callable[[str], None]) -> None:
+        self._report, self._restart = report, restart
         self.unkillable: set[str] = set()
 
-    def end(self, live: Live, reason: str, *, hurry: bool = False) -> None:
-        """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`."""
-        if live.ending not in ('', 'reload') and reason != 'lost' and not hurry:
+    def end(self, live: Live, reason: str, *, grace_s: float | None = None) -> None:
+        """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`.
+
+        `grace_s` takes the place of the task's GRACE. Told again, a shorter one hurries, a longer one does nothing.
+        """
+        is_new = live.ending in ('', 'reload') or (reason == 'lost' and live.ending != 'lost')
+        if (not is_new and grace_s is None) or (live.phase != STARTED and reason == 'reload'):
             return
-        if live.phase != STARTED and reason == 'reload':
-            return
-        if live.ending in ('', 'reload') or reason == 'lost':
+        if is_new:
             live.ending, live.told_at = reason, monotonic_s()
+            self._forget_successor(live)
         live.stopping_event().set()
-        gevent.spawn_raw(self._escalate, live, reason, hurry=hurry or reason == 'lost')
+        gevent.spawn_raw(self._escalate, live, reason, 0 if reason == 'lost' else grace_s)
 
     def cut(self, live: Live, guard: object) -> None:
         """Interrupt a hook that has had its time; returns when it is over, or the run unkillable."""
@@ -52,9 +60,11 @@ class Stopper:
         self.give_up(live)
 
     def give_up(self, live: Live) -> None:
-        """Say that a run can not be ended."""
-        self.unkillable.add(live.run_id)
-        self._report.unkillable(live)
+        """Say that a run can not be ended, but by a new process."""
+        if live.run_id not in self.unkillable:
+            self.unkillable.add(live.run_id)
+            self._report.unkillable(live)
+            self._restart(f'run {live.run_id} can not be ended')
 
     def outlast(self, older: Live) -> None:
         """End an attempt, and return when it is over.
@@ -66,12 +76,20 @@ class Stopper:
             self.end(older, 'lost')
             older.ended_event().wait()
 
-    def _escalate(self, live: Live, reason: str, *, hurry: bool) -> None:
-        task = live.task
-        if task is not None and reason != 'failed' and not hurry and self._is_patient(live):
-            if hasattr(task, 'stop') and live.phase == STARTED:
-                self._call_stop(live)
-            live.ended_event().wait(task.GRACE)
+    def _escalate(self, live: Live, reason: str, grace_s: float | None) -> None:
+        task, hurry = live.task, grace_s == 0
+        patience_s = 0 if reason == 'failed' else self._patience_s(task, grace_s)
+        interrupt_at = inf if patience_s is None else monotonic_s() + patience_s
+        if interrupt_at > live.interrupt_at and not hurry:
+            return  # it is interrupted before that
+        live.interrupt_at = interrupt_at = min(interrupt_at, live.interrupt_at)
+        if patience_s != 0:
+            self._ask(live, task)
+            live.ended_event().wait(patience_s)
+        if live.interrupt_at == interrupt_at:  # nobody hurries it meanwhile
+            self._interrupt_until_over(live, task, hurry=hurry)
+
+    def _interrupt_until_over(self, live: Live, task: Task | None, *, hurry: bool) -> None:
         for _ in range(INTERRUPTIONS):
             while live.phase == CLOSING and not hurry and not live.ended_event().wait(PATIENCE_S):
                 pass  # what happens after `start` has limits of its own
@@ -81,6 +99,21 @@ class Stopper:
             live.ended_event().wait(PATIENCE_S)
         if self._is_still(live, task) and (hurry or live.phase != CLOSING):
             self.give_up(live)
+
+    @staticmethod
+    def _patience_s(task: Task | None, grace_s: float | None) -> float | None:
+        # None for no limit. Before there is an instance, and where nobody could heed it, there is none to be had.
+        if task is None or not (hasattr(task, 'stop') or task.graceful):
+            return 0
+        return task.GRACE if grace_s is None else grace_s
+
+    def _forget_successor(self, live: Live) -> None:
+        # A reload that is overtaken by a stop: the new instance never starts, nor does what it has spawned go on.
+        if live.ending != 'reload' and live.successor is not None:
+            (successor, _, _), live.successor = live.successor, None
+            gevent.spawn_raw(
+                children.close, successor, lambda: None, lambda error: self._report.leaked(live, error)
+            )
 
     def interrupt(self, live: Live, task: Task | None, *, hurry: bool = False) -> None:
         """Deliver an interruption to every greenlet of a run, at the hub's next turn."""
@@ -104,9 +137,10 @@ class Stopper:
         if live.guard is guard and greenlet is not None and not greenlet.dead:
             greenlet.throw(Interrupted(live.ending or 'timeout'))
 
-    @staticmethod
-    def _is_patient(live: Live) -> bool:
-        return hasattr(live.task, 'stop') or bool(live.task and live.task.graceful)
+    def _ask(self, live: Live, task: Task | None) -> None:
+        if hasattr(task, 'stop') and live.asked is not task and live.phase == STARTED:
+            live.asked = task
+            self._call_stop(live)
 
     def _call_stop(self, live: Live) -> None:
         # Under a copy of the run's context as it is inside (same Flask `g`), in a child of the run: a stop
@@ -119,6 +153,8 @@ class Stopper:
         task = live.task
         try:
             task.stop()  # type: ignore[union-attr]
+        except Interrupted:
+            return  # the run is over, or its grace
         except BaseException as error:  # noqa: BLE001 - user code; a failing stop means the interruption comes sooner
             self._report.stop_failed(live, error)
             self.interrupt(live, task)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from pytask.clock import monotonic_s
-from pytask.worker import readiness
+from pytask.worker import readiness, restart
 from pytask.worker.drain import STOP_LIMIT_S
 from pytask.worker.notify import Notifier
 from pytask.worker.service import Service
@@ -80,7 +80,9 @@ class Watch(Service):
             self._notifier.tell('WATCHDOG=1')
 
     def _leave(self) -> None:
-        if not self._is_leaving:
+        if self._worker.wants_restart and restart.is_possible(self._worker.app.settings):
+            self._notifier.tell('STATUS=starting itself anew')  # the same process goes on
+        elif not self._is_leaving:
             self._is_leaving = True
             # A longer --drain than the unit knows of is waited for all the same.
             limit_s = self._worker.app.settings.drain_s + STOP_LIMIT_S + CLOSING_S

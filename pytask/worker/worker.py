@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.app import PyTask
+    from pytask.store.records import Registered
 
 EXIT_OK, EXIT_BROKEN, EXIT_RESTART, EXIT_CONFIG = 0, 70, 75, 78
 
@@ -60,7 +61,7 @@ class Worker:
         for builtin in BUILTINS:
             app.registry.add(builtin)
         self.writer = Writer(self.store, self.slots, self.report, self.broken)
-        self.stopper = Stopper(self.report)
+        self.stopper = Stopper(self.report, self.restart)
         self.reloader = Reloader(self)
         self.ending = Ending(self)
         self.runner = Runner(self)
@@ -74,7 +75,7 @@ class Worker:
         self._tasks = '\n'.join(['', *app.registry.answers_to(), ''])
         self.reason_to_stop, self._hurry = Event(), Event()
         self._why = ''
-        self.is_ready = self.is_broken = self._wants_restart = False
+        self.is_ready = self.is_broken = self.wants_restart = False
 
     def serve(self, on_ready: Callable[[], None] | None = None) -> int:
         """Work until there is a reason to stop; return the exit code.
@@ -91,7 +92,9 @@ class Worker:
 
     def shut_down(self, why: str) -> None:
         """Give a reason to stop; the second one hurries. Safe from signal handlers and any greenlet."""
-        if self.reason_to_stop.is_set():
+        if self.wants_restart:
+            self.wants_restart = False  # told to stop while it was at that: it does not come back
+        elif self.reason_to_stop.is_set():
             self._hurry.set()
         self._why = self._why or why
         self.reason_to_stop.set()
@@ -103,11 +106,12 @@ class Worker:
         self.shut_down(f'{service} is broken')
 
     def restart(self, why: str) -> None:
-        """Stop, and ask whoever started this process to start it again."""
-        self._wants_restart = True
-        self.shut_down(why)
+        """Stop, to go on in a new process; one that is stopping anyway does not."""
+        if not self.reason_to_stop.is_set():
+            self.shut_down(why)
+            self.wants_restart = True
 
-    def register(self, store: Store | None = None) -> None:
+    def register(self, store: Store | None = None) -> Registered:
         """Say that this worker is alive; the heartbeat does so through its own store. Raises ConfigError."""
         through = store or self.store
         locals_ = {live.run_id: live for live in self.slots.all() if live.is_local}
@@ -118,12 +122,13 @@ class Worker:
             'tasks': self._tasks, 'locals': '\n'.join(locals_), 'draining': int(self.reason_to_stop.is_set()),
             'troubles': '; '.join(readiness.troubles(self)), **self.heartbeat.lookout.fields(),
         }  # fmt: skip
-        forgotten = through.workers.register(
+        registered = through.workers.register(
             self.id, lease_ms=self.lease_ms, fields=fields, local_ids=locals_,
             handles_ends=self.app.end_handler is not None,
         )  # fmt: skip
-        for run_id in forgotten:  # by an outage longer than a lease, or an empty restart: they go on all the same
+        for run_id in registered.forgotten:  # by a long outage, or an empty restart: they go on all the same
             through.queues.begin_local(locals_[run_id].claimed, worker_id=self.id, ttl_ms=self.lease_ms)
+        return registered
 
     def launch(self, claimed: Claimed, asked_at: float, queue: str = '', *, is_local: bool = False) -> Live:
         """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
@@ -163,8 +168,7 @@ class Worker:
         self.pressure.stop()
         self.writer.stop()
         self._leave()
-        wants_restart = self._wants_restart or self.stopper.unkillable
-        code = EXIT_BROKEN if self.is_broken else EXIT_RESTART if wants_restart else EXIT_OK
+        code = EXIT_BROKEN if self.is_broken else EXIT_RESTART if self.wants_restart else EXIT_OK
         self.report.stopped(code)
         return code
 

@@ -3,7 +3,7 @@
 import time
 
 from pytask import Client
-from pytask.errors import NotFound, Unavailable
+from pytask.errors import Unavailable
 from pytask.launch import Launch
 
 BACKLOG = 500  # runs that are accepted and have not ended; more are not started
@@ -88,9 +88,8 @@ class Meddler:
             answer = self.client.stop(run_id)
         except Unavailable:
             return
-        except NotFound:
+        if answer == 'not_found':
             self.ledger.accuse('vanished', run_id, 'stop says there is no such run')
-            return
         if answer not in ('requested', 'applied'):
             return
         found = self.ask('HMGET', f'task-{run_id}', 'attempt', 'state')

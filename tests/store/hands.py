@@ -82,6 +82,13 @@ class Hands:
     def command(self, run_id='1', command='stop', **more):
         return self.store.runs.command(run_id, command, **more)
 
+    def begin_reload(self, claimed, last_id=''):
+        return self.store.runs.begin_reload(claimed.run_id, claimed.token, last_id)
+
+    def wanted(self, run_id='1'):
+        """Return (reload id, its data, present data) as they stand in the hash."""
+        return tuple(self.redis.hmget(f'task-{run_id}', 'reload_id', 'reload_data', 'data'))
+
     def hash(self, run_id='1'):
         return self.redis.hgetall(f'task-{run_id}')
 

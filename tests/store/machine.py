@@ -274,7 +274,7 @@ class Machine(RuleBasedStateMachine):
         if run.state == 'RUNNING':
             run.reload_id = f'c{number}'
         elif run.state == 'WAIT':
-            run.data = data
+            run.data, run.reload_id = data, ''
 
     @some('all_runs')
     @rule(pick=picks)

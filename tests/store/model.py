@@ -51,8 +51,7 @@ class Run:
         self.is_leased, self.is_old, self.end, self.progress = True, False, (), None
 
     def wait(self):
-        self.state, self.end = 'WAIT', ()
-        self.token = self.reload_id = ''
+        self.state, self.end, self.token = 'WAIT', (), ''
         self.is_leased = self.is_told_to_stop = False
 
     def retry(self):

@@ -98,7 +98,7 @@ def test_a_reload_of_what_runs_is_written_down_and_told(hands, heard):
     hands.run('1', data=b'{"a":1}')
     heard()
     assert hands.command('1', 'reload', data=b'{"a":2}', command_id='c') == 'REQUESTED'
-    assert hands.store.runs.reload_wanted('1') == ('c', b'{"a":2}', b'{"a":1}')
+    assert hands.wanted() == ('c', '{"a":2}', '{"a":1}')
     [(channel, text)] = heard()
     assert (channel, json.loads(text)) == ('task-1-control', {'command': 'reload', 'attempt': 1, 'id': 'c'})
 
@@ -106,7 +106,7 @@ def test_a_reload_of_what_runs_is_written_down_and_told(hands, heard):
 def test_a_reload_without_data_keeps_it(hands):
     hands.run('1', data=b'{"a":1}')
     hands.command('1', 'reload', command_id='c')
-    assert hands.store.runs.reload_wanted('1') == ('c', None, b'{"a":1}')
+    assert hands.wanted() == ('c', None, '{"a":1}')
 
 
 def test_a_reload_of_what_waits_changes_its_data(hands):
@@ -142,3 +142,62 @@ def test_a_run_started_again_by_foreign_hands_and_stopped_stands_in_one_index(ha
     hands.command('1')
     indexes = [state for state in ENDS if hands.redis.zscore(f'ended-{state}', '1')]
     assert indexes == ['STOPPED']
+
+
+def test_a_grace_is_written_down_and_told(hands, heard):
+    claimed = hands.run('1')
+    heard()
+    assert hands.command('1', grace_s=1.5) == 'REQUESTED'
+    [(_, text)] = heard()
+    assert json.loads(text) == {'command': 'stop', 'attempt': 1, 'grace': 1.5}
+    assert hands.renew(claimed) == [('1', 'STOP 1.500')]
+
+
+@pytest.mark.parametrize(
+    ('graces', 'kept'), [((5, 2), '2.000'), ((2, 5), '2.000'), ((None, 2), '2.000'), ((2, None), '2.000')]
+)
+def test_of_several_graces_the_shortest_stands(hands, graces, kept):
+    hands.run('1')
+    for grace_s in graces:
+        hands.command('1', grace_s=grace_s)
+    assert hands.hash()['grace'] == kept
+
+
+def test_a_grace_is_for_one_attempt(hands):
+    hands.run('1')
+    hands.redis.hset('task-1', mapping={'stop': '7', 'grace': '0'})
+    hands.command('1')
+    assert (hands.hash()['stop'], hands.hash().get('grace')) == ('1', None)
+
+
+def test_a_grace_that_is_no_number_gives_way(hands):
+    hands.run('1')
+    hands.redis.hset('task-1', mapping={'stop': '1', 'grace': 'soon'})
+    hands.command('1', grace_s=2)
+    assert hands.hash()['grace'] == '2.000'
+
+
+def test_the_end_leaves_no_grace(hands):
+    claimed = hands.run('1')
+    hands.command('1', grace_s=1)
+    hands.finish(claimed, 'STOPPED')
+    assert not {'stop', 'grace'} & hands.hash().keys()
+
+
+def test_an_owner_writes_down_what_it_heard_and_nobody_is_told(hands, heard):
+    hands.run('1')
+    heard()
+    assert hands.command('1', attempt=1, grace_s=0) == 'REQUESTED'
+    assert (hands.hash()['stop'], hands.hash()['grace']) == ('1', '0.000')
+    assert heard() == []
+
+
+def test_what_an_owner_heard_never_hits_another_attempt(hands):
+    hands.release(hands.run('1'))
+    before = hands.everything()
+    assert hands.command('1', attempt=1) == 'STALE'
+    assert hands.everything() == before
+    hands.claim()
+    before = hands.everything()
+    assert hands.command('1', attempt=1) == 'STALE'
+    assert hands.everything() == before

@@ -65,8 +65,9 @@ def test_a_stop_for_another_attempt_is_none(hands):
     assert hands.state() == 'WAIT'
 
 
-def test_a_reload_ends_with_the_attempt(hands):
+def test_a_stop_of_the_attempt_ends_it_and_leaves_no_grace(hands):
     claimed = hands.run('1')
-    hands.command('1', 'reload', data=b'{}', command_id='c')
+    hands.command('1', grace_s=3)
     hands.release(claimed)
-    assert not {'reload_data', 'reload_id'} & hands.hash().keys()
+    assert hands.state() == 'STOPPED'
+    assert not {'stop', 'grace'} & hands.hash().keys()

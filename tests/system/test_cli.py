@@ -223,13 +223,13 @@ def test_stop_retry_and_rm_go_by_id_and_by_what_runs_have_in_common(cli, redis):
     for n in range(3):
         cli('start', 'forever', f'n={n}', '--id', f'f{n}')
     wait_until(lambda: redis.zcard('leases') == 3, 'all run')
-    assert cli('stop', 'f0', '--wait', '5').stdout == 'f0\tSTOPPED\n'
+    assert cli('stop', 'f0', '--wait', '5').stdout == 'f0\tapplied\n'
     refused = cli('stop', '--task', 'forever')
     assert refused.returncode == 2
     assert 'this would stop 2 runs; say --yes' in first_line(refused)
     assert sorted(cli('stop', '--task', 'forever', '--yes', '--wait', '5').stdout.split('\n')[:2]) == [
-        'f1\tSTOPPED',
-        'f2\tSTOPPED',
+        'f1\tapplied',
+        'f2\tapplied',
     ]
     assert cli('wait', 'f0', 'f1').returncode == 5
     assert cli('retry', '--state', 'STOPPED', '--yes').stdout.count('applied') == 3
@@ -238,7 +238,7 @@ def test_stop_retry_and_rm_go_by_id_and_by_what_runs_have_in_common(cli, redis):
     assert kept.stdout == 'f0\tRUNNING\n'
     assert 'stop it first' in kept.stderr
     cli('stop', '--all', '--yes', '--wait', '5')
-    assert cli('rm', '--all', '--yes').stdout.count('ok') == 3
+    assert cli('rm', '--all', '--yes').stdout.count('applied') == 3
     assert cli('ls').stdout == ''
 
 

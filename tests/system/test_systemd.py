@@ -87,6 +87,15 @@ def test_a_worker_tells_when_it_claims_and_when_it_stops(processes, manager):
     assert 'WATCHDOG=1' not in manager.lines
 
 
+def test_a_worker_that_starts_itself_anew_is_not_stopping(processes, manager):
+    worker = start(processes, manager, '--max-memory', '1')
+    assert worker.wait(40) == 75  # a second time within a minute it may not
+    told = [line for line in manager.heard() if line in ('READY=1', 'STATUS=starting itself anew', 'STOPPING=1')]
+    assert list(dict.fromkeys(told)) == ['READY=1', 'STATUS=starting itself anew', 'STOPPING=1']
+    assert (told.count('READY=1'), told.count('STOPPING=1')) == (2, 1)
+    assert told.index('STOPPING=1') > told.index('READY=1', 1)
+
+
 @pytest.mark.timeout(90)
 def test_the_watchdog_is_fed_through_an_outage_and_not_by_a_hub_that_is_blocked(processes, manager, server):
     start(processes, manager, '--lease', '60', WATCHDOG_USEC='1500000')

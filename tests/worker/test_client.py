@@ -296,11 +296,10 @@ def test_a_command_for_an_ended_run_answers_its_state(client, redis, end):
 
 
 def test_a_command_for_an_unknown_run_is_not_found(client):
-    for command in (client.stop, client.reload, client.retry):
-        with pytest.raises(NotFound, match="no run 'none'"):
-            command('none')
-    assert client.stop_many(['none']) == ['not_found']
-    assert client.remove('none') == ['not_found']
+    for command in (client.stop, client.reload, client.retry, client.stop_worker):
+        assert command('none') == 'not_found'
+    assert client.stop('none', wait=1, grace=0) == 'not_found'
+    assert client.stop_many(['none']) == client.remove('none') == ['not_found']
 
 
 def test_reload_of_a_waiting_run_changes_its_data(app, client, worker):
@@ -369,7 +368,7 @@ def test_remove_deletes_ended_runs_only(app, client, worker, redis):
     app.task(name='quick')(lambda: None)
     worker()
     done, waiting = client.start('quick').wait(timeout=5), client.start('quick', queue='elsewhere')
-    assert client.remove(done.id, waiting.id, 'none') == ['ok', 'WAIT', 'not_found']
+    assert client.remove(done.id, waiting.id, 'none') == ['applied', 'WAIT', 'not_found']
     with pytest.raises(NotFound):
         done.refresh()
     assert redis.zcard('ended-SUCCESS') == 0

@@ -1,26 +1,42 @@
 -- Write a command down, then tell the owner. What waits is obeyed here and now.
+-- An owner that heard a bare word asks for the attempt it runs: that is written down, and told to nobody.
 -- KEYS  runs ended stats due held end_task end_handler inboxes
--- ARGV  id command data command_id
--- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, or the end state it already has
+-- ARGV  id command data command_id grace attempt
+-- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, the end state it already has, or STALE where
+-- another attempt was meant
 -- include clock event end
 redis.call('ZREM', held, '') -- harmless, and never refused: see finish
 local key = runs .. id
-local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local', 'ended')
-local task, state, attempt = v[1], v[2], v[3] or '0'
+local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local', 'ended', 'stop', 'grace')
+local task, state, now_runs = v[1], v[2], v[3] or '0'
 if v.err or not task then return 'NOT_FOUND' end
 if v[4] and string.sub(task, 1, 7) == 'pytask/' then return 'REFUSED' end
-if state == 'RUNNING' then
+local is_meant = attempt == '' or attempt == now_runs
+
+local function tell(more)
+  if attempt ~= '' then return end
+  redis.call('PUBLISH', key .. '-control', '{"command":"' .. command .. '","attempt":' .. now_runs .. more .. '}')
+end
+
+if state == 'RUNNING' and is_meant then
   if command == 'stop' then
-    redis.call('HSET', key, 'stop', attempt)
-    redis.call('PUBLISH', key .. '-control', '{"command":"stop","attempt":' .. attempt .. '}')
+    local is_again = v[6] == now_runs
+    redis.call('HSET', key, 'stop', now_runs)
+    if not is_again then redis.call('HDEL', key, 'grace') end
+    if grace ~= '' and not (is_again and v[7] and (tonumber(v[7]) or math.huge) <= tonumber(grace)) then
+      redis.call('HSET', key, 'grace', grace) -- of several, the shortest
+    end
+    tell(grace ~= '' and ',"grace":' .. grace or '')
   else
+    redis.call('HDEL', key, 'reload_data')
     if data ~= '' then redis.call('HSET', key, 'reload_data', data) end
     redis.call('HSET', key, 'reload_id', command_id)
-    redis.call('PUBLISH', key .. '-control', '{"command":"reload","attempt":' .. attempt .. ',"id":"' .. command_id .. '"}')
+    tell(',"id":"' .. command_id .. '"')
   end
   return 'REQUESTED'
 end
-if state and state ~= '' and state ~= 'WAIT' then return state end
+if state and state ~= '' and state ~= 'WAIT' and state ~= 'RUNNING' then return state end
+if attempt ~= '' then return 'STALE' end
 if command == 'stop' then
   redis.call('ZREM', due, id)
   redis.call('ZREM', held, id)
@@ -28,7 +44,8 @@ if command == 'stop' then
     for _, old in ipairs({'STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION'}) do redis.call('ZREM', ended .. old, id) end
   end
   end_run(id, task, 'STOPPED', 'stop') -- its entry in the list is left alone: no claim takes it now
-elseif data ~= '' then
-  redis.call('HSET', key, 'data', data)
+else
+  redis.call('HDEL', key, 'reload_data', 'reload_id', 'reloading') -- one that an earlier attempt has not got to
+  if data ~= '' then redis.call('HSET', key, 'data', data) end
 end
 return 'APPLIED'

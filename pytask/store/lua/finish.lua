@@ -15,7 +15,9 @@ for i = rest, #ARGV, 6 do
   elseif v[2] ~= 'RUNNING' then
     table.insert(answers, v[2] == 'WAIT' and 'STALE' or 'DUP')
   else
-    if v[4] or v[5] or v[7] then redis.call('HDEL', key, 'stop', 'reload_data', 'reload_id', 'paused', 'reason') end
+    if v[4] or v[5] or v[7] then
+      redis.call('HDEL', key, 'stop', 'grace', 'reload_data', 'reload_id', 'reloading', 'paused', 'reason')
+    end
     if reason == '' then
       redis.call('HSET', key, 'state', state, 'output', output, 'ended', now)
     else

@@ -4,7 +4,7 @@
 -- KEYS  runs lines suspects leases due held ended stats workers end_task end_handler inboxes
 -- ARGV  lease_ms ...  of each run: id, the deadline seen
 -- ANSWER the ids put back or ended
--- include clock event line end guilt hold
+-- include clock event line end guilt handover hold
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local recovered = {}
 local function is_overdue(deadline)
@@ -15,7 +15,8 @@ local function put_back(id, v, deadline)
   local is_alive = v[4] and tonumber(redis.call('ZSCORE', workers, v[4]) or 0) > now_ms
   local crashes, alone = 0, 0
   if not is_alive then crashes, alone = count_crash(id, v[8], v[7], (deadline - lease_ms) / 1000 - (tonumber(v[9]) or 0)) end
-  redis.call('HDEL', runs .. id, 'token', 'reload_data', 'reload_id', 'stop')
+  redis.call('HDEL', runs .. id, 'token', 'stop', 'grace')
+  hand_over_reload(id, not is_alive)
   redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', is_alive and 'lost by its worker' or 'its worker died')
   if is_convict(alone) then
     redis.call('ZADD', due, now_ms + 2 * lease_ms, id)

@@ -1,8 +1,9 @@
 -- Write down that a worker is alive for one more lease. All workers of a prefix have the same lease length.
 -- KEYS  workers worker_hash worker_hashes runs end_handler
 -- ARGV  worker lease_ms ttl_ms handles_ends locals ...  locals ids of its local runs, then field, value of its hash
--- ANSWER the ids of local runs that Redis has forgotten, or the lease in ms of the worker that was here first
--- include clock
+-- ANSWER {the worker's own stop or '', {ids of local runs that Redis has forgotten}, {id, verdict of those that were told
+-- something: see renew}}, or the lease in ms of the worker that was here first
+-- include clock told
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms)
 if redis.call('EXISTS', worker_hash) == 0 then
   for _, other in ipairs(redis.call('ZRANGE', workers, 0, -1)) do
@@ -12,14 +13,22 @@ if redis.call('EXISTS', worker_hash) == 0 then
 end
 redis.call('ZADD', workers, now_ms + ttl_ms, worker)
 local fields = rest + tonumber(locals)
-local forgotten = {}
+local forgotten, verdicts = {}, {}
 for i = rest, fields - 1 do -- one that has ended meanwhile is kept like any other
-  local state = redis.pcall('HGET', runs .. ARGV[i], 'state')
-  if state == 'RUNNING' then redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms) end
-  if not state then table.insert(forgotten, ARGV[i]) end
+  local v = redis.pcall('HMGET', runs .. ARGV[i], 'state', 'attempt', 'stop', 'grace', 'reload_id')
+  if v[1] == 'RUNNING' then
+    redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms)
+    local what = told(v[2], v[3], v[4], v[5])
+    if what then
+      table.insert(verdicts, ARGV[i])
+      table.insert(verdicts, what)
+    end
+  elseif not v[1] and not v.err then
+    table.insert(forgotten, ARGV[i])
+  end
 end
 redis.call('HSET', worker_hash, 'lease_ms', lease_ms, 'seen', now, unpack(ARGV, fields))
 redis.call('PEXPIRE', worker_hash, ttl_ms)
 -- For a day after the last worker with an end handler was seen, ended runs are kept for it.
 if handles_ends == '1' then redis.call('SET', end_handler, worker, 'EX', 86400) end
-return forgotten
+return {redis.call('HGET', worker_hash, 'stop') or '', forgotten, verdicts}

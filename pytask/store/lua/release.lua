@@ -3,7 +3,7 @@
 -- KEYS  runs lines leases due held ended stats end_task end_handler inboxes
 -- ARGV  ...  of each run: id, token, reason
 -- ANSWER for each run: OK, STALE (not the holder, or released before)
--- include clock event line end guilt hold
+-- include clock event line end guilt handover hold
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local answers = {}
 for i = rest, #ARGV, 3 do
@@ -14,10 +14,11 @@ for i = rest, #ARGV, 3 do
     table.insert(answers, 'STALE')
   else
     redis.call('ZREM', leases, id)
-    redis.call('HDEL', runs .. id, 'token', 'worker', 'reload_data', 'reload_id')
+    redis.call('HDEL', runs .. id, 'token', 'worker')
     if v[4] and v[4] == v[5] then
       end_run(id, v[3], 'STOPPED', 'stop')
     else
+      hand_over_reload(id, false)
       redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', reason)
       if v[7] then hold(id) else redis.call('RPUSH', line_of(v[6]), id) end
       publish(id, 'wait', cjson.encode({reason = reason}), 0)

@@ -7,10 +7,11 @@ local key = runs .. id
 local v = redis.pcall('HMGET', key, 'token', 'state')
 if v[1] ~= token or v[2] ~= 'RUNNING' then return 'STALE' end
 if error == '' then
-  redis.call('HSET', key, 'data', data, 'reloaded', reload_id)
+  redis.call('HSET', key, 'reloaded', reload_id)
+  if reload_id ~= '' then redis.call('HSET', key, 'data', data) end -- a bare word's data stands there already, or newer
   publish(id, 'reloaded', 'null', seq)
 else
   redis.call('HSET', key, 'reloaded', reload_id .. ' ' .. error)
 end
-if redis.call('HGET', key, 'reload_id') == reload_id then redis.call('HDEL', key, 'reload_data', 'reload_id') end
+if redis.call('HGET', key, 'reload_id') == reload_id then redis.call('HDEL', key, 'reload_data', 'reload_id', 'reloading') end
 return 'OK'

@@ -9,7 +9,8 @@ if v.err or not v[1] then return 'NOT_FOUND' end
 if v[4] then return 'REFUSED' end
 if not v[2] or v[2] == '' or v[2] == 'WAIT' or v[2] == 'RUNNING' then return v[2] == 'RUNNING' and 'RUNNING' or 'WAIT' end
 redis.call('HSET', key, 'state', 'WAIT')
-redis.call('HDEL', key, 'token', 'worker', 'reason', 'output', 'started', 'ended', 'progress', 'target', 'stop', 'unhandled')
+redis.call('HDEL', key, 'token', 'worker', 'reason', 'output', 'started', 'ended', 'progress', 'target', 'stop',
+  'grace', 'unhandled')
 forgive(id)
 redis.call('ZREM', ended .. v[2], id)
 redis.call('ZREM', end_task, id)

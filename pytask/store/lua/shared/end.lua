@@ -15,7 +15,7 @@ end
 
 local function end_run(id, task, state, reason)
   redis.call('HSET', runs .. id, 'state', state, 'reason', reason, 'ended', now)
-  redis.call('HDEL', runs .. id, 'stop', 'reload_data', 'reload_id', 'paused')
+  redis.call('HDEL', runs .. id, 'stop', 'grace', 'reload_data', 'reload_id', 'reloading', 'paused')
   if redis.call('HEXISTS', runs .. id, 'inbox') == 1 then empty_inbox(id) end
   redis.call('ZADD', ended .. state, now_ms, id)
   redis.call('HINCRBY', stats, state .. ':' .. (task or ''), 1)

@@ -1,0 +1,17 @@
+-- A reload that its worker had no time to finish, of a run that waits again. Built: its data is good, and is the run's
+-- now. Half built by a worker that is dead: refused, or its data would be the death of the next one too. Else the next
+-- worker gets to it.
+local function hand_over_reload(id, is_dead)
+  local key = runs .. id
+  local v = redis.call('HMGET', key, 'reload_id', 'reload_data', 'reloading')
+  if not v[1] then return end
+  if v[3] == v[1] .. ' built' then
+    if v[2] then redis.call('HSET', key, 'data', v[2]) end
+    redis.call('HSET', key, 'reloaded', v[1])
+  elseif v[3] == v[1] .. ' building' and is_dead then
+    redis.call('HSET', key, 'reloaded', v[1] .. ' its worker died while the new instance was made')
+  else
+    return redis.call('HDEL', key, 'reloading')
+  end
+  redis.call('HDEL', key, 'reload_data', 'reload_id', 'reloading')
+end
