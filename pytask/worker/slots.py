@@ -77,7 +77,7 @@ class Live:
         self.begun_at = monotonic_s()
         self.took_s = self.fenced_at = self.told_at = 0.0
         self.is_local = is_local
-        self.ending = ''
+        self.ending = self.reload_id = ''
         # When it is interrupted, on the monotonic clock; and the instance whose `stop` was called.
         self.interrupt_at = inf
         self.asked: Task | None = None
@@ -86,19 +86,16 @@ class Live:
         self.guard: object | None = None
         self.failure: BaseException | None = None
         self.limit: Any = None
-        self.seq = 0
+        self.seq = self.note_bytes = self.lost_notes = 0
         self.greenlet: Any = None
         self.task: Task | None = None
         self.successor: tuple[Task, bytes, str] | None = None
-        self.reload_id = ''
         self.halt: Halt | None = None  # while it is paused
         self.reload_again: bool | None = None  # heard while one was under way: whether it is durable
         # Made when first asked for: most runs are over before anybody asks.
         self.stopping: Event | None = None
         self.ended: Event | None = None
         self.notes: deque[Any] | None = None
-        self.note_bytes = 0
-        self.lost_notes = 0
 
     def next_seq(self) -> int:
         self.seq += 1
