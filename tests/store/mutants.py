@@ -68,7 +68,7 @@ MUTANTS = [
       "state ~= 'WAIT' and state ~= 'RUNNING' then return end"),
     m('claim takes what is leased', 'claim', "if redis.call('ZSCORE', leases, id) then", 'if false then'),
     m('claim drops what is leased', 'claim', "return redis.call('ZADD', due, now_ms + 1000, id) end --",
-      'return end --'),
+      'return end --', 'test_claim_drops'),
     m('claim drops an id without its hash', 'claim', "redis.call('ZADD', due, now_ms + 1000, id)\n    return", 'return',
       'test_claim_drops'),
     m('claim does not know what it knows', 'claim', 'if line ~= suspects and not knows(task, v[7]) then', 'if false then'),
