@@ -725,9 +725,11 @@ def test_a_child_that_ignores_everything_keeps_its_run_from_being_recorded(app, 
                     gevent.sleep(60)
 
     app.add_task(Stubborn)
-    running = worker()
+    running, restarts = worker(), []
+    monkeypatch.setattr(running.stopper, '_restart', restarts.append)  # the rest is shown with real processes
     run = app.client.start(Stubborn)
     wait_until(lambda: running.stopper.unkillable, 'it counts as unkillable')
+    assert len(restarts) == 1
     assert run.refresh().state is State.RUNNING
     let_go.append(True)
     assert run.wait(timeout=5).output == 'done'
