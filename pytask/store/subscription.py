@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from redis.client import PubSub
 from redis.exceptions import RedisError
 
 from pytask.errors import Unavailable
@@ -11,6 +12,13 @@ from pytask.store.trouble import explained
 
 if TYPE_CHECKING:
     from pytask.store.address import Server
+
+
+class _Once(PubSub):
+    """redis-py subscribes again with each connection: without end, where a server takes them and closes them."""
+
+    def on_connect(self, connection: Any) -> None:
+        """Do nothing: who lost a subscription makes another."""
 
 
 class Subscription:
@@ -25,7 +33,7 @@ class Subscription:
         patterns: tuple[str, ...],
     ) -> None:
         self._server = server
-        self._pubsub = client.pubsub()
+        self._pubsub: Any = _Once(client.connection_pool)
         self._waiting_for = len(channels) + len(patterns)
         try:
             self._subscribe(channels, patterns)

@@ -1,4 +1,5 @@
 import gevent
+import gevent.server
 import pytest
 
 from pytask import Unavailable
@@ -121,3 +122,18 @@ def test_a_server_that_does_not_answer_takes_no_subscription_and_no_time(server)
         store.events(['1', '2'])
     server.thaw()
     store.close()
+
+
+def test_a_server_that_takes_connections_and_closes_them_is_unavailable(server):
+    def refuse(sock, _):
+        sock.sendall(b'-ERR max number of clients reached\r\n')
+        sock.close()
+
+    door = gevent.server.StreamServer(('127.0.0.1', 0), refuse)
+    door.start()
+    store = Store(f'redis://127.0.0.1:{door.server_port}')
+    for _ in range(50):
+        with pytest.raises(Unavailable):
+            store.commands('w1')
+    store.close()
+    door.stop()
