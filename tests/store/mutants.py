@@ -271,6 +271,14 @@ def named(name):
 
 
 def main(wanted):
+    for word in wanted:
+        if not any(word in mutant.name for mutant in MUTANTS):
+            print(
+                f'no mutant has {word!r} in its name; there are:',
+                *sorted(mutant.name for mutant in MUTANTS),
+                sep='\n  ',
+            )
+            return 2
     names = [mutant.name for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
     failures = 0
     with ProcessPoolExecutor(os.cpu_count(), get_context('spawn'), max_tasks_per_child=1) as pool:

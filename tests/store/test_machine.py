@@ -2,6 +2,7 @@
 
 import random
 
+import mutants
 import pytest
 from machine import run_machine
 
@@ -14,3 +15,9 @@ def test_whatever_happens_no_run_is_lost_doubled_or_overwritten(hands):
     died_of, _ = run_machine(hands, seed, examples=250)
     if died_of is not None:
         raise died_of
+
+
+@pytest.mark.one_server
+def test_a_mutant_that_is_not_there_is_named(capsys):
+    assert mutants.main(['sweeep']) == 2
+    assert "no mutant has 'sweeep' in its name; there are:" in capsys.readouterr().out
