@@ -7,9 +7,10 @@ not believe in its leases. Wall time serves ids and display.
 
 from __future__ import annotations
 
+import math
 import time
 
-__all__ = ['boot_s', 'cpu_s', 'monotonic_s', 'wall_ms', 'wall_s']
+__all__ = ['boot_s', 'check_seconds', 'cpu_s', 'monotonic_s', 'wall_ms', 'wall_s']
 
 _BOOT = getattr(time, 'CLOCK_BOOTTIME', time.CLOCK_MONOTONIC)
 
@@ -30,3 +31,9 @@ def wall_s() -> float:
 
 def wall_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def check_seconds(name: str, value: float | None) -> None:
+    """Raise ValueError for what is no span of time."""
+    if value is not None and not 0 <= value < math.inf:
+        raise ValueError(f'{name} must be 0 or more seconds, not {value!r}')

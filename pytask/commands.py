@@ -6,17 +6,16 @@ The words: `applied`, `requested` (told, and not done yet), `refused` (pytask's 
 
 from __future__ import annotations
 
-import math
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from pytask import messages
+from pytask.clock import check_seconds
 from pytask.follow import await_ends, await_reload
 from pytask.launch import seconds_text
 from pytask.messages import encode
 from pytask.stack import ask_stack
-from pytask.states import State
-from pytask.talk import Talk
+from pytask.talk import Talk, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +50,7 @@ class Commands(Talk):
         check_seconds('grace', grace)
         store = self.store
         given = store.runs.command_many(run_ids, messages.STOP, grace_s=grace)
-        answers = dict(zip(run_ids, map(_lower, given), strict=True))
+        answers = dict(zip(run_ids, map(in_words, given), strict=True))
         told = [run_id for run_id, answer in answers.items() if answer == 'requested']
         if wait is not None and told:
             answers |= await_ends(store, told, wait)
@@ -73,7 +72,7 @@ class Commands(Talk):
         text = b'' if data is None else encode(data)
         store = self.store
         answer = store.runs.command(run_id, messages.RELOAD, data=text, command_id=command_id)
-        return await_reload(store, run_id, command_id, wait) if answer == 'REQUESTED' else _lower(answer)
+        return await_reload(store, run_id, command_id, wait) if answer == 'REQUESTED' else in_words(answer)
 
     def extend(self, run_id: str, seconds: float) -> str:
         """Let a run take so many seconds more: from now where it runs, of its total where it waits.
@@ -82,19 +81,19 @@ class Commands(Talk):
         `requested` (written down and told to its worker, which looks there before it ends a run), else as `stop`
         does. Raises PytaskError for what is no span.
         """
-        return _lower(self.store.runs.extend(run_id, seconds_text('extend', seconds)))
+        return in_words(self.store.runs.extend(run_id, seconds_text('extend', seconds)))
 
     def retry(self, run_id: str) -> str:
         """Run an ended run again, with its id and data.
 
         Answers `applied`, `refused` (a local run), `not_found`, or the state of one that has not ended.
         """
-        return _lower(self.store.runs.retry(run_id))
+        return in_words(self.store.runs.retry(run_id))
 
     def remove(self, *run_ids: str) -> Answers:
         """Delete ended runs. Answers for each `applied`, `not_found`, or the state of one that has not ended."""
         answers = self.store.runs.remove(run_ids, takes_kept=True)
-        return ['applied' if answer == 'OK' else _lower(answer) for answer in answers]
+        return ['applied' if answer == 'OK' else in_words(answer) for answer in answers]
 
     def stack(self, run_id: str, *, timeout: float = 5.0, full: bool = False) -> str:
         """Return where every greenlet of a running run stands, as text; `full` with the frames of libraries.
@@ -103,14 +102,3 @@ class Commands(Talk):
         blocked (by what, and where), or silent for `timeout` seconds.
         """
         return ask_stack(self.store, run_id, timeout, is_full=full)
-
-
-def check_seconds(name: str, value: float | None) -> None:
-    """Raise ValueError for what is no span of time."""
-    if value is not None and not 0 <= value < math.inf:
-        raise ValueError(f'{name} must be 0 or more seconds, not {value!r}')
-
-
-def _lower(answer: str) -> str:
-    # States keep their capitals: they are states, not answers.
-    return answer if answer in State.__members__ else answer.lower()

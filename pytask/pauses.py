@@ -12,6 +12,7 @@ from pytask.errors import PytaskError
 from pytask.registry import RESERVED
 from pytask.settings import bad_name
 from pytask.store.pauses import QUEUE, TASK, Pause
+from pytask.talk import in_words
 
 if TYPE_CHECKING:
     from pytask.store import Store
@@ -26,27 +27,24 @@ class Pauses:
     def store(self) -> Store:
         raise NotImplementedError
 
-    def _answer(self, run_id: str, answer: str) -> str:
-        raise NotImplementedError
-
     def pause(self, run_id: str) -> str:
         """Pause a run until it is resumed; it keeps its lease and its slot.
 
         Answers `applied` (it waits, and does not start), `requested` (its worker has been told: its greenlets
         halt at their next emit, progress, message, sleep, every or checkpoint), `refused` (pytask's own
-        tasks), or the state in which it had ended. Raises NotFound.
+        tasks), `not_found`, or the state in which it had ended.
 
         To be told to stop, or shut down, or a TIMEOUT, which goes on counting, ends the halt. Given back or
         recovered, it waits, paused, and begins anew when it is resumed.
         """
-        return self._answer(run_id, self.store.pauses.pause(run_id))
+        return in_words(self.store.pauses.pause(run_id))
 
     def resume(self, run_id: str) -> str:
         """Let a paused run go on, one that waits at the front of its queue.
 
-        Answers as `pause` does, and with the state of one that was not paused. Raises NotFound.
+        Answers as `pause` does, and with the state of one that was not paused.
         """
-        return self._answer(run_id, self.store.pauses.resume(run_id))
+        return in_words(self.store.pauses.resume(run_id))
 
     def pause_queue(self, queue: str) -> str:
         """Let nothing of a queue start until it is resumed. Starts are accepted. Answers `applied`.

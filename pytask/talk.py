@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytask.clock import monotonic_s
+from pytask.clock import check_seconds, monotonic_s
 from pytask.errors import AskError, NotFound, RunEnded, WaitTimeout
 from pytask.inbox import new_message
 from pytask.states import State
@@ -36,15 +36,16 @@ class Talk:
         1 MiB), `refused` (pytask's own tasks), `not_found`, or the state in which it had ended. Raises
         InputError for a bad name and for data that is no JSON object of at most 64 KiB.
         """
-        return _lower(self.store.inboxes.send(run_id, new_message(name, data)))
+        return in_words(self.store.inboxes.send(run_id, new_message(name, data)))
 
     def ask(self, run_id: str, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
         """Send a message, and return what the task's `on_<name>` returned.
 
         Raises AskError with what it raised, or why it was not called; RunEnded, also when the run ends
         meanwhile; WaitTimeout after `timeout` seconds, and the message may be handled later; NotFound,
-        InputError.
+        InputError; ValueError for a bad number.
         """
+        check_seconds('timeout', timeout)
         store, ask = self.store, secrets.token_hex(8)
         limit = monotonic_s() + timeout
         _check(run_id, store.inboxes.send(run_id, new_message(name, data, ask)))
@@ -60,7 +61,8 @@ class Talk:
         return _value(text)
 
 
-def _lower(answer: str) -> str:
+def in_words(answer: str) -> str:
+    """Return a script's answer as clients get it: states keep their capitals, since they are no answers."""
     return answer if answer in State.__members__ else answer.lower()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from pytask.cli import paint
-from pytask.cli.options import client, common, find_id, is_json
+from pytask.cli.control import report
+from pytask.cli.options import client, common, find_id
 
 
 def span(text: str) -> float:
@@ -32,9 +32,4 @@ def extend(run_id: str, seconds: float) -> int:
     """
     asked = client()
     full = find_id(asked, run_id)
-    answer = asked.extend(full, seconds)
-    if is_json():
-        paint.json_line({'id': full, 'answer': answer})
-    else:
-        paint.table(('ID', ''), [(full, answer)])
-    return int(answer == 'refused')
+    return report({full: asked.extend(full, seconds)})

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from pytask.cli import paint
+from pytask.cli.control import report
 from pytask.cli.launch import pairs, whole_data
-from pytask.cli.options import client, common, find_id, is_json
+from pytask.cli.options import client, common, find_id
 from pytask.errors import RunEnded
 from pytask.states import State
 
@@ -38,10 +39,7 @@ def send(run_id: str, name: str, data: dict[str, Any], whole: str | None) -> int
     asked = client()
     full = find_id(asked, run_id)
     answer = asked.send(full, name, whole_data(whole) | data)
-    if is_json():
-        paint.json_line({'id': full, 'answer': answer})
-    else:
-        paint.table(('ID', ''), [(full, answer)])
+    report({full: answer})
     return EXIT_OF.get(answer, 1)
 
 

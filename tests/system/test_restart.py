@@ -185,7 +185,7 @@ def look(worker, log, what):
 def test_sigusr1_shows_where_all_runs_stand_and_the_worker_goes_on(client, log):
     worker = log.start()
     forever = client.start('forever')
-    look(worker, log, f'run {forever.id} forever, attempt 1\n  start\n')
+    look(worker, log, f'run {forever.id} forever, attempt 1\nstart\n')
     assert 'gevent.sleep(3600)' in log()
     assert 'all threads:\n' in log()
     assert 'most recent call first' in log()
@@ -195,7 +195,8 @@ def test_sigusr1_shows_where_all_runs_stand_and_the_worker_goes_on(client, log):
 def test_sigusr1_shows_who_blocks_the_hub(client, log):
     worker = log.start()
     run = client.start('block')
-    look(worker, log, f'run {run.id} block, attempt 1\n  start, running now\n')
+    look(worker, log, ', now at tasks/')
+    assert f'run {run.id} block, attempt 1\nstart\n  tasks/' in log()
     assert run.wait(timeout=20).output == 'done'
 
 
