@@ -44,11 +44,11 @@ class Ending:
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
         """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
+        outcome = verdict(live, value, error)  # which may ask for an error's text: still a part of `start`
         live.phase = CLOSING
         task = live.task
         if live.limit is not None and (task is None or not task.graceful):
             self.limits.end(live)
-        outcome = verdict(live, value, error)
         if task is not None:
             if type(task).finish is not Task.finish and callable(type(task).finish):
                 self._guarded(live, task.GRACE, task.finish, outcome)

@@ -52,10 +52,10 @@ def test_an_event_of_100_mb_is_the_tasks_own_trouble(app, worker, innocent):
             self.emit('giant', 'x' * 100_000_000)
 
     app.add_task(Talk)
-    worker()
     run = app.client.start(Talk)
-    events = [event.event for event in run.events()]
-    assert 'fits' in events
+    events = run.events(timeout=20)
+    worker()
+    assert 'fits' in [event.event for event in events]
     assert run.refresh().state is State.EXCEPTION
     assert (run.output['type'], run.output['message'][:20]) == ('ValueError', 'an event of 100,000,')
     assert is_unharmed(innocent.apply().wait(timeout=20))
@@ -193,6 +193,21 @@ def test_the_text_of_what_its_greenlets_raise_may_do_anything(app, worker, innoc
         def fail(self):
             raise kind
 
+    app.add_task(Fail)
+    worker()
+    run = app.client.start(Fail)
+    assert is_unharmed(innocent.apply().wait(timeout=10))
+    assert run.wait(timeout=10).state is State.EXCEPTION
+    assert is_unharmed(innocent.apply().wait(timeout=10))
+
+
+@pytest.mark.promise(3)
+@pytest.mark.parametrize('kind', [Endless, Leaving, Interrupting])
+def test_the_text_of_what_its_stop_raises_may_do_anything(app, worker, innocent, kind):
+    class Fail(Task):
+        def start(self):
+            gevent.sleep(60)
+
         def stop(self):
             raise kind
 
@@ -200,9 +215,7 @@ def test_the_text_of_what_its_greenlets_raise_may_do_anything(app, worker, innoc
     running = worker()
     run = app.client.start(Fail)
     wait_until(lambda: running.slots.get(run.id), 'it runs')
-    assert is_unharmed(innocent.apply().wait(timeout=10))
-    run.stop()
-    assert run.wait(timeout=10).is_ended
+    assert run.stop(wait=10) == 'applied'
     assert is_unharmed(innocent.apply().wait(timeout=10))
 
 

@@ -321,7 +321,7 @@ def test_a_local_run_is_paused_as_any_other(app, worker):
 
 def test_pytasks_own_tasks_refuse(app, worker):
     worker()
-    own = next(run for run in app.client.list() if run.task.startswith('pytask/'))
+    (own, *_) = wait_until(lambda: [run for run in app.client.list() if run.task.startswith('pytask/')], 'they run')
     assert (own.pause(), own.resume()) == ('refused', 'refused')
     assert app.client.pause_task('pytask/monitor') == 'refused'
 
