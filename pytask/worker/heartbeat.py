@@ -97,6 +97,8 @@ class Heartbeat:
                 self._beat()
                 self._watch_hub()
                 self._wake.acquire(True, self._until_next_s())  # noqa: FBT003 - the lock's own signature
+            self._store.close()
+            gevent.get_hub().destroy(destroy_loop=True)  # this thread's own, with its descriptors
         except BaseException as error:  # noqa: BLE001 - a heartbeat that dies silently would double every run
             sys.__stderr__.write(f'pytask: the heartbeat crashed: {error!r}\n')  # type: ignore[union-attr]
             os._exit(EXIT_HUNG)

@@ -39,7 +39,9 @@ class LocalRuns:
     def launch(self, name: str, data: dict[str, Any]) -> None:
         """Begin a local run. pytask's own run already: starting them again changes nothing."""
         if name not in _NAMES:
-            self._worker.launch(self.claimed(name, data), boot_s(), is_local=True)
+            claimed = self.claimed(name, data)
+            self.write_down(claimed)
+            self._worker.launch(claimed, boot_s(), is_local=True)
 
     def stop(self) -> None:
         for supervisor in self._supervisors:
@@ -50,12 +52,14 @@ class LocalRuns:
         return live.is_local and live.task_name in _NAMES
 
     def claimed(self, name: str, data: dict[str, Any]) -> Claimed:
+        """Return the first and only attempt of a new local run."""
+        run_id = f'{name.replace("/", "-")}-{self._worker.id}-{secrets.token_hex(2)}'
+        return Claimed(run_id, name, encode(data), 1, f'1:{secrets.token_hex(3)}:{self._worker.id}')
+
+    def write_down(self, claimed: Claimed) -> None:
         """Write a local run down as RUNNING."""
         worker = self._worker
-        run_id = f'{name.replace("/", "-")}-{worker.id}-{secrets.token_hex(2)}'
-        claimed = Claimed(run_id, name, encode(data), 1, f'1:{secrets.token_hex(3)}:{worker.id}')
         worker.store.queues.begin_local(claimed, worker_id=worker.id, ttl_ms=worker.lease_ms)
-        return claimed
 
 
 class Supervisor(Service):
@@ -67,8 +71,11 @@ class Supervisor(Service):
         self._live: Live | None = None
 
     def turn(self) -> None:
-        live = Live(self._local_runs.claimed(self.name, {}), boot_s(), is_local=True)
-        self._live = live
+        claimed = self._local_runs.claimed(self.name, {})
+        self._live = live = Live(
+            claimed, boot_s(), is_local=True
+        )  # before it is written down: stop() clears that away
+        self._local_runs.write_down(claimed)
         self._worker.slots.add(live)
         self._report.redis_is_back(self.name)  # a turn is as long as the task runs
         try:

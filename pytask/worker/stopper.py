@@ -153,8 +153,8 @@ class Stopper:
         task = live.task
         try:
             task.stop()  # type: ignore[union-attr]
-        except Interrupted:
-            return  # the run is over, or its grace
         except BaseException as error:  # noqa: BLE001 - user code; a failing stop means the interruption comes sooner
+            if isinstance(error, Interrupted) and (live.phase != STARTED or live.interrupt_at <= monotonic_s()):
+                return  # the run is over, or its grace
             self._report.stop_failed(live, error)
             self.interrupt(live, task)

@@ -48,7 +48,7 @@ def test_file_descriptors(app, busy, monkeypatch):
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     used = sum(1 for _ in os.scandir('/proc/self/fd'))
     monkeypatch.setattr(pressure, 'FILES_SHARE', (used - 5) / limit)
-    is_short_of(running, f'file descriptors: {used}')
+    is_short_of(running, 'file descriptors: ')
     goes_on(app, running, endless, lambda: monkeypatch.setattr(pressure, 'FILES_SHARE', 1.0))
 
 

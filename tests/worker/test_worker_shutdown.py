@@ -1,5 +1,7 @@
 """Shutdown: short runs finish, long ones are given back to the front, nothing is left RUNNING."""
 
+from pathlib import Path
+
 import gevent
 import pytest
 from support import InProcess, wait_until
@@ -201,6 +203,17 @@ def test_a_worker_that_has_left_leaves_no_trace(start, redis):
     shut_down(running)
     assert redis.keys(f'*{worker_id}*') == []
     assert redis.zcard('workers') == 0
+
+
+def test_a_worker_that_has_left_holds_no_descriptors(start):
+    def come_and_go():
+        app, running = start(drain=0)
+        shut_down(running)
+        app.client.close()
+        return len(list(Path('/proc/self/fd').iterdir()))
+
+    first = come_and_go()
+    assert [come_and_go() for _ in range(3)] == [first] * 3
 
 
 def test_a_worker_with_another_lease_is_refused(start, server):
