@@ -33,8 +33,10 @@ def worker(*, verbose: bool) -> int:
     The first signal lets runs finish for --drain seconds, then stops them and gives them back to their
     queues; a second one hurries, a third exits at once.
     """
+    from pytask.cli import clash
     from pytask.worker.process import run_worker
 
+    clash.check()
     app = make_app()
     load_tasks(app, is_needed=True)
     return run_worker(app, level=logging.DEBUG if verbose else logging.INFO)
@@ -51,6 +53,10 @@ def dev(*, exits: bool, no_demo: bool) -> int:
 
     A demo run is that of a task with a `DEMO`, the data to start it with.
     """
+    from pytask.cli import clash
     from pytask.cli.dev import Dev
+    from pytask.cli.init import offer_first_task
 
+    clash.check()
+    offer_first_task()
     return Dev(Path.cwd(), exits=exits, with_demo=not no_demo).run()
