@@ -37,8 +37,8 @@ class PyTask(Hooks):
 
     def __init__(self, redis: str | None = None, **given: Any) -> None:
         super().__init__()
-        self._given = {'redis': redis, **given}
-        self.chosen = settings_.chosen_in_code(self._given)
+        self.given = {'redis': redis, **given}
+        self.chosen = settings_.chosen_in_code(self.given)
         self.settings: Settings = settings_.settled(self.chosen)
         self.registry = Registry()
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
@@ -51,7 +51,7 @@ class PyTask(Hooks):
 
         The command line does so with the app that it uses. Raises ConfigError.
         """
-        self.chosen = settings_.chosen(flags, code=self._given)
+        self.chosen = settings_.chosen(flags, code=self.given)
         self.settings = settings_.settled(self.chosen)
         if self._client is not None:  # its author has it under another name
             self._client.move(self.url, self.settings.prefix)

@@ -55,6 +55,18 @@ def load_tasks(app: PyTask, *, is_needed: bool, command: str = 'pytask') -> None
         raise no_tasks(app.chosen, command)
 
 
+def elsewhere(app: PyTask, command: str) -> str:
+    """Say that another Redis is named here than the one that `dev` uses; '' where none is."""
+    url, source = settings.chosen(code=app.given).get('redis', (None, ''))
+    if url is None or url == app.settings.redis:
+        return ''
+    shown = settings.redacted(url)
+    return (
+        f'note: {source} names {shown}, and this is another one; views and other commands go there\n'
+        f'  - to use it here, too:  {command} dev --redis {shown}'
+    )
+
+
 def are_tasks_missing(chosen: settings.Chosen) -> bool:
     """Tell whether neither an app nor a folder was named, and there is no ./tasks."""
     return not chosen.get('app', ('',))[0] and 'tasks' not in chosen and not Path(settings.Settings.tasks).is_dir()
@@ -127,7 +139,7 @@ def _no_module(name: str, missing: str) -> str:
     elif package and _is_file(package):
         hint = f'; an attribute stands behind a colon: {package}:{last}'
     else:
-        hint = f'; in {folder} there are: {", ".join(there[:8]) or "none"}'
+        hint = f'; in {folder} there are: {", ".join(there[:8])}' if there else ''
     return f'no module {missing!r}{hint}'
 
 

@@ -51,14 +51,14 @@ _DIR = click.option(
 @common
 @click.pass_context
 def init(ctx: click.Context) -> None:
-    r"""Write files to begin with: a first task, where nothing else is named. Never overwrites one.
+    """Write files to begin with: a first task, where nothing else is named. What is there is left as it is.
 
     \b
     pytask init                        tasks/hello.py
     pytask init flask                  that, and a site that starts runs and reads them
     pytask init gallery                what tasks there are to copy and learn from
     pytask init gallery text/count     copy one
-    """
+    """  # noqa: D301 - click takes the character for: leave these lines as they are
     if ctx.invoked_subcommand is None:
         _write(Path(), {HELLO: samples.sample('plain/hello.py')}, _first_steps())
 
@@ -75,7 +75,10 @@ def plain(*, folder: Path) -> None:
 @_DIR
 @common
 def flask(*, folder: Path) -> None:
-    """Write app.py, a site that starts runs and reads them, and tasks/hello.py."""
+    """Write app.py, a site, and tasks/hello.py.
+
+    Its views start a run of a task and read it.
+    """
     files = {HELLO: samples.sample('plain/hello.py'), 'app.py': samples.sample('flask/app.py')}
     install = [] if find_spec('flask') else [('pip install flask', '')]
     _write(folder, files, [
@@ -91,7 +94,11 @@ def flask(*, folder: Path) -> None:
 @_DIR
 @common
 def django(*, folder: Path) -> None:
-    """Write tasks/__init__.py and tasks/users.py, for the Django project whose manage.py is here."""
+    """Write two files for a Django project.
+
+    They are tasks/__init__.py, which sets Django up, and tasks/users.py, a task that uses its database; for the
+    project whose manage.py is here.
+    """
     files = {
         'tasks/__init__.py': samples.sample('django/init.py').replace("'SETTINGS'", repr(_django_settings(folder))),
         'tasks/users.py': samples.sample('django/users.py'),
@@ -109,7 +116,10 @@ def django(*, folder: Path) -> None:
 @_DIR
 @common
 def gallery(*, names: tuple[str, ...], everything: bool, folder: Path) -> None:
-    """Copy tasks of the gallery to ./tasks, or list what there is."""
+    """List tasks to learn from, or copy some.
+
+    NAME is one of the list; it is copied to ./tasks.
+    """
     there = samples.gallery()
     if not names and not everything:
         paint.table(('NAME', ''), [(name, samples.about(path)) for name, path in there.items()])
@@ -125,7 +135,10 @@ def gallery(*, names: tuple[str, ...], everything: bool, folder: Path) -> None:
 @click.option('--force', is_flag=True, help='Overwrite a pytask.service that is there.')
 @common
 def systemd(*, folder: Path, force: bool) -> None:
-    """Write pytask.service: a worker for this folder, by this Python."""
+    """Write pytask.service, a unit.
+
+    It is a worker for this folder, by this Python.
+    """
     path = folder.resolve() / 'pytask.service'
     if path.exists() and not force:
         raise click.UsageError(f'{path} is there already; --force overwrites it')
