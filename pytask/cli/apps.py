@@ -101,7 +101,7 @@ def find(text: str, source: str) -> PyTask:
     name, _, attribute = text.partition(':')
     token = is_being_found.set(True)
     try:
-        module = _import(name)
+        module = _import(name, attribute and f':{attribute}')
         return _named(module, attribute) if attribute else _only(module)
     except ConfigError as error:
         raise ConfigError(f'{error}\n  - named by  {_naming(source, text)}') from error.__cause__
@@ -117,24 +117,24 @@ def _naming(source: str, text: str) -> str:
     return f'{source} {text}'
 
 
-def _import(name: str) -> ModuleType:
+def _import(name: str, colon_attribute: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f'{name}.'.startswith(f'{error.name}.'):
             raise blame.import_error(name, error) from error
-        raise ConfigError(_no_module(name, error.name)) from error
+        raise ConfigError(_no_module(name + colon_attribute, error.name)) from error
     except (Exception, SystemExit) as error:
         raise blame.import_error(name, error) from error
 
 
-def _no_module(name: str, missing: str) -> str:
+def _no_module(text: str, missing: str) -> str:
     package, _, last = missing.rpartition('.')
     folder = here().joinpath(*package.split('.')) if package else here()
     there = sorted({path.stem for path in _below(folder) if _is_module(path)})
     near = get_close_matches(last, there, n=2)
     if near:
-        rest = name.removeprefix(missing)
+        rest = text.removeprefix(missing)
         hint = f'; did you mean {" or ".join((package and package + ".") + other + rest for other in near)}?'
     elif package and _is_file(package):
         hint = f'; an attribute stands behind a colon: {package}:{last}'
