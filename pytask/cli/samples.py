@@ -45,8 +45,8 @@ def picked(names: tuple[str, ...]) -> dict[str, str]:
     for name in names:
         key = name.removeprefix('tasks/').removesuffix('.py')
         if key not in there:
-            near = get_close_matches(key, there, n=2, cutoff=0.4)
-            hint = f'did you mean {" or ".join(near)}?' if near else f'there are {", ".join(there)}'
+            near = get_close_matches(key, there, n=1)
+            hint = f'did you mean {near[0]}?' if near else f'there are {", ".join(there)}'
             raise NotFound(f'no {name!r} in the gallery; {hint}')
         files[f'tasks/{key}.py'] = there[key].read_text(encoding='utf-8')
     return files
