@@ -32,7 +32,8 @@ class PyTask(Hooks):
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.
     Keywords are settings, by the names they have in `pytask.toml`: `prefix`, `queue`, `concurrency`,
-    `lease`, `drain`, … Raises ConfigError for a bad one.
+    `lease`, `drain`, … Raises ConfigError for a bad one. `tasks` is the folder that `pytask worker -A`
+    discovers besides; '' for none. In code they count most; on the command line flags and `PYTASK_*` count more.
     """
 
     def __init__(self, redis: str | None = None, **given: Any) -> None:

@@ -55,6 +55,13 @@ def load_tasks(app: PyTask, *, is_needed: bool, command: str = 'pytask') -> None
         raise no_tasks(app.chosen, command)
 
 
+def where_from(app: PyTask) -> str:
+    """Say where an app's tasks come from: `tasks`, `web:app`, or both."""
+    folder = app.settings.tasks
+    places = [app.settings.app, folder if folder and Path(folder).is_dir() else '']
+    return ' and '.join(place for place in places if place)
+
+
 def elsewhere(app: PyTask, command: str) -> str:
     """Say that another Redis is named here than the one that `dev` uses; '' where none is."""
     url, source = settings.chosen(code=app.given).get('redis', (None, ''))

@@ -11,7 +11,6 @@ from pytask.errors import ConfigError
 from pytask.sources import here
 
 _OURS = str(Path(pytask.__file__).parent)
-_PYTHONS = tuple(sysconfig.get_path(name) for name in ('stdlib', 'platstdlib', 'purelib', 'platlib'))
 
 
 def import_error(name: str, error: BaseException) -> ConfigError:
@@ -50,4 +49,5 @@ def _place(path: str, line: int | None) -> str:
 
 
 def _is_of_others(path: str) -> bool:
-    return path.startswith(('<', _OURS, *_PYTHONS))
+    pythons = (sysconfig.get_path(name) for name in ('stdlib', 'platstdlib', 'purelib', 'platlib'))
+    return path.startswith(('<', _OURS, *pythons))

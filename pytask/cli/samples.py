@@ -25,8 +25,8 @@ def sample(name: str) -> str:
 
 def gallery() -> dict[str, Path]:
     """Return the tasks of the gallery, by the names of their files: `hello`, `text/count`."""
-    root = _PACKAGE.parent
-    folder = root / 'tasks' if (root / 'pyproject.toml').is_file() else _PACKAGE / 'samples' / 'tasks'
+    copy = _PACKAGE / 'samples' / 'tasks'
+    folder = copy if copy.is_dir() else _PACKAGE.parent / 'tasks'
     found = {path.relative_to(folder).with_suffix('').as_posix(): path for path in folder.rglob('*.py')}
     return dict(sorted(found.items()))
 

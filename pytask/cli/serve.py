@@ -28,7 +28,10 @@ from pytask.cli.options import common, load_tasks, make_app, option
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common
 def worker(*, verbose: bool) -> int:
-    """Run a worker on a folder of tasks, until SIGTERM or Ctrl-C.
+    """Run a worker, until SIGTERM or Ctrl-C.
+
+    It knows the tasks of the app that is named, with its hooks and resources, and those of its folder: --tasks,
+    else what the app says, else ./tasks where there is one.
 
     The first signal lets runs finish for --drain seconds, then stops them and gives them back to their
     queues; a second one hurries, a third exits at once.

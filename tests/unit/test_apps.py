@@ -291,3 +291,10 @@ def test_another_redis_than_the_one_of_dev_is_told_without_its_password(write):
     assert 'redis://:***@prod:1/0' in note
     assert 'secret' not in note
     assert apps.elsewhere(apps.make({'app': 'web:app', 'redis': 'redis://127.0.0.1:2/0'}), 'pytask') == ''
+
+
+def test_where_tasks_come_from_is_told(write):
+    assert apps.where_from(apps.make({'app': 'web:app'})) == 'web:app'
+    write('tasks/more.py')
+    assert apps.where_from(apps.make({'app': 'web:app'})) == 'web:app and tasks'
+    assert apps.where_from(apps.make({})) == 'tasks'
