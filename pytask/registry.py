@@ -171,7 +171,8 @@ def _imported_packages() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         paths = list(getattr(module, '__dict__', {}).get('__path__') or [])
-        if len(paths) == 1 and name.partition('.')[0] != 'pytask':
+        # The first counts: a folder without `__init__.py` shares its name with others further down the path.
+        if paths and name.partition('.')[0] != 'pytask':
             found.setdefault(str(paths[0]), name)
     return found
 

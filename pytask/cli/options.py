@@ -31,8 +31,8 @@ def common(command: F) -> F:
     """Add the options of every command."""
     for add in (
         option('--json', is_flag=True, help='One JSON object a line.'),
-        option('--app', '-A', metavar='MODULE:ATTR', help='The PyTask to use, \'\' for none. Default: PYTASK_APP, else `app` in '
-               'pyproject.toml or pytask.toml, else ./tasks alone.'),
+        option('--app', '-A', metavar='MODULE:ATTR', help="The PyTask to use; '' for none. Default: PYTASK_APP, "
+               'else `app` in pyproject.toml or pytask.toml, else ./tasks alone.'),
         option('--prefix', metavar='P', help='Prefix of all names in Redis.'),
         option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else the server of '
                '`pytask dev` in this folder, else localhost.'),

@@ -258,6 +258,17 @@ def test_a_folder_below_an_imported_package_belongs_to_it(write):
     assert names_after_loading(app='shop:app') == ['mail']
 
 
+def test_a_folder_keeps_the_name_its_app_has_imported_it_by(write, tmp_path, monkeypatch):
+    write('shop/__init__.py')
+    write('shop/tasks/mail.py', 'from pytask import task\n@task\ndef mail(): pass\n')
+    write(
+        'own.py', "import shop\nfrom tasks import mail\nfrom pytask import PyTask\napp = PyTask(tasks='shop/tasks')"
+    )
+    monkeypatch.syspath_prepend(tmp_path / 'shop')
+    assert names_after_loading(app='own:app') == ['mail']
+    assert 'shop.tasks' not in sys.modules
+
+
 def test_tasks_may_import_what_stands_beside_their_folder(write):
     write('words.py', 'NAME = "from-words"')
     write('tasks/a.py', 'from pytask import task\nfrom words import NAME\n@task(name=NAME)\ndef f(): pass')
