@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytask import settings as settings_
 from pytask.client import Client
+from pytask.errors import ConfigError
 from pytask.hooks import Hooks
 from pytask.registry import Registry
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from pytask.settings import Settings
 
 LOCALHOST = 'redis://localhost:6379/0'
+# Set while the command line imports the module of an app.
+is_being_found: ContextVar[bool] = ContextVar('pytask_is_being_found', default=False)
 
 
 class PyTask(Hooks):
@@ -28,17 +32,30 @@ class PyTask(Hooks):
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.
     Keywords are settings, by the names they have in `pytask.toml`: `prefix`, `queue`, `concurrency`,
-    `lease`, `drain`, … Raises ConfigError for a bad one.
+    `lease`, `drain`, … Raises ConfigError for a bad one. `tasks` is the folder that `pytask worker -A`
+    discovers besides; '' for none. In code they count most; on the command line flags and `PYTASK_*` count more.
     """
 
     def __init__(self, redis: str | None = None, **given: Any) -> None:
         super().__init__()
-        self.settings: Settings = settings_.load({'redis': redis, **given})
+        self.given = {'redis': redis, **given}
+        self.chosen = settings_.chosen_in_code(self.given)
+        self.settings: Settings = settings_.settled(self.chosen)
         self.registry = Registry()
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
         self.end_handler: Callable[[Run], Any] | None = None
         self._client: Client | None = None
         self._worker: Any = None
+
+    def configure(self, flags: dict[str, Any]) -> None:
+        """Let these, and `PYTASK_*` after them, count more than what this app was made with.
+
+        The command line does so with the app that it uses. Raises ConfigError.
+        """
+        self.chosen = settings_.chosen(flags, code=self.given)
+        self.settings = settings_.settled(self.chosen)
+        if self._client is not None:  # its author has it under another name
+            self._client.move(self.url, self.settings.prefix)
 
     @property
     def url(self) -> str:
@@ -102,6 +119,8 @@ class PyTask(Hooks):
         The process must be patched by gevent before anything else was imported; where it is not, it
         re-executes itself so.
         """
+        if is_being_found.get():
+            raise ConfigError('app.run() runs whenever this is imported; put it below: if __name__ == "__main__":')
         if not _is_patched():
             _execute_patched()
         from pytask.worker.process import run_worker

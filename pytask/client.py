@@ -131,6 +131,11 @@ class Client(Commands, Pauses):
             store.close()
         self._stores.clear()
 
+    def move(self, url: str, prefix: str) -> None:
+        """Go to another Redis or prefix, from the next call on."""
+        self.close()
+        self._url, self._prefix = url, prefix
+
     def new_id(self) -> str:
         """Make an id: 16 characters that sort by time."""
         return self._ids.new()

@@ -155,9 +155,26 @@ def _import_all(folder: Path) -> Iterator[Any]:
 
 
 def _package_name(folder: Path) -> str:
+    # An app may have imported tasks of this folder before, under a longer name: they are not to be imported twice.
+    names = _imported_packages()
+    if str(folder) in names:
+        return names[str(folder)]
+    if str(folder.parent) in names and folder.name.isidentifier():
+        return f'{names[str(folder.parent)]}.{folder.name}'
     # Where the name is taken, what has it must stay importable.
     more = (f'{folder.name}_tasks{n or ""}' for n in itertools.count())
     return next(name for name in itertools.chain([folder.name], more) if _is_free(name, folder))
+
+
+def _imported_packages() -> dict[str, str]:
+    """Return folder → name of the packages that this process has imported; not of its own."""
+    found: dict[str, str] = {}
+    for name, module in sorted(sys.modules.items()):
+        paths = list(getattr(module, '__dict__', {}).get('__path__') or [])
+        # The first counts: a folder without `__init__.py` shares its name with others further down the path.
+        if paths and name.partition('.')[0] != 'pytask':
+            found.setdefault(str(paths[0]), name)
+    return found
 
 
 def _is_free(name: str, folder: Path) -> bool:
@@ -170,6 +187,8 @@ def _is_free(name: str, folder: Path) -> bool:
 def _import_root(name: str, folder: Path) -> Any:
     if name in sys.modules:
         return sys.modules[name]
+    if '.' in name.removeprefix(folder.name):  # below a package that is imported
+        return importlib.import_module(name)
     init = folder / '__init__.py'
     loader = init if init.exists() else None
     spec = importlib.util.spec_from_file_location(name, loader, submodule_search_locations=[str(folder)])

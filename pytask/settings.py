@@ -1,27 +1,29 @@
 """One frozen settings object, and where each value came from.
 
-Precedence: given in code or as a flag > `PYTASK_*` > `pytask.toml`, or `[tool.pytask]` in
-`pyproject.toml` > default. A bad value is a ConfigError that names its source.
+Precedence: a flag > `PYTASK_*` > `pytask.toml`, or `[tool.pytask]` in `pyproject.toml` > default. What is
+given in code, `PyTask(…)`, comes first in the author's own processes, which know no flags. On the command
+line it comes after `PYTASK_*`: a deployment decides over what an author wrote. A bad value is a ConfigError
+that names its source.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
 from pytask.address import split_address
 from pytask.errors import ConfigError
+from pytask.sources import Pairs, as_flag, environment, files, given, here, in_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
 HOUR_S, DAY_S = 3600, 86_400
 
@@ -35,6 +37,9 @@ class Settings:
 
     redis: str | None = field(default=None, repr=False)
     prefix: str = ''
+    # Which PyTask the command line uses, as `module:attribute`; '' for one of its own.
+    app: str = ''
+    # A folder of tasks; '' for none.
     tasks: str = 'tasks'
     queue: tuple[str, ...] = ('default',)
     concurrency: int = 1000
@@ -62,18 +67,31 @@ class Settings:
                 raise ConfigError(f'{key} = {getattr(self, name)!r}: {problem}')
 
 
-def load(given: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Settings:
-    """Gather the settings for this process; `given` wins, None values in it count as not given."""
-    values: dict[str, Any] = {}
-    for source, pairs in _files(folder or Path.cwd()):
-        for key, value in pairs.items():
-            values[key] = _checked(key, value, source)
-    for key, value in _environment().items():
-        values[key] = _checked(key, value, f'PYTASK_{key.upper()}')
-    for key, value in (given or {}).items():
-        if value is not None and value != ():
-            values[key] = _checked(key, value, f'--{key}')
-    return Settings(**{_FIELDS[key]: value for key, value in values.items()})
+# What was chosen, and where that stands: key → (value, source).
+Chosen = dict[str, tuple[Any, str]]
+
+
+def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) -> Settings:
+    """Gather the settings of a command; None values in `flags` count as not given."""
+    return settled(chosen(flags, folder=folder))
+
+
+def chosen(
+    flags: Mapping[str, Any] | None = None, *, code: Mapping[str, Any] | None = None, folder: Path | None = None
+) -> Chosen:
+    """Gather what is set for a command, with the source of each value. Raises ConfigError."""
+    return _gathered(
+        files(folder or here()), given(code or {}, in_code), environment(_FIELDS), given(flags or {}, as_flag)
+    )
+
+
+def chosen_in_code(code: Mapping[str, Any]) -> Chosen:
+    """Gather what is set for `PyTask(…)`."""
+    return _gathered(files(here()), environment(_FIELDS), given(code, in_code))
+
+
+def settled(what: Chosen) -> Settings:
+    return Settings(**{_FIELDS[key]: value for key, (value, _) in what.items()})
 
 
 def redacted(url: str) -> str:
@@ -98,40 +116,13 @@ _FIELDS = {f.name.removesuffix('_s'): f.name for f in dataclasses.fields(Setting
 _TYPES = {key: get_type_hints(Settings)[name] for key, name in _FIELDS.items()}
 
 
-def _files(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    own, shared = folder / 'pytask.toml', folder / 'pyproject.toml'
-    if own.is_file():
-        yield 'pytask.toml', _read(own)
-    elif shared.is_file():
-        table = _table(_read(shared), 'tool', 'pytask')
-        # The data-analysis project of the same name keeps its settings in this key.
-        yield 'pyproject.toml', {key: value for key, value in table.items() if key != 'ini_options'}
-
-
-def _table(inside: Any, *names: str) -> dict[str, Any]:
-    for depth, name in enumerate(names):
-        inside = inside.get(name, {})
-        if not isinstance(inside, dict):
-            raise ConfigError(f'pyproject.toml: {".".join(names[: depth + 1])} must be a table')
-    return dict(inside)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path.name} is not TOML: {error}') from error
-
-
-def _environment() -> dict[str, Any]:
-    found = {key: os.environ.get(f'PYTASK_{key.upper()}') for key in _FIELDS}
-    texts = {key: value for key, value in found.items() if value}
-    return {key: value.split(',') if key == 'queue' else value for key, value in texts.items()}
+def _gathered(*layers: Pairs) -> Chosen:
+    return {key: (_checked(key, value, source), source) for pairs in layers for key, value, source in pairs}
 
 
 def _checked(key: str, value: Any, source: str) -> Any:
     if key not in _FIELDS:
-        near = get_close_matches(key, _FIELDS, n=1)
+        near = get_close_matches(key.replace('-', '_').lower(), _FIELDS, n=1)
         hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(sorted(_FIELDS))}'
         raise ConfigError(f'{source}: no setting {key!r}{hint}')
     listed = [value] if key == 'queue' and isinstance(value, str) else value
@@ -158,10 +149,9 @@ def _problem(key: str, value: Any) -> str:
         if not 1 <= len(set(value)) <= 16:
             return 'must be 1 to 16 queues'
         return next((bad for name in value if (bad := bad_name(name, 64))), '')
-    if key == 'health':
-        return _bad_address(value) if value else ''
-    # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
-    return bad_name(value, 32) if key == 'name' and value else ''
+    if key in _CHECKS:
+        return _CHECKS[key](value) if value else ''
+    return ''
 
 
 def _bad_address(text: str) -> str:
@@ -172,7 +162,24 @@ def _bad_address(text: str) -> str:
     return ''
 
 
+def _bad_app(text: str) -> str:
+    if re.fullmatch(r'[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*)?', text) and '.py:' not in text + ':':
+        return ''
+    module, _, attribute = text.partition(':')
+    as_module = module.removeprefix('./').removesuffix('.py').replace('/', '.')
+    near = f'; did you mean {as_module}:{attribute or "app"}?' if as_module != module else ', as web:app'
+    return f'must be module:attribute{near}'
+
+
 def bad_name(name: str, longest: int) -> str:
     """Say what is wrong with the name of a queue or worker; '' where nothing is."""
     is_good = re.fullmatch(r'[\w.:/@-]+', name, re.ASCII) and len(name) <= longest
     return '' if is_good else f'must be 1 to {longest} letters, digits or . : / @ _ - each: {name!r}'
+
+
+_CHECKS: dict[str, Callable[[Any], str]] = {
+    'app': _bad_app,
+    'health': _bad_address,
+    # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
+    'name': lambda name: bad_name(name, 32),
+}

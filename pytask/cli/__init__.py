@@ -31,7 +31,7 @@ EXIT_INTERRUPTED = 130
 # Command → module, one line of help. The help stands here, so that `--help` imports none of them.
 COMMANDS = {
     'dev': ('serve', 'A Redis, a worker on ./tasks and demo runs, for development.'),
-    'worker': ('serve', 'Run a worker on a folder of tasks.'),
+    'worker': ('serve', 'Run a worker on a folder of tasks, or an app.'),
     'run': ('launch', 'Start a run, follow it, print its output.'),
     'start': ('launch', 'Start a run and print its id.'),
     'ls': ('look', 'List runs.'),
@@ -47,10 +47,10 @@ COMMANDS = {
     'resume': ('pause', 'Let what is paused go on.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
-    'tasks': ('look', 'List the tasks in ./tasks and what they take.'),
+    'tasks': ('look', 'List the tasks there are and what they take.'),
     'workers': ('look', 'List live workers.'),
     'health': ('health', 'Ask a worker whether it is ready; for probes.'),
-    'init': ('init', 'Write files to begin with: a systemd unit.'),
+    'init': ('init', 'Write files to begin with: a first task, a Flask site, a unit.'),
 }
 
 
@@ -91,7 +91,7 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context) -> None:
     """Run tasks that live: start them from anywhere, see them, talk to them, stop them.
 
-    First steps: `pytask dev` in a folder with a ./tasks, then `pytask run hello-world` beside it.
+    First steps: `pytask init`, `pytask dev`, and beside it `pytask run hello-world`.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -13,6 +13,7 @@ import gevent
 
 import pytask
 from pytask.cli import paint
+from pytask.cli.apps import where_from
 from pytask.cli.look import Names
 from pytask.cli.options import command_name, given, load_tasks, make_app
 from pytask.embedded import Server
@@ -67,7 +68,7 @@ class Dev:
         own = [task for task in app.registry if not task.NAME.startswith('pytask/')]
         slots = app.settings.concurrency
         count = f'{len(own)} task' if len(own) == 1 else f'{len(own)} tasks'
-        line(f'worker  {app.worker_id}   {slots:,} slots   {count} from {app.settings.tasks}\n')
+        line(f'worker  {app.worker_id}   {slots:,} slots   {count} from {where_from(app)}\n')
         window = gevent.spawn(self._watch)
         if self._with_demo:
             gevent.sleep(0.05)  # let the window subscribe first

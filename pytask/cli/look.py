@@ -188,7 +188,7 @@ def wait(run_ids: tuple[str, ...], timeout: float | None) -> int:
 @option('--tasks', metavar='DIR', help='Folder of tasks. Default: ./tasks.')
 @common
 def tasks() -> None:
-    """List the tasks in a folder and what they take."""
+    """List the tasks of a folder, and of the app that is named, and what they take."""
     app = make_app()
     load_tasks(app, is_needed=True)
     for task in app.registry:

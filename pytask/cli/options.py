@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -32,6 +31,8 @@ def common(command: F) -> F:
     """Add the options of every command."""
     for add in (
         option('--json', is_flag=True, help='One JSON object a line.'),
+        option('--app', '-A', metavar='MODULE:ATTR', help="The PyTask to use; '' for none. Default: PYTASK_APP, "
+               'else `app` in pyproject.toml or pytask.toml, else ./tasks alone.'),
         option('--prefix', metavar='P', help='Prefix of all names in Redis.'),
         option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else the server of '
                '`pytask dev` in this folder, else localhost.'),
@@ -51,17 +52,24 @@ def is_json() -> bool:
 
 
 _SETTINGS = frozenset({
-    'redis', 'prefix', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name', 'health', 'max_hang',
+    'redis', 'prefix', 'app', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name', 'health', 'max_hang',
     'max_memory', 'no_restart',
 })  # fmt: skip
 
 
 def make_app(**more: Any) -> PyTask:
-    """Make the app that the options, the environment and the files here describe."""
-    from pytask.app import PyTask
+    """Return the app that the options, the environment and the files here name, or describe."""
+    from pytask.cli import apps
 
-    chosen = {key: value for key, value in given().items() if key in _SETTINGS}
-    return PyTask(**{**more, **chosen})
+    app = apps.make({**more, **chosen_here()})
+    if 'redis' in more and (note := apps.elsewhere(app, command_name())):
+        click.echo(note, err=True)
+    return app
+
+
+def chosen_here() -> dict[str, Any]:
+    """Return what was given of the settings."""
+    return {key: value for key, value in given().items() if key in _SETTINGS}
 
 
 def client() -> Client:
@@ -75,9 +83,9 @@ def command_name() -> str:
 
 def load_tasks(app: PyTask, *, is_needed: bool) -> None:
     """Add the tasks of the app's folder. Where they are not needed, a missing folder is fine."""
-    folder = Path(app.settings.tasks)
-    if is_needed or folder.is_dir():
-        app.discover(folder)
+    from pytask.cli import apps
+
+    apps.load_tasks(app, is_needed=is_needed, command=command_name())
 
 
 def find_id(client: Client, text: str) -> str:

@@ -28,13 +28,18 @@ from pytask.cli.options import common, load_tasks, make_app, option
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common
 def worker(*, verbose: bool) -> int:
-    """Run a worker on a folder of tasks, until SIGTERM or Ctrl-C.
+    """Run a worker, until SIGTERM or Ctrl-C.
+
+    It knows the tasks of the app that is named, with its hooks and resources, and those of its folder: --tasks,
+    else what the app says, else ./tasks where there is one.
 
     The first signal lets runs finish for --drain seconds, then stops them and gives them back to their
     queues; a second one hurries, a third exits at once.
     """
+    from pytask.cli import clash
     from pytask.worker.process import run_worker
 
+    clash.check()
     app = make_app()
     load_tasks(app, is_needed=True)
     return run_worker(app, level=logging.DEBUG if verbose else logging.INFO)
@@ -51,6 +56,10 @@ def dev(*, exits: bool, no_demo: bool) -> int:
 
     A demo run is that of a task with a `DEMO`, the data to start it with.
     """
+    from pytask.cli import clash
     from pytask.cli.dev import Dev
+    from pytask.cli.init import offer_first_task
 
+    clash.check()
+    offer_first_task()
     return Dev(Path.cwd(), exits=exits, with_demo=not no_demo).run()

@@ -172,15 +172,6 @@ def test_nothing_is_overwritten_without_force(processes):
     assert 'ExecStart' in path.read_text()
 
 
-def test_init_alone_shows_what_there_is_and_refuses_what_there_is_not(processes):
-    alone = processes.run('init')
-    assert alone.returncode == 0
-    assert 'systemd' in alone.stdout
-    unknown = processes.run('init', 'upstart')
-    assert unknown.returncode == 2
-    assert 'usage:' in unknown.stderr
-
-
 @pytest.mark.parametrize('drain_s', [0, 0.5, 10, 300])
 def test_the_units_limits_are_above_the_settings(tmp_path, drain_s):
     service = parsed(unit(tmp_path, Settings(drain_s=drain_s)))['Service']

@@ -24,6 +24,7 @@ WORDS = {
     'messages',
     'registry',
     'settings',
+    'sources',
     'clock',
     'hooks',
     'resources',
@@ -39,7 +40,8 @@ def name_of(path):
     return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
-MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob('*.py'))}
+# Samples are text here: what `pytask init` copies.
+MODULES = {name_of(p): p for p in sorted(PACKAGE.rglob('*.py')) if PACKAGE / 'samples' not in p.parents}
 
 
 class Imports(ast.NodeVisitor):

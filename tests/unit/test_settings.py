@@ -1,8 +1,9 @@
 import pytest
 
+from pytask import PyTask
 from pytask.address import split_address, to_call
 from pytask.errors import ConfigError
-from pytask.settings import Settings, load, redacted
+from pytask.settings import Settings, chosen, load, redacted
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_an_unknown_setting_names_its_file_and_the_near_one(folder):
 
 def test_an_unknown_setting_without_a_near_one_lists_all(folder):
     folder.shared('[tool.pytask]\nxyzzy = 5')
-    assert folder.failure().startswith("pyproject.toml: no setting 'xyzzy'; there are concurrency, drain,")
+    assert folder.failure().startswith("pyproject.toml: no setting 'xyzzy'; there are app, concurrency, drain,")
 
 
 @pytest.mark.parametrize(
@@ -228,3 +229,76 @@ def test_a_probe_calls_this_machine_where_a_worker_listens_on_all():
     assert to_call(('0.0.0.0', 80)) == ('127.0.0.1', 80)
     assert to_call(('::', 80)) == ('::1', 80)
     assert to_call(('box', 80)) == ('box', 80)
+
+
+@pytest.mark.parametrize(
+    ('name', 'near'),
+    [('CONCURENCY', 'CONCURRENCY'), ('QUEUES', 'QUEUE'), ('REDIS_URL', 'REDIS'), ('TASK', 'TASKS')],
+)
+def test_a_variable_that_is_nearly_one_of_ours_is_refused(folder, monkeypatch, name, near):
+    monkeypatch.setenv(f'PYTASK_{name}', '1')
+    assert folder.failure() == f'PYTASK_{name}: no such variable; did you mean PYTASK_{near}?'
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['REDIS_PORT', 'REDIS_SERVICE_HOST', 'REDIS_PORT_6379_TCP_ADDR', 'SERVICE_PORT', 'RESTARTED', 'DEBUG', 'HOME'],
+)
+def test_a_variable_that_is_anybodys_is_passed_over(folder, monkeypatch, name):
+    monkeypatch.setenv(f'PYTASK_{name}', 'tcp://10.0.0.1:6379')
+    assert folder.load() == Settings()
+
+
+@pytest.mark.parametrize(
+    ('data', 'says'),
+    [
+        (b'drain = 5\nlease = \n', 'pytask.toml is not TOML: Invalid value (at line 2, column 9)'),
+        (b'# a\n# b\nname = "\xff"\n', 'pytask.toml is not TOML: line 3 is not UTF-8'),
+    ],
+)
+def test_a_file_that_is_no_toml_tells_the_line(folder, data, says):
+    (folder.path / 'pytask.toml').write_bytes(data)
+    assert folder.failure() == says
+
+
+def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
+    folder.own('drain = 5')
+
+    def refuse(path):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr('pathlib.Path.read_bytes', refuse)  # root may read everything
+    says = f'pytask.toml can not be read: Permission denied; see `ls -l {folder.path / "pytask.toml"}`'
+    assert folder.failure() == says
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path, monkeypatch):
+    (tmp_path / 'gone').mkdir()
+    monkeypatch.chdir(tmp_path / 'gone')
+    (tmp_path / 'gone').rmdir()
+    with pytest.raises(ConfigError, match='this folder is not there any more'):
+        load()
+
+
+def test_a_value_knows_where_it_was_chosen(folder, monkeypatch):
+    folder.own('drain = 5\nname = "a"')
+    monkeypatch.setenv('PYTASK_LEASE', '3')
+    found = chosen({'queue': ['q']}, code={'name': 'b', 'redis': None}, folder=folder.path)
+    assert found == {
+        'drain': (5.0, 'pytask.toml'), 'name': ('b', 'PyTask(name=...)'), 'lease': (3.0, 'PYTASK_LEASE'),
+        'queue': (('q',), '--queue'),
+    }  # fmt: skip
+
+
+def test_a_flag_is_named_as_it_is_written(folder):
+    assert folder.failure(max_hang=-1).startswith('--max-hang: max_hang = -1: ')
+    with pytest.raises(ConfigError, match=r'PyTask\(max_hang=...\): max_hang = -1: '):
+        PyTask(max_hang=-1)
+
+
+def test_in_code_what_is_given_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv('PYTASK_LEASE', '3')
+    app = PyTask(lease=4)
+    assert app.settings.lease_s == 4
+    app.configure({'drain': 1})  # and on the command line it does not
+    assert (app.settings.lease_s, app.settings.drain_s) == (3, 1)

@@ -1,0 +1,240 @@
+"""Which app a command uses, and which tasks that knows.
+
+The app is the one of `-A`, of `PYTASK_APP`, or of `app` in a file; where none is named, one of the command's
+own. The tasks are those the app has, and those of its folder: `tasks` below this one, unless its settings name
+another, or none with `''`. Somebody who names an app would not expect ./tasks to be forgotten for it; a folder
+that is not there is missed only where it was named, or where there is no app.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytask import settings
+from pytask.cli import blame
+from pytask.decorate import as_task_class
+from pytask.errors import ConfigError
+from pytask.sources import here
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pytask.app import PyTask
+
+NO_TASKS = """\
+no folder of tasks at {folder}; write a first task with: {command} init
+  - or name a folder:  --tasks DIR
+  - or name an app:    -A module:attribute"""
+
+
+def make(flags: dict[str, Any]) -> PyTask:
+    """Return the app that is named, else a new one; flags and `PYTASK_*` count more than what it was made with."""
+    from pytask.app import PyTask
+
+    text, source = settings.chosen(flags).get('app', ('', ''))
+    app = find(text, source) if text else PyTask()
+    app.configure(flags)
+    return app
+
+
+def load_tasks(app: PyTask, *, is_needed: bool, command: str = 'pytask') -> None:
+    """Add the tasks of the app's folder. Raises ConfigError for a folder that is needed and not there."""
+    folder = Path(app.settings.tasks)
+    if not app.settings.tasks:
+        return
+    if folder.is_dir():
+        make_importable(here())  # what stands beside the folder is the author's too
+        app.discover(folder)
+    elif is_needed and ('tasks' in app.chosen or not app.settings.app):
+        raise no_tasks(app.chosen, command)
+
+
+def where_from(app: PyTask) -> str:
+    """Say where an app's tasks come from: `tasks`, `web:app`, or both."""
+    folder = app.settings.tasks
+    places = [app.settings.app, folder if folder and Path(folder).is_dir() else '']
+    return ' and '.join(place for place in places if place)
+
+
+def elsewhere(app: PyTask, command: str) -> str:
+    """Say that another Redis is named here than the one that `dev` uses; '' where none is."""
+    url, source = settings.chosen(code=app.given).get('redis', (None, ''))
+    if url is None or url == app.settings.redis:
+        return ''
+    shown = settings.redacted(url)
+    return (
+        f'note: {source} names {shown}, and this is another one; views and other commands go there\n'
+        f'  - to use it here, too:  {command} dev --redis {shown}'
+    )
+
+
+def are_tasks_missing(chosen: settings.Chosen) -> bool:
+    """Tell whether neither an app nor a folder was named, and there is no ./tasks."""
+    return not chosen.get('app', ('',))[0] and 'tasks' not in chosen and not Path(settings.Settings.tasks).is_dir()
+
+
+def no_tasks(chosen: settings.Chosen, command: str) -> ConfigError:
+    name, source = chosen.get('tasks', (settings.Settings.tasks, ''))
+    folder = Path(name).absolute()
+    if not source:
+        return ConfigError(NO_TASKS.format(folder=folder, command=command))
+    beside = [path.name for path in _below(folder.parent) if path.is_dir()]
+    near = get_close_matches(folder.name, beside, n=2)
+    hint = f'; did you mean {" or ".join(near)}?' if near else ''
+    return ConfigError(f'no folder of tasks at {folder}{hint}\n  - named by  {_naming(source, name)}')
+
+
+def make_importable(folder: Path) -> None:
+    """Let modules of a folder be imported, as `python -m` does and a console script does not."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def find(text: str, source: str) -> PyTask:
+    """Return the PyTask that `module:attribute` names, or that the function there makes.
+
+    Where no attribute is named it is the only one in the module. Raises ConfigError, which names what was tried
+    and what is near.
+    """
+    from pytask.app import is_being_found
+
+    make_importable(here())
+    name, _, attribute = text.partition(':')
+    token = is_being_found.set(True)
+    try:
+        module = _import(name, attribute and f':{attribute}')
+        return _named(module, attribute) if attribute else _only(module)
+    except ConfigError as error:
+        raise ConfigError(f'{error}\n  - named by  {_naming(source, text)}') from error.__cause__
+    finally:
+        is_being_found.reset(token)
+
+
+def _naming(source: str, text: str) -> str:
+    if source.startswith('PYTASK_'):
+        return f'{source}={text}'
+    if source.endswith('.toml'):
+        return f'{source}: {text!r}'
+    return f'{source} {text}'
+
+
+def _import(name: str, colon_attribute: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f'{name}.'.startswith(f'{error.name}.'):
+            raise blame.import_error(name, error) from error
+        raise ConfigError(_no_module(name + colon_attribute, error.name)) from error
+    except (Exception, SystemExit) as error:
+        raise blame.import_error(name, error) from error
+
+
+def _no_module(text: str, missing: str) -> str:
+    package, _, last = missing.rpartition('.')
+    folder = here().joinpath(*package.split('.')) if package else here()
+    there = sorted({path.stem for path in _below(folder) if _is_module(path)})
+    near = get_close_matches(last, there, n=2)
+    if near:
+        rest = text.removeprefix(missing)
+        hint = f'; did you mean {" or ".join((package and package + ".") + other + rest for other in near)}?'
+    elif package and _is_file(package):
+        hint = f'; an attribute stands behind a colon: {package}:{last}'
+    else:
+        hint = f'; in {folder} there are: {", ".join(there[:8])}' if there else ''
+    return f'no module {missing!r}{hint}'
+
+
+def _is_file(name: str) -> bool:
+    return here().joinpath(*name.split('.')).with_suffix('.py').is_file()
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_module(path: Path) -> bool:
+    if path.is_dir():
+        return path.name.isidentifier() and any(path.glob('*.py'))
+    return path.suffix == '.py' and path.stem.isidentifier() and path.stem != '__init__'
+
+
+def _named(module: ModuleType, attribute: str) -> PyTask:
+    place = f'{module.__name__}:{attribute}'
+    if not hasattr(module, attribute):
+        raise ConfigError(f'no {attribute!r} in {_file_of(module)}{_apps_hint(module, attribute)}')
+    thing = getattr(module, attribute)
+    if _is_app(thing):
+        return thing  # type: ignore[no-any-return]
+    if not _is_factory(thing):
+        raise ConfigError(f'{place} is {_kind(thing)}, not a PyTask{_apps_hint(module, attribute)}')
+    return _made(place, thing)
+
+
+def _made(place: str, factory: Any) -> PyTask:
+    try:
+        inspect.signature(factory).bind()
+    except TypeError:
+        needs = inspect.signature(factory)
+        raise ConfigError(f'{place} needs arguments, {needs}; name a function that takes none') from None
+    try:
+        made = factory()
+    except (Exception, SystemExit) as error:
+        raise blame.error_in(f'{place}() fails', error) from error
+    if not _is_app(made):
+        raise ConfigError(f'{place}() returns {_kind(made)}, not a PyTask')
+    return made  # type: ignore[no-any-return]
+
+
+def _only(module: ModuleType) -> PyTask:
+    apps = _apps(module)
+    if len({id(app) for app in apps.values()}) == 1:
+        return next(iter(apps.values()))
+    if apps:
+        choices = ' or '.join(f'{module.__name__}:{name}' for name in apps)
+        raise ConfigError(f'{len(apps)} apps in {_file_of(module)}; say which: {choices}')
+    raise ConfigError(f'no app in {_file_of(module)}{_apps_hint(module, "")}')
+
+
+def _apps(module: ModuleType) -> dict[str, PyTask]:
+    return {name: thing for name, thing in vars(module).items() if _is_app(thing)}
+
+
+def _apps_hint(module: ModuleType, attribute: str) -> str:
+    """Say which apps there are, and whether another module of that name is meant."""
+    apps = _apps(module)
+    if apps:
+        near = get_close_matches(attribute, apps, n=1)
+        words = f'did you mean {module.__name__}:{near[0]}' if near else 'there are'
+        rest = '?' if near else f': {", ".join(f"{module.__name__}:{name}" for name in apps)}'
+        return f'; {words}{rest}'
+    if _is_file(module.__name__) and not blame.is_own(getattr(module, '__file__', None) or ''):
+        return f'; Python finds that one before {module.__name__}.py here: give yours another name'
+    return '; there is no PyTask in it: write app = PyTask()'
+
+
+def _is_app(thing: Any) -> bool:
+    from pytask.app import PyTask
+
+    return isinstance(thing, PyTask)
+
+
+def _is_factory(thing: Any) -> bool:
+    # Never what is callable for other reasons: a task would be run, a web framework's app be asked for a page.
+    return as_task_class(thing) is None and (inspect.isfunction(thing) or isinstance(thing, functools.partial))
+
+
+def _kind(thing: Any) -> str:
+    if inspect.isclass(thing) or as_task_class(thing) is not None:
+        return 'a task' if as_task_class(thing) is not None else 'a class'
+    return 'None' if thing is None else f'a {type(thing).__name__}'
+
+
+def _file_of(module: ModuleType) -> str:
+    path = getattr(module, '__file__', None)
+    return blame.shown(path) if path else module.__name__

@@ -1,0 +1,95 @@
+"""Where settings come from: flags, code, the environment and files, each value with the name of its source."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pytask.errors import ConfigError
+
+# Key, value, source.
+Pairs = Iterable[tuple[str, Any, str]]
+
+
+def given(pairs: Mapping[str, Any], source: Callable[[str], str]) -> Pairs:
+    return [(key, value, source(key)) for key, value in pairs.items() if value is not None and value != ()]
+
+
+def as_flag(key: str) -> str:
+    return '-A' if key == 'app' else f'--{key.replace("_", "-")}'
+
+
+def in_code(key: str) -> str:
+    return f'PyTask({key}=...)'
+
+
+def here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError('this folder is not there any more; go to one that is') from None
+
+
+def files(folder: Path) -> Iterator[tuple[str, Any, str]]:
+    own, shared = folder / 'pytask.toml', folder / 'pyproject.toml'
+    if (table := _read(own)) is not None:
+        yield from ((key, value, own.name) for key, value in table.items())
+    elif (table := _read(shared)) is not None:
+        table = _table(table, 'tool', 'pytask')
+        # The data-analysis project of the same name keeps its settings in this key.
+        yield from ((key, value, shared.name) for key, value in table.items() if key != 'ini_options')
+
+
+def _table(inside: Any, *names: str) -> dict[str, Any]:
+    for depth, name in enumerate(names):
+        inside = inside.get(name, {})
+        if not isinstance(inside, dict):
+            raise ConfigError(f'pyproject.toml: {".".join(names[: depth + 1])} must be a table')
+    return dict(inside)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return what a TOML file says; None where there is no such file."""
+    try:
+        data = path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise ConfigError(f'{path.name} can not be read: {error.strerror}; see `ls -l {path}`') from error
+    import tomllib
+
+    try:
+        return None if data is None else tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b'\n') + 1
+        raise ConfigError(f'{path.name} is not TOML: line {line} is not UTF-8') from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f'{path.name} is not TOML: {error}') from error
+
+
+def environment(keys: Iterable[str]) -> Pairs:
+    """Read `PYTASK_*`. Raises ConfigError for a variable that is nearly one of ours."""
+    variables = {f'PYTASK_{key.upper()}': key for key in keys}
+    for name in os.environ:
+        if name.startswith('PYTASK_') and name not in variables:
+            _check_variable(name, variables)
+    texts = [(key, os.environ.get(name), name) for name, key in variables.items()]
+    return [(key, text.split(',') if key == 'queue' else text, name) for key, text, name in texts if text]
+
+
+# Ours, but no settings.
+_NO_SETTINGS = frozenset({'PYTASK_REDIS_SERVER', 'PYTASK_COMMAND', 'PYTASK_EXECUTED', 'PYTASK_RESTARTED'})
+# Kubernetes tells each container of its services by such names: of one that is called `pytask`, too.
+_OF_KUBERNETES = re.compile(r'_SERVICE_(HOST|PORT)|_PORT(_|$)')
+_MEANT = {'PYTASK_REDIS_URL': 'PYTASK_REDIS', 'PYTASK_URL': 'PYTASK_REDIS'}
+
+
+def _check_variable(name: str, known: Iterable[str]) -> None:
+    # Others than ours may be anybody's.
+    if name in _NO_SETTINGS or _OF_KUBERNETES.search(name):
+        return
+    near = _MEANT.get(name) or next(iter(get_close_matches(name, list(known), n=1, cutoff=0.85)), '')
+    if near:
+        raise ConfigError(f'{name}: no such variable; did you mean {near}?')
