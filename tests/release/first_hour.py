@@ -1,7 +1,6 @@
 """The first minutes with an installed pytask, in the empty folder in which this is run: init, dev, run, stop."""
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -17,7 +16,7 @@ def pytask(*words):
 
 
 def main():
-    assert not os.listdir(), 'not in an empty folder'
+    assert not list(Path().iterdir()), 'not in an empty folder'
     print(pytask('--version').strip())
     pytask('init')
     if not Path('tasks').is_dir():  # `init` without a word does not write it
@@ -28,7 +27,8 @@ def main():
     try:
         limit = time.monotonic() + 30
         while not Path('.pytask/redis/server.json').exists():
-            assert dev.poll() is None and time.monotonic() < limit, 'pytask dev is not up'
+            assert dev.poll() is None, f'pytask dev: {dev.returncode}'
+            assert time.monotonic() < limit, 'pytask dev is not up'
             time.sleep(0.05)
         print(pytask('run', name, '--wait', '30').strip())
         dev.send_signal(signal.SIGINT)

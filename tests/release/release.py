@@ -18,10 +18,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / 'dist'
-# What a new user does first, done by the installed wheel. Run by its Python, in an empty folder, with its `pytask` on PATH.
+# What a new user does first, by the installed wheel: run by its Python, its `pytask` on PATH, in an empty folder.
 FIRST_HOUR = [ROOT / 'tests/release/first_hour.py']
 # What no archive may hold, wherever it lies.
 PRIVATE = re.compile(r'(^|/)(\.env|\.git|\.venv|\.pytask|__pycache__|node_modules)(/|$)|\.pyc$')
+USAGE = (
+    'bin/release: give --dry-run, with --dirty if need be; then, to publish what it has built: twine upload dist/*'
+)
 
 
 class Refused(Exception):
@@ -30,8 +33,7 @@ class Refused(Exception):
 
 def main(words):
     if '--dry-run' not in words or set(words) - {'--dry-run', '--dirty'}:
-        print('bin/release: give --dry-run, with --dirty if need be; to publish what it has built: twine upload dist/*',
-              file=sys.stderr)  # fmt: skip
+        print(USAGE, file=sys.stderr)
         return 2
     try:
         release(is_dirty_fine='--dirty' in words)
@@ -50,8 +52,10 @@ def release(*, is_dirty_fine):
     version = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']
     say(check_version(version, (ROOT / 'CHANGELOG.rst').read_text(), (ROOT / 'pytask/__init__.py').read_text()))
     wheel, sdist = build(version)
-    look_into_wheel(zipfile.ZipFile(wheel).namelist())
-    look_into_sdist(tarfile.open(sdist).getnames())
+    with zipfile.ZipFile(wheel) as packed:
+        look_into_wheel(packed.namelist())
+    with tarfile.open(sdist) as packed:
+        refuse_private(packed.getnames())
     run(sys.executable, '-m', 'twine', 'check', '--strict', wheel, sdist)
     try_out(wheel)
     say(f'good: {wheel.relative_to(ROOT)} {sdist.relative_to(ROOT)}')
@@ -100,10 +104,6 @@ def packaged():
     words = ['git', 'ls-files', '--cached', '--others', '--exclude-standard', 'pytask']
     listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split('\n')
     return [path for path in listed if path and (ROOT / path).is_file()]
-
-
-def look_into_sdist(names):
-    refuse_private(names)
 
 
 def refuse_private(names):
