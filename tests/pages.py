@@ -40,7 +40,9 @@ class Page:
         text = self.text if section is None else self._section(section)
         return [
             Block(
-                found[1], textwrap.dedent(found[2]), file[1] if (file := FILE.search(text[: found.start()])) else ''
+                found[1],
+                textwrap.dedent(found[2]).strip('\n') + '\n',
+                file[1] if (file := FILE.search(text[: found.start()])) else '',
             )
             for found in BLOCK.finditer(text + '\n')
         ]
