@@ -9,7 +9,7 @@ import sys
 import tomllib
 
 import pytest
-from pages import Page, Shell
+from pages import Page, Shell, needs_node, needs_redis_cli
 from support import ROOT, wait_until
 
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
@@ -149,3 +149,20 @@ def test_control(shell, processes):
     assert held[2].startswith('queue\tdefault\t')
     assert held[3:] == ['queue default\tapplied', 'held\tapplied']
     assert len(workers) == 1
+
+
+@needs_redis_cli
+@needs_node
+def test_wire(shell, processes, redis):
+    page = Page('docs/wire.rst')
+    shell.write(page.blocks())
+    processes.worker('--lease', '2')
+    first, sh, node, talk = run_all(shell, page)
+    assert first[:2] == ['2', '1']
+    assert first[2] in ('', 'RUNNING')
+    assert first[3:] == ['42\tapplied', 'STOPPED', 'stop', '0', '1']
+    assert sh == ['42', 'exit code 1']
+    assert [node[0], *node[-2:]] == ['running', 'stopped', 'STOPPED']
+    assert set(node[1:-2]) == {'progress'}
+    assert talk == ['1', 'answer-me', '{"value":0.1}', '1']
+    wait_until(lambda: redis.hget('task-42', 'state') == 'STOPPED', 'it has stopped')
