@@ -85,7 +85,7 @@ def shown(default):
 def commands_text():
     context = click.Context(cli, info_name='pytask')
     shared = [option for option in cli.params if option.opts[0] in SHARED]
-    text = '\nOptions of every command, before and after its name:\n' + options_text(shared, context)
+    text = '\nOptions of every command, before and after its name:\n' + options_text(shared)
     return text + ''.join(command_text(command, here) for command, here in tree(cli, context))
 
 
@@ -102,16 +102,33 @@ def tree(group, context):
 
 def command_text(command, context):
     title = context.command_path
-    usage = ' '.join([title, *command.collect_usage_pieces(context)])
+    pieces = command.collect_usage_pieces(context)
+    if isinstance(command, click.Group):
+        pieces = ['[OPTIONS]', '[COMMAND]' if command.invoke_without_command else 'COMMAND', '[ARGS]...']
+    usage = ' '.join([title, *pieces])
     own = [p for p in command.params if isinstance(p, click.Option) and p.opts[0] not in SHARED and not p.hidden]
     about = '\n\n'.join(' '.join(part.split()) for part in inspect.cleandoc(command.help or '').split('\n\n'))
     body = f'\n\n{title}\n{"-" * len(title)}\n\n.. code:: text\n\n    {usage}\n\n{plain(about)}\n'
-    return body + options_text(own, context)
+    return body + options_text(own)
 
 
-def options_text(options, context):
-    records = [record for option in options if (record := option.get_help_record(context))]
-    return ''.join(f'\n``{names}``\n    {plain(about)}\n' for names, about in records)
+def options_text(options):
+    return ''.join(f'\n``{names_of(option)}``\n    {plain(about_option(option))}\n' for option in options)
+
+
+def names_of(option):
+    """Return how an option is written; not by click, whose versions differ in it."""
+    names = ', '.join(sorted([*option.opts, *option.secondary_opts], key=len))
+    if option.is_flag:
+        return names
+    if isinstance(option.type, click.Choice):
+        return f'{names} [{"|".join(map(str, option.type.choices))}]'
+    return f'{names} {option.metavar or option.type.name.upper()}'
+
+
+def about_option(option):
+    shown_too = f' Default: {option.default}.' if option.show_default else ''
+    return f'{option.help or ""}{shown_too}'
 
 
 def plain(text):

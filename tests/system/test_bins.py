@@ -1,4 +1,4 @@
-"""The commands in bin/: each has a line of help and tells what is wrong, from any folder, with a blank in the path."""
+"""The commands in bin/: each has a line of help, and tells what is wrong; also where the path has a blank."""
 
 from __future__ import annotations
 
