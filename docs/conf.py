@@ -15,4 +15,3 @@ html_show_sphinx = False
 html_copy_source = False
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'signature'
-autodoc_class_signature = 'separated'
