@@ -54,10 +54,13 @@ class Settings:
     max_memory: int = 0
     # Where /live, /ready and /metrics are; '' for nowhere.
     health: str = ''
-    # How long ended runs are kept: by age, and by number. What did not succeed is looked at longer.
+    # How long runs are kept that ended as SUCCESS.
     keep_success_s: float = HOUR_S
+    # How long the other ended runs are kept: they are looked at longer.
     keep_ended_s: float = DAY_S
+    # How many runs are kept that ended as SUCCESS; the oldest go first.
     max_success: int = 100_000
+    # How many of the other ended runs are kept.
     max_ended: int = 1_000_000
 
     def __post_init__(self) -> None:

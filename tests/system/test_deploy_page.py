@@ -30,12 +30,16 @@ def value(text, key):
     return int(found)
 
 
-@pytest.mark.parametrize('text', blocks('yaml'), ids=['deployment', 'keda'])
+def deployment():
+    return next(text for text in blocks('yaml') if 'kind: Deployment' in text)
+
+
+@pytest.mark.parametrize('text', blocks('yaml'), ids=['compose', 'deployment', 'keda'])
 def test_yaml_is_well_formed(text):
     if importlib.util.find_spec('yaml'):
         import yaml
 
-        assert yaml.safe_load(text)['kind']
+        assert {'kind', 'services'} & set(yaml.safe_load(text))
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith('#')]
     before = 0
     for line in lines:
@@ -47,17 +51,15 @@ def test_yaml_is_well_formed(text):
 
 
 def test_the_probes_bear_what_a_worker_bears():
-    deployment = blocks('yaml')[0]
-    liveness = deployment[deployment.index('livenessProbe') :]
+    liveness = deployment().partition('livenessProbe')[2]
     assert value(liveness, 'periodSeconds') * value(liveness, 'failureThreshold') > MAX_HANG_S
 
 
 def test_the_times_to_end_are_above_the_drain():
-    deployment = blocks('yaml')[0]
-    grace_s = value(deployment, 'terminationGracePeriodSeconds')
+    grace_s = value(deployment(), 'terminationGracePeriodSeconds')
     assert grace_s == Settings().drain_s + 15 > Settings().drain_s + STOP_LIMIT_S
     assert f'--stop-timeout {grace_s}' in PAGE
-    assert f'stop_grace_period: {grace_s}s' in PAGE
+    assert PAGE.count(f'stop_grace_period: {grace_s}s') == 2
     assert f'Gone within {grace_s} s by default' in WORDS
     assert f'``TimeoutStopSec`` is {STOP_MARGIN_S} s above ``--drain``' in WORDS
     assert f'``WatchdogSec`` {HANG_MARGIN_S} s above' in WORDS
@@ -85,3 +87,9 @@ def test_every_exit_code_of_a_worker_is_explained():
     explained = {int(code) for code in re.findall(r'^(\d+) {2,}\S', PAGE, re.MULTILINE)}
     own = {worker.EXIT_OK, worker.EXIT_BROKEN, worker.EXIT_RESTART, heartbeat.EXIT_HUNG, process.EXIT_FORCED}
     assert explained == own | {code for _, code in EXIT_CODES if code in (2, 69, 78)}
+
+
+def test_every_metric_is_told():
+    source = (ROOT / 'pytask/worker/scrape.py').read_text()
+    told = re.findall(r'^``(pytask_\w+)``  ', PAGE, re.MULTILINE)
+    assert sorted(told) == sorted(re.findall(r"'(pytask_\w+)'", source))

@@ -4,60 +4,33 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import sys
-import textwrap
 
 import pytest
+from pages import Page, Shell, needs_redis_cli
 from support import ROOT, wait_until
 
 from pytask import State, Task
 
-README = (ROOT / 'README.rst').read_text()
-needs_redis_cli = pytest.mark.skipif(not shutil.which('redis-cli'), reason='no redis-cli on PATH')
-
-
-def blocks(section):
-    """Return the code blocks of a section, as (language, text)."""
-    title = README.index(f'\n{section}\n---')
-    text = README[title:].split('\n\n\n')[0]
-    found = re.findall(r'^\.\. code:: (\w+)\n\n((?:    .*\n|\n)+)', text + '\n', re.MULTILINE)
-    return [(language, textwrap.dedent(body)) for language, body in found]
-
-
-def environment(processes, folder):
-    """Return an environment in which `pytask` and `redis-cli` mean this checkout and this test's server."""
-    scripts = folder / 'path'
-    scripts.mkdir()
-    for name, words in {
-        'pytask': f'{sys.executable} -m pytask "$@"',
-        'redis-cli': f'{shutil.which("redis-cli")} -p {processes.server.port} "$@"',
-    }.items():
-        script = scripts / name
-        script.write_text(f'#!/bin/sh\nexec {words}\n')
-        script.chmod(0o755)
-    return processes.environment(PATH=f'{scripts}{os.pathsep}{os.environ["PATH"]}')
+PAGE = Page('README.rst')
+README = PAGE.text
+blocks = PAGE.blocks
 
 
 @pytest.fixture
-def site(processes):
+def shell(processes, tmp_path):
+    return Shell(processes, tmp_path)
+
+
+@pytest.fixture
+def site(processes, shell):
     """A folder with the README's first task in it, and a worker on it."""
-    (processes.folder / 'tasks').mkdir()
-    (processes.folder / 'tasks' / 'crawl.py').write_text(blocks('A first task')[0][1])
+    shell.write(blocks('A first task'))
     processes.worker('--lease', '2')
     return processes
 
 
-def shell(text, processes, folder):
-    return subprocess.run(
-        ['sh', '-e', '-c', text], cwd=processes.folder, env=environment(processes, folder), capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
 def test_every_code_block_is_known_to_these_tests():
-    found = {title: [kind for kind, _ in blocks(title)] for title in re.findall(r'\n\n\n(.+)\n-{5,}\n', README)}
+    found = {title: [block.language for block in blocks(title)] for title in PAGE.titles()}
     assert {title: kinds for title, kinds in found.items() if kinds} == {
         'Two commands': ['shell'],
         'A first task': ['python', 'shell', 'python'],
@@ -67,18 +40,18 @@ def test_every_code_block_is_known_to_these_tests():
         'Beside Flask': ['python'],
         'How a run ends': ['python'],
     }
-    assert README.count('.. code::') == sum(len(kinds) for kinds in found.values())
+    assert PAGE.count() == sum(len(kinds) for kinds in found.values())
 
 
 def test_the_two_commands_are_there():
-    commands = [line.split('#')[0].split()[0] for line in blocks('Two commands')[0][1].splitlines() if line]
+    commands = [line.split('#')[0].split()[0] for line in blocks('Two commands')[0].text.splitlines() if line]
     assert commands == ['bin/pytask', 'bin/test']
     assert all(os.access(ROOT / command, os.X_OK) for command in commands)
 
 
 @pytest.mark.one_server
-def test_a_first_task_from_the_shell(site, tmp_path):
-    done = shell(blocks('A first task')[1][1], site, tmp_path)
+def test_a_first_task_from_the_shell(site, shell):
+    done = shell.run(blocks('A first task')[1].text)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == 'hello you'
@@ -88,18 +61,14 @@ def test_a_first_task_from_the_shell(site, tmp_path):
 
 
 @pytest.mark.one_server
-def test_a_first_task_from_python(site, tmp_path):
-    program = blocks('A first task')[2][1]
-    done = subprocess.run(
-        [sys.executable, '-c', program], cwd=site.folder, env=site.environment(), capture_output=True, text=True,
-        timeout=30, check=False,
-    )  # fmt: skip
+def test_a_first_task_from_python(site, shell):
+    done = shell.python(blocks('A first task')[2].text)
     assert done.stdout == "SUCCESS {'pages': 1}\n", done.stderr
 
 
 @pytest.mark.one_server
-def test_pause_and_resume(site, redis, tmp_path):
-    done = shell(blocks('Pause and resume')[0][1], site, tmp_path)
+def test_pause_and_resume(site, redis, shell):
+    done = shell.run(blocks('Pause and resume')[0].text)
     assert done.returncode == 0, done.stderr
     lines = [line.split('\t') for line in done.stdout.splitlines()]
     assert lines[0] == ['weekly']
@@ -110,30 +79,26 @@ def test_pause_and_resume(site, redis, tmp_path):
 
 @needs_redis_cli
 @pytest.mark.one_server
-def test_control_from_redis_cli(site, redis, tmp_path):
-    lines = blocks('Control from redis-cli')[0][1].splitlines()
-    assert shell('\n'.join(lines[:2]), site, tmp_path).returncode == 0
+def test_control_from_redis_cli(site, redis, shell):
+    lines = blocks('Control from redis-cli')[0].text.splitlines()
+    assert shell.run('\n'.join(lines[:2])).returncode == 0
     wait_until(lambda: redis.hget('task-42', 'state') == 'RUNNING', 'it runs')
-    shutil.rmtree(tmp_path / 'path')
-    done = shell('\n'.join(lines[2:4]), site, tmp_path)
+    done = shell.run('\n'.join(lines[2:4]))
     assert done.stdout.split() == ['RUNNING', '1']
     wait_until(lambda: redis.hget('task-42', 'state') == 'STOPPED', 'it has stopped')
-    shutil.rmtree(tmp_path / 'path')
-    assert shell(lines[4], site, tmp_path).stdout.split() == ['STOPPED', 'null']
+    assert shell.run(lines[4]).stdout.split() == ['STOPPED', 'null']
 
 
 @needs_redis_cli
 @pytest.mark.one_server
-def test_talking_to_a_running_task(processes, redis, tmp_path):
-    source, commands = (text for _, text in blocks('Talking to a running task'))
-    (processes.folder / 'tasks').mkdir()
-    (processes.folder / 'tasks' / 'watch.py').write_text(source)
+def test_talking_to_a_running_task(processes, redis, shell):
+    source, commands = blocks('Talking to a running task')
+    shell.write([source])
     processes.worker('--lease', '2')
-    start, *talk = commands.splitlines()
-    assert shell(start, processes, tmp_path).returncode == 0
+    start, *talk = commands.text.splitlines()
+    assert shell.run(start).returncode == 0
     wait_until(lambda: redis.hget('task-mine', 'state') == 'RUNNING', 'it runs')
-    shutil.rmtree(tmp_path / 'path')
-    done = shell('\n'.join(talk), processes, tmp_path)
+    done = shell.run('\n'.join(talk))
     hosts = '["example.org"]'
     expected = ['mine\trequested', hosts, '1', 'answer-me', f'{{"value":{hosts}}}']
     assert done.stdout.splitlines() == expected, done.stderr
@@ -143,7 +108,7 @@ def test_talking_to_a_running_task(processes, redis, tmp_path):
 def test_beside_flask(site, monkeypatch):
     monkeypatch.setenv('PYTASK_REDIS', site.server.url)
     names: dict = {}
-    exec(blocks('Beside Flask')[0][1], names)
+    exec(blocks('Beside Flask')[0].text, names)
     browser = names['web'].test_client()
     answer = browser.post('/crawls', json={'url': 'http://localhost', 'depth': 1})
     assert answer.status_code == 202
@@ -157,7 +122,7 @@ def test_beside_flask(site, monkeypatch):
 
 @pytest.mark.one_server
 def test_how_a_run_ends(app, worker):
-    exec(blocks('How a run ends')[0][1], {'app': app, 'Task': Task})
+    exec(blocks('How a run ends')[0].text, {'app': app, 'Task': Task})
     worker()
     heard = app.client.watch('1', timeout=10)
     run = app.client.start('visit', run_id='1')

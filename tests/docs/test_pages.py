@@ -1,0 +1,171 @@
+"""The pages of docs/: their code is executed, by a worker of its own for each page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from pages import Page, Shell, needs_node, needs_redis_cli
+from support import ROOT, wait_until
+
+# Each page calls the command line dozens of times.
+pytestmark = pytest.mark.timeout(180)
+PAGES = sorted((ROOT / 'docs').glob('*.rst'))
+# Languages of which nothing can be executed here.
+SHOWN = {'text', 'docker', 'yaml'}
+EXECUTED = {'first-task', 'tasks', 'control', 'wire', 'settings'}
+
+
+@pytest.fixture
+def shell(processes, tmp_path):
+    return Shell(processes, tmp_path)
+
+
+def good(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def run_all(shell, page):
+    """Run what is no file, in order; return what each printed."""
+    told = []
+    for block in page.blocks():
+        if block.file or block.language not in ('shell', 'python'):
+            continue
+        told.append(good(shell.run(block.text) if block.language == 'shell' else shell.python(block.text)))
+    return told
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.stem)
+def test_every_block_is_found_and_executed_or_shown(path):
+    page = Page(path.relative_to(ROOT))
+    blocks = page.blocks()
+    assert len(blocks) == page.count(), 'a block that these tests do not find'
+    for block in blocks:
+        if block.language == 'json':
+            json.loads(block.text)
+        elif block.language == 'toml':
+            tomllib.loads(block.text)
+        elif block.language == 'python':
+            compile(
+                block.text if not block.text.startswith('return') else f'def f():\n    {block.text}', path, 'exec'
+            )
+        else:
+            assert block.language in SHOWN | {'shell', 'javascript'}
+            assert block.language in SHOWN or path.stem in EXECUTED | {'deploy'}
+        assert max(map(len, block.text.splitlines())) <= 112 or path.stem == 'redis', 'it would have to be scrolled'
+
+
+def test_first_task(shell, processes, tmp_path):
+    page = Page('docs/first-task.rst')
+    install, dev, see, wrong, slip, cure, cured, hold = page.blocks()
+    assert install.text.splitlines()[2].split('#')[0].strip() == 'pytask init'
+    assert dev.text == 'pytask dev\n'
+    good(shell.run('pytask init'))
+    if not (shell.folder / 'tasks').is_dir():
+        shutil.copytree(ROOT / 'tasks', shell.folder / 'tasks')
+
+    worker = processes.worker()
+    plain, named = good(shell.run(see.text))[-2:]
+    assert (plain, named) == ('hello world', 'hello you')
+
+    def edit(block, text):
+        nonlocal worker
+        (shell.folder / block.file).write_text(text)
+        worker.terminate()
+        assert worker.wait(20) == 0
+        worker = processes.worker()
+
+    edit(wrong, wrong.text)
+    done = shell.run(slip.text)
+    assert "AttributeError: 'Count' object has no attribute 'upto'" in done.stderr
+    assert 'return self.upto' in done.stderr
+    assert good(done) == ['exit code 1']
+    edit(wrong, wrong.text.replace('return self.upto\n', cure.text))
+    done = shell.run(cured.text)
+    assert good(done) == ['3', 'exit code 2']
+    assert 'up_to  expected int, got str' in done.stderr
+    assert 'count(up_to: int = 10)' in done.stderr
+    lines = good(shell.run(hold.text))
+    assert lines[0] == 'long'
+    assert 'long\tapplied' in lines
+    assert any(line.split() == ['state', 'STOPPED'] for line in lines)
+
+
+def test_tasks(shell, processes, redis):
+    page = Page('docs/tasks.rst')
+    shell.write(page.blocks())
+    daemon = subprocess.Popen(
+        [sys.executable, 'daemon.py'], cwd=shell.folder, env=processes.environment(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    processes.running.append(daemon)
+    wait_until(lambda: daemon.poll() is not None or redis.zcard('workers'), 'the daemon is there', 20)
+    told = run_all(shell, page)
+    assert told == [
+        ['3', 'exit code 1'],
+        ["{'quotient': 0.25}", 'SUCCESS'],
+        ['2 times Hello, low, first to a@example.org', 'exit code 2'],
+        told[3],
+        ["['running', 'copied', 'progress', 'message', 'success']"],
+        told[5],
+        ['[0,1,2]', '499999500000'],
+        ['hour', 'hour\trequested', 'hour\trequested'],
+        ['room', 'room\trequested', 'room\trequested', '["HELLO","wave?"]', 'room\trequested'],
+        ['fr'],
+        ['6'],
+    ]
+    assert json.loads(told[3][0])['progress'] is None
+    assert told[5][:4] == ['p', 'f', 'p\tapplied', 'f\tapplied']
+    output = next(line for line in told[5] if line.startswith('output'))
+    assert output.split()[1].isdigit()
+    ids = ('p', 'hour', 'room')
+    wait_until(lambda: all(redis.hget(f'task-{run_id}', 'state') == 'STOPPED' for run_id in ids), 'all stop', 30)
+    wait_until(lambda: not redis.zcard('end-task'), 'the end handler has seen all', 60)
+    daemon.terminate()
+    out, err = daemon.communicate(timeout=20)
+    assert daemon.returncode == 0, err
+    assert out.startswith('begun\n')
+    assert 'room STOPPED\n' in out
+
+
+def test_control(shell, processes):
+    page = Page('docs/control.rst')
+    shell.write(page.blocks())
+    processes.worker()
+    one, python, many, held, workers = run_all(shell, page)
+    assert one == [
+        'feed', 'feed\tapplied', '0.2', 'feed\tapplied', 'feed\tapplied', one[5], one[6], 'feed\trequested', one[8],
+        one[9],
+    ]  # fmt: skip
+    assert python[0] == 'applied'
+    assert python[1].split()[1:] == ['applied', 'applied']
+    later = [f'{run_id}\tapplied' for run_id in 'cba']
+    assert many[:3] == ['a', 'b', 'c']
+    assert [sorted(many[at : at + 3], reverse=True) for at in (3, 6, 9)] == [later] * 3
+    assert {*later, 'other\tapplied'} <= set(many[12:])
+    assert held[0] == 'queue default\tapplied'
+    assert held[2].startswith('queue\tdefault\t')
+    assert held[3:] == ['queue default\tapplied', 'held\tapplied']
+    assert len(workers) == 1
+
+
+@needs_redis_cli
+@needs_node
+def test_wire(shell, processes, redis):
+    page = Page('docs/wire.rst')
+    shell.write(page.blocks())
+    processes.worker()
+    first, sh, node, talk = run_all(shell, page)
+    assert first[:2] == ['2', '1']
+    assert first[2] in ('', 'RUNNING')
+    assert first[3:] == ['42\tapplied', 'STOPPED', 'stop', '0', '1']
+    assert sh == ['42', 'exit code 1']
+    assert [node[0], *node[-2:]] == ['running', 'stopped', 'STOPPED']
+    assert set(node[1:-2]) == {'progress'}
+    assert talk == ['1', 'answer-me', '{"value":0.1}', '1']
+    wait_until(lambda: redis.hget('task-42', 'state') == 'STOPPED', 'it has stopped')
