@@ -84,11 +84,6 @@ class Inbox:
         """Handle what stands in the inbox of a run; returns at once."""
         self._box(live).is_due = True
 
-    def look_at_local_runs(self) -> None:
-        for live in self._worker.slots.all():
-            if live.is_local and not self._worker.local_runs.is_builtin(live):
-                self.look(live)
-
     def _box(self, live: Live) -> Box:
         box = self._boxes.get(live)
         if box is None:
