@@ -54,8 +54,6 @@ class Inbox:
 
     def obey(self, live: Live, command: Command) -> None:
         """Hear a `send`: with a name a message, else a sign that one has come in."""
-        if self._worker.local_runs.is_builtin(live):
-            return
         if 'name' not in command.fields:
             self.look(live)
             return

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import gevent
 
+from pytask.definition import Task
 from pytask.errors import PytaskError, Unavailable
 from pytask.worker import children
 from pytask.worker.explain import describe
 from pytask.worker.slots import STARTED
 
 if TYPE_CHECKING:
-    from pytask.definition import Task
     from pytask.store.records import Reload
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
@@ -67,10 +67,10 @@ class Reloader:
         old = live.task
         if old is None or live.ending:
             return
-        try:
-            successor = self._build(live, old, data)
-        except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
-            self._refuse(live, error)
+        successor = self._build(live, old, data)
+        if not isinstance(successor, Task):
+            if successor is not None and not live.ending and live.phase == STARTED:  # else it is the run that ended
+                self._refuse(live, successor)
             return
         if wanted.reload_id:
             with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
@@ -90,13 +90,19 @@ class Reloader:
     def _is_held(self, live: Live) -> bool:
         return self._worker.slots.get(live.run_id) is live
 
-    def _build(self, live: Live, old: Task, data: bytes) -> Task:
-        context = getattr(live.greenlet, 'gr_context', None)
-        build = self._worker.runner.build
-        if context is None:
-            return build(live, type(old), data)
-        made: Task = context.copy().run(build, live, type(old), data)
+    def _build(self, live: Live, old: Task, data: bytes) -> Task | BaseException | None:
+        # In a greenlet that the run owns: it ends with it. None where it has ended before its first step.
+        context = live.greenlet.gr_context.copy()
+        builder = context.run(gevent.spawn, self._body, live, type(old), data)
+        builder.join()
+        made: Task | BaseException | None = builder.value
         return made
+
+    def _body(self, live: Live, task_class: type[Task], data: bytes) -> Task | BaseException:
+        try:
+            return self._worker.runner.build(live, task_class, data)
+        except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
+            return error
 
     def _refuse(self, live: Live, error: BaseException) -> None:
         self._worker.report.reload_failed(live, error)

@@ -367,26 +367,23 @@ def test_a_reload_while_finish_runs_is_not_carried_out(app, worker, life):
     assert (run.state, run.output, task.order) == (State.SUCCESS, 'done', ['finished'])
 
 
-def test_what_a_reload_made_too_late_ends_with_the_run(app, worker, life):
-    """Its instance is ready when the run is over, and has spawned."""
-    building, over = gevent.event.Event(), gevent.event.Event()
-    spawned = []
+def test_what_a_reload_is_making_ends_with_the_run(app, worker, life):
+    """Its instance is not ready when the run is over, and has spawned."""
+    building, spawned = [], []
 
     def init(self, again=False):
         if again:
-            building.set()
-            over.wait()
             spawned.append(self.spawn(gevent.sleep, 60))
+            building.append(gevent.getcurrent())
+            gevent.sleep(60)
 
     task = life(lambda self: gevent.sleep(0.2), __init__=init, finish=lambda self, outcome: None)
     worker()
     run = app.client.start(task)
     wait_until(lambda: run.refresh().state is State.RUNNING, 'it runs')
     app.client.reload(run.id, {'again': True}, wait=0)
-    assert building.wait(5)
     assert run.wait(timeout=5).state is State.SUCCESS
-    over.set()
-    wait_until(lambda: spawned and spawned[0].dead, 'what it spawned has ended')
+    assert [one.dead for one in building + spawned] == [True, True]
 
 
 def test_a_shutdown_during_a_reload_ends_the_old_and_the_new(server, worker):
