@@ -15,12 +15,14 @@ import gevent
 from pytask.definition import current
 from pytask.errors import Interrupted
 from pytask.worker import forks
+from pytask.worker.slots import CLOSING, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.definition import Task
     from pytask.worker.port import RunPort
+    from pytask.worker.slots import Live
 
 # How long interrupted children may take to clean up before they are interrupted again, and how often before the run
 # counts as unkillable.
@@ -87,6 +89,19 @@ def _died(child: Any) -> None:
 
 def has_any(task: Task | None) -> bool:
     return task is not None and bool(task.pytask_port.children)  # type: ignore[attr-defined]
+
+
+def goes_on(live: Live) -> bool:
+    """Tell whether a run is at its work: in `start`, or a graceful one in the children that `start` has left."""
+    task = live.task
+    is_joining = live.phase == CLOSING and task is not None and task.graceful and has_any(task)
+    return live.is_open and (live.phase == STARTED or is_joining)
+
+
+def nudge(task: Task | None) -> None:
+    """Have who waits for the children of an instance look again."""
+    if task is not None and task.pytask_port.changed is not None:  # type: ignore[attr-defined]
+        task.pytask_port.changed.set()  # type: ignore[attr-defined]
 
 
 def interrupt(task: Task | None, reason: str) -> None:

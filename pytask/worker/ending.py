@@ -7,6 +7,7 @@ cut it short.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -124,19 +125,16 @@ class Ending:
         return outcome
 
     def _join(self, live: Live, task: Task) -> None:
-        # Until they have ended, one has failed, or GRACE is over since the run was told to end.
+        # Until they have ended, one has failed, or their time is over since the run was told to end.
         port: RunPort = task.pytask_port  # type: ignore[assignment]
         changed = port.changed = Event()
-        while children.has_any(task) and live.failure is None and live.ending != 'lost':
+        while children.has_any(task) and live.failure is None:
             changed.clear()
-            left_s = None
-            if live.ending and task.GRACE is not None:
-                left_s = live.told_at + task.GRACE - monotonic_s()
-                if left_s <= 0:
-                    break
-            news = [changed] if live.ending else [changed, live.stopping_event()]
+            left_s = live.interrupt_at - monotonic_s()
+            if left_s <= 0:
+                break
             try:
-                gevent.wait(news, timeout=left_s, count=1)
+                changed.wait(None if left_s == inf else left_s)
             except BaseException as error:  # noqa: BLE001 - a Timeout that the task has left ticking
                 self._report.leaked(live, error)
         if live.failure is not None and not live.ending:

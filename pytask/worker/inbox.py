@@ -19,7 +19,6 @@ from pytask.definition import current
 from pytask.errors import PytaskError, Unavailable
 from pytask.inbox import MAX_MESSAGES, from_fields, read_message
 from pytask.worker import children, hearing
-from pytask.worker.slots import CLOSING, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,8 +179,4 @@ class Inbox:
 
 def _hears(live: Live) -> bool:
     """Tell whether a run's instance hears messages: it goes on, and is not about to have a successor."""
-    task = live.task
-    goes_on = live.phase == STARTED or (
-        live.phase == CLOSING and task is not None and task.graceful and children.has_any(task)
-    )
-    return live.is_open and live.ending != 'reload' and goes_on
+    return live.ending != 'reload' and children.goes_on(live)

@@ -67,20 +67,26 @@ class Reloader:
         old = live.task
         if old is None or live.ending:
             return
-        successor = self._build(live, old, data)
-        if not isinstance(successor, Task):
-            if successor is not None and not live.ending and live.phase == STARTED:  # else it is the run that ended
-                self._refuse(live, successor)
-            return
-        if wanted.reload_id:
+        made = self._build(live, old, data) if live.phase == STARTED else None
+        if isinstance(made, Task) and wanted.reload_id:
             with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
                 self._worker.store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
-        # It was told to end meanwhile, or is over: nobody would take the new one over.
-        if live.ending or live.task is not old or live.phase != STARTED or not live.is_open:
-            children.close(successor, lambda: None, lambda error: self._worker.report.leaked(live, error))
-        else:
-            live.successor = (successor, data, wanted.reload_id)
+        if live.ending or live.task is not old or not children.goes_on(live):  # nobody would take the new one over
+            self._drop(live, made)
+        elif live.phase != STARTED:
+            self._drop(live, made)
+            self._refuse(
+                live, PytaskError('its start has returned, and only its greenlets go on; stop it, and retry it')
+            )
+        elif isinstance(made, Task):
+            live.successor = (made, data, wanted.reload_id)
             self._worker.stopper.end(live, 'reload')
+        else:
+            self._refuse(live, made or PytaskError('the greenlet that made the new instance was killed'))
+
+    def _drop(self, live: Live, made: Task | BaseException | None) -> None:
+        if isinstance(made, Task):
+            children.close(made, lambda: None, lambda error: self._worker.report.leaked(live, error))
 
     def _look_again(self, live: Live) -> None:
         is_durable, live.reload_again = live.reload_again, None

@@ -45,7 +45,7 @@ class Stopper:
         if (not is_new and grace_s is None) or (live.phase != STARTED and reason == 'reload'):
             return
         if is_new:
-            live.ending, live.told_at = reason, monotonic_s()
+            live.ending = reason
             self._forget_successor(live)
         live.stopping_event().set()
         gevent.spawn_raw(self._escalate, live, reason, 0 if reason == 'lost' else grace_s)
@@ -83,6 +83,8 @@ class Stopper:
         if interrupt_at > live.interrupt_at and not hurry:
             return  # it is interrupted before that
         live.interrupt_at = interrupt_at = min(interrupt_at, live.interrupt_at)
+        if not hurry:  # else it interrupts them itself
+            children.nudge(task)
         if patience_s != 0:
             self._ask(live, task)
             live.ended_event().wait(patience_s)
@@ -138,7 +140,7 @@ class Stopper:
             greenlet.throw(Interrupted(live.ending or 'timeout'))
 
     def _ask(self, live: Live, task: Task | None) -> None:
-        if hasattr(task, 'stop') and live.asked is not task and live.phase == STARTED:
+        if hasattr(task, 'stop') and live.asked is not task and children.goes_on(live):
             live.asked = task
             self._call_stop(live)
 
