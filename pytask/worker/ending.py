@@ -67,8 +67,10 @@ class Ending:
         """Call the app's `on_exception` hooks, where that is how it ended."""
         if outcome.state is not State.EXCEPTION or live.task_name.startswith(RESERVED):
             return
+        live.phase = CLOSING  # also where there was no start, or its context could not be left
         for hook in self._app.exception_hooks:
             self._guarded(live, HOOK_LIMIT_S, hook, self._run_of(live, outcome), outcome.exception)
+        self._stopper.close(live, live.task)
 
     def child_failed(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None:
         """End a run by the error of a child that nobody waits for; where it ends anyway, log the error."""
@@ -118,9 +120,7 @@ class Ending:
             self._join(live, task)
             outcome = verdict(live, value, None)
         for left in (task, live.successor and live.successor[0]):
-            children.close(
-                left, lambda: self._stopper.give_up(live), lambda error: self._report.leaked(live, error)
-            )
+            self._stopper.close(live, left)
         live.successor = None
         return outcome
 

@@ -86,7 +86,7 @@ class Reloader:
 
     def _drop(self, live: Live, made: Task | BaseException | None) -> None:
         if isinstance(made, Task):
-            children.close(made, lambda: None, lambda error: self._worker.report.leaked(live, error))
+            self._worker.stopper.close(live, made)
 
     def _look_again(self, live: Live) -> None:
         is_durable, live.reload_again = live.reload_again, None

@@ -17,7 +17,7 @@ from pytask.errors import Interrupted, TaskError
 from pytask.inputs import read_object
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
-from pytask.worker import children, forks
+from pytask.worker import forks
 from pytask.worker.port import RunPort
 from pytask.worker.verdict import verdict
 
@@ -102,7 +102,7 @@ class Runner:
 
     def _succeed(self, live: Live) -> None:
         # Same attempt, same lease, same greenlet: only the instance and its data are others.
-        self._close_children(live, live.task)
+        self._stopper.close(live, live.task)
         if live.ending != 'reload':  # told to stop while the old instance was ending
             raise Interrupted(live.ending)
         live.task, live.data, reload_id = live.successor  # type: ignore[misc]
@@ -126,12 +126,9 @@ class Runner:
         try:
             task.__init__(**bound)  # type: ignore[misc]
         except BaseException:
-            self._close_children(live, task)
+            self._stopper.close(live, task)
             raise
         return task
-
-    def _close_children(self, live: Live, task: Task | None) -> None:
-        children.close(task, lambda: self._stopper.give_up(live), lambda error: self._report.leaked(live, error))
 
     def _leaving(self, live: Live, outcome: Outcome | None, error: BaseException) -> Outcome:
         # Entering the context failed, there is no such task, or leaving a success failed.

@@ -59,6 +59,10 @@ class Stopper:
                 return
         self.give_up(live)
 
+    def close(self, live: Live, task: Task | None) -> None:
+        """End the greenlets an instance has left behind; returns when nothing of it goes on."""
+        children.close(task, lambda: self.give_up(live), lambda error: self._report.leaked(live, error))
+
     def give_up(self, live: Live) -> None:
         """Say that a run can not be ended, but by a new process."""
         if live.run_id not in self.unkillable:
@@ -113,9 +117,7 @@ class Stopper:
         # A reload that is overtaken by a stop: the new instance never starts, nor does what it has spawned go on.
         if live.ending != 'reload' and live.successor is not None:
             (successor, _, _), live.successor = live.successor, None
-            gevent.spawn_raw(
-                children.close, successor, lambda: None, lambda error: self._report.leaked(live, error)
-            )
+            gevent.spawn_raw(self.close, live, successor)
 
     def interrupt(self, live: Live, task: Task | None, *, hurry: bool = False) -> None:
         """Deliver an interruption to every greenlet of a run, at the hub's next turn."""
