@@ -56,6 +56,8 @@ class Runner:
             if live.ending:  # before its first step
                 raise Interrupted(live.ending)
             task_class = self._find(live)
+            if live.timeout or task_class.TIMEOUT is not None:
+                self._ending.limits.begin(live, task_class)
             context = _context_of(task_class)
             if context is None:
                 return self._inside(live, task_class)
@@ -78,8 +80,6 @@ class Runner:
 
     def _inside(self, live: Live, task_class: type[Task]) -> Outcome:
         try:
-            if live.timeout or task_class.TIMEOUT is not None:
-                self._ending.limits.begin(live, task_class)
             live.task = self.build(live, task_class, live.data)
             value = self._start(live)
         except BaseException as error:  # noqa: BLE001 - as above; decided inside the context
@@ -132,6 +132,7 @@ class Runner:
 
     def _leaving(self, live: Live, outcome: Outcome | None, error: BaseException) -> Outcome:
         # Entering the context failed, there is no such task, or leaving a success failed.
+        self._ending.limits.end(live)
         if outcome is None or (error is not outcome.exception and outcome.state is State.SUCCESS):
             outcome = verdict(live, None, error)
             self._ending.tell(live, outcome)
