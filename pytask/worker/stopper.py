@@ -37,11 +37,15 @@ class Stopper:
         self.unkillable: set[str] = set()
 
     def end(self, live: Live, reason: str, *, grace_s: float | None = None) -> None:
-        """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`.
+        """Tell a run to end, and see to it; returns at once.
+
+        What it was told first stands, but for `lost`, and for a stop after a shutdown: it is not to run again.
 
         `grace_s` takes the place of the task's GRACE. Told again, a shorter one hurries, a longer one does nothing.
         """
-        is_new = live.ending in ('', 'reload') or (reason == 'lost' and live.ending != 'lost')
+        told = live.ending
+        is_overruled = (reason, told) == ('stop', 'shutdown') or (reason == 'lost' and told != 'lost')
+        is_new = told in ('', 'reload') or is_overruled
         if (not is_new and grace_s is None) or (live.phase != STARTED and reason == 'reload'):
             return
         if is_new:

@@ -500,6 +500,29 @@ def test_a_graceful_run_told_to_stop_and_then_of_a_shutdown_is_stopped(deploy, l
     assert (run.state, run.output) == (State.STOPPED, 'saved')
 
 
+def test_a_graceful_run_told_of_a_shutdown_and_then_to_stop_is_stopped(server, worker, life):
+    def start(self):
+        wait_for_stopping(self)
+        self.closing.set()
+        self.gate.wait()
+        return 'saved'
+
+    app = PyTask(server.url, lease=2, drain=0)
+    task = life(start, graceful=True, closing=gevent.event.Event(), gate=gevent.event.Event())
+    app.add_task(task)
+    running = worker(app)
+    run = started(app, task)
+    running.shut_down('deploy')
+    assert task.closing.wait(5)
+    assert run.stop() == 'requested'
+    live = running.slots.get(run.id)
+    wait_until(lambda: live.ending == 'stop', 'it is told')
+    task.gate.set()
+    run.wait(timeout=5)
+    assert (run.state, run.output) == (State.STOPPED, 'saved')
+    app.client.close()
+
+
 def test_a_graceful_run_that_overstays_is_interrupted_and_given_back(deploy, life):
     def start(self):
         wait_for_stopping(self)
