@@ -41,7 +41,6 @@ class Ending:
         self._app, self._report, self._writer = worker.app, worker.report, worker.writer
         self._stopper, self._slots = worker.stopper, worker.slots
         self.limits = Limits(worker)
-        self._hub = gevent.get_hub()
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
         """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
@@ -77,8 +76,7 @@ class Ending:
         live = port.live
         is_other = live.task is not None and live.task.pytask_port is not port  # a reload's
         is_late = live.phase == LEAVING or (live.phase == CLOSING and not (live.task and live.task.graceful))
-        is_foreign = gevent.get_hub() is not self._hub  # of a native thread
-        if is_awaited or is_other or is_late or is_foreign or live.ending:
+        if is_awaited or is_other or is_late or live.ending:
             self._report.child_failed(port, error)
             return
         live.failure = error
