@@ -44,11 +44,11 @@ class Ending:
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
         """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
-        live.phase = CLOSING
         task = live.task
         if live.limit is not None and (task is None or not task.graceful):
             self.limits.end(live)
-        outcome = verdict(live, value, error)
+        outcome = verdict(live, value, error)  # may run the author's code, which can be interrupted
+        live.phase = CLOSING
         if task is not None:
             if type(task).finish is not Task.finish and callable(type(task).finish):
                 self._guarded(live, task.GRACE, task.finish, outcome)

@@ -199,7 +199,7 @@ def test_the_text_of_what_its_greenlets_raise_may_do_anything(app, worker, innoc
     app.add_task(Fail)
     running = worker()
     run = app.client.start(Fail)
-    wait_until(lambda: running.slots.get(run.id), 'it runs')
+    wait_until(lambda: running.slots.get(run.id) or run.refresh().is_ended, 'it runs')
     assert is_unharmed(innocent.apply().wait(timeout=10))
     run.stop()
     assert run.wait(timeout=10).is_ended
