@@ -261,7 +261,7 @@ def test_a_message_published_to_pytasks_own_tasks_is_not_heard(app, worker, redi
 def test_junk_in_an_inbox_jams_nothing(app, worker, redis, counter):
     run = app.client.start(counter)
     run.send('add', {'n': 1})
-    redis.lpush(f'inbox-{run.id}', 'x', '0123456789abcdef[]', b'\xff' * 30)
+    redis.lpush(f'inbox-{run.id}', 'x', '', '0123456789abcdef[]', b'\xff' * 30, '', '')
     worker()
     wait_until(lambda: counter.heard == [1], 'the good one is handled')
     wait_until(lambda: inbox(redis, run) == (0, None), 'the inbox is empty')
