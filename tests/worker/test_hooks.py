@@ -205,6 +205,19 @@ def test_a_hundred_runs_that_ask_at_once_get_the_same_one(app, worker):
     assert len(made) == 1
 
 
+def test_what_a_resource_spawns_does_not_end_with_the_run_that_made_it(app, worker):
+    class Uses(Task):
+        def start(self):
+            keeper = self.app.resource('pool')
+            return [keeper.dead, current_task() is self]
+
+    app.add_resource('pool', lambda: gevent.spawn(gevent.sleep, 60), close=lambda keeper: keeper.kill())
+    app.add_task(Uses)
+    worker()
+    for _ in range(2):
+        assert app.client.start(Uses).wait(timeout=5).output == [False, True]
+
+
 def test_a_run_that_is_stopped_while_it_makes_one_leaves_it_to_the_next(app, worker):
     asked = []
 
