@@ -40,7 +40,7 @@ def run_worker(
     Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
     """
     set_up_logging(level)
-    restart.remember_folder()
+    restart.remember()
     worker = Worker(app)
     with Signals(worker), Guard(worker), Health(worker), Watch(worker) as watch:
         code = worker.serve(watch.ready(on_ready))
