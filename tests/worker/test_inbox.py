@@ -247,6 +247,16 @@ def test_a_published_message_is_heard_and_may_be_asked(app, worker, redis, count
     assert not redis.exists(f'inbox-{run.id}')
 
 
+def test_a_published_giant_is_not_looked_into(app, worker, redis, counter):
+    """A thousand of them would wait for their turn, in memory."""
+    worker()
+    run = running(app, counter)
+    redis.publish(f'task-{run.id}-control', '{"command":"send","name":"add","data":{"n":1%s}}' % (200_000 * ' '))
+    redis.publish(f'task-{run.id}-control', '{"command":"send","name":"add","data":{"n":2%s}}' % (60_000 * ' '))
+    wait_until(lambda: counter.heard, 'one is handled')
+    assert counter.heard == [2]
+
+
 def test_a_message_published_to_pytasks_own_tasks_is_not_heard(app, worker, redis):
     running = worker()
     names = lambda: [live.run_id for live in running.slots.all() if live.task_name == 'pytask/cleanup']  # noqa: E731
