@@ -15,7 +15,7 @@ from pytask.clock import monotonic_s
 from pytask.definition import current
 from pytask.errors import Interrupted
 from pytask.worker import children
-from pytask.worker.slots import CLOSING, STARTED
+from pytask.worker.slots import CLOSING, LEAVING, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +103,8 @@ class Stopper:
         for _ in range(INTERRUPTIONS):
             while live.phase == CLOSING and not hurry and not live.ended_event().wait(PATIENCE_S):
                 pass  # what happens after `start` has limits of its own
+            if live.phase == LEAVING and not hurry:  # as to commit what it has done
+                live.ended_event().wait(PATIENCE_S)
             if not self._is_still(live, task):
                 return
             self.interrupt(live, task, hurry=hurry)

@@ -259,6 +259,24 @@ def test_a_context_that_hangs_after_it_is_interrupted_all_the_same(app, worker, 
     assert task.order == ['finished']
 
 
+def test_a_stop_while_its_context_is_left_comes_too_late(app, worker, life):
+    leaving, done = gevent.event.Event(), []
+
+    @contextmanager
+    def context():
+        yield
+        leaving.set()
+        gevent.sleep(0.2)
+        done.append('committed')
+
+    task = life(lambda self: 'done', provide_context=staticmethod(context))
+    worker()
+    run = app.client.start(task)
+    assert leaving.wait(5)
+    assert run.stop(wait=5) == 'SUCCESS'
+    assert (run.refresh().output, done) == ('done', ['committed'])
+
+
 def test_a_stop_while_finish_runs_leaves_it_alone_and_comes_too_late(app, worker, life):
     task = life(lambda self: 'done', finish=slow_finish)
     worker()
