@@ -75,7 +75,8 @@ class Ending:
         """End a run by the error of a child that nobody waits for; where it ends anyway, log the error."""
         live = port.live
         is_other = live.task is not None and live.task.pytask_port is not port  # a reload's
-        is_late = live.phase == LEAVING or (live.phase == CLOSING and not (live.task and live.task.graceful))
+        is_graceful = live.task is not None and live.task.graceful
+        is_late = live.phase == LEAVING or (live.phase == CLOSING and not is_graceful)
         if is_awaited or is_other or is_late or live.ending:
             self._report.child_failed(port, error)
             return

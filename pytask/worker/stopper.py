@@ -115,9 +115,10 @@ class Stopper:
     @staticmethod
     def _patience_s(task: Task | None, grace_s: float | None) -> float | None:
         # None for no limit. Before there is an instance, and where nobody could heed it, there is none to be had.
-        if task is None or not (hasattr(task, 'stop') or task.graceful):
+        if task is None or not (_has_stop(task) or task.graceful):
             return 0
-        return task.GRACE if grace_s is None else grace_s
+        own_s = task.GRACE if isinstance(task.GRACE, int | float | None) else 0  # an instance may have any
+        return own_s if grace_s is None else grace_s
 
     def _forget_successor(self, live: Live) -> None:
         # A reload that is overtaken by a stop: the new instance never starts, nor does what it has spawned go on.
@@ -148,7 +149,7 @@ class Stopper:
             greenlet.throw(Interrupted(live.ending or 'timeout'))
 
     def _ask(self, live: Live, task: Task | None) -> None:
-        if hasattr(task, 'stop') and live.asked is not task and children.goes_on(live):
+        if _has_stop(task) and live.asked is not task and children.goes_on(live):
             live.asked = task
             self._call_stop(live)
 
@@ -168,3 +169,8 @@ class Stopper:
         except BaseException as error:  # noqa: BLE001 - user code; a failing stop means the interruption comes sooner
             self._report.stop_failed(live, error)
             self.interrupt(live, task)
+
+
+def _has_stop(task: Task | None) -> bool:
+    # Of its class: to ask an instance may run a `__getattr__` of the author's, which may raise anything.
+    return hasattr(type(task), 'stop')
