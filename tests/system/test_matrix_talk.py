@@ -1,4 +1,4 @@
-"""What is said to a run in each of its states (pause, send, ask, extend): the receipt is true, and what follows, too."""
+"""What is said to a run in each of its states (pause, send, ask, extend): the receipt is true, what follows too."""
 
 from collections import Counter
 
