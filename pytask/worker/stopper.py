@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Between one interruption and the next, and before a run counts as unkillable.
 PATIENCE_S = 1.0
 INTERRUPTIONS = 3
+# A timer may go off so much early.
+EARLY_S = 0.05
 
 
 class Stopper:
@@ -164,11 +166,11 @@ class Stopper:
         task = live.task
         try:
             task.stop()  # type: ignore[union-attr]
-        except Interrupted:
-            return  # the run is over, or its grace
         except BaseException as error:  # noqa: BLE001 - user code; a failing stop means the interruption comes sooner
-            self._report.stop_failed(live, error)
-            self.interrupt(live, task)
+            is_ours = live.phase != STARTED or monotonic_s() > live.interrupt_at - EARLY_S
+            if not (isinstance(error, Interrupted) and is_ours):  # the run is over, or its grace
+                self._report.stop_failed(live, error)
+                self.interrupt(live, task)
 
 
 def _has_stop(task: Task | None) -> bool:

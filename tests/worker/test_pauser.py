@@ -336,7 +336,7 @@ def test_a_local_run_that_did_not_hear_it_is_told_by_the_heartbeat(app, worker):
 
 def test_pytasks_own_tasks_refuse(app, worker):
     worker()
-    own = next(run for run in app.client.list() if run.task.startswith('pytask/'))
+    [own, *_] = wait_until(lambda: [run for run in app.client.list() if run.task.startswith('pytask/')], 'they run')
     assert (own.pause(), own.resume()) == ('refused', 'refused')
     assert app.client.pause_task('pytask/monitor') == 'refused'
 

@@ -285,7 +285,8 @@ def test_an_instance_that_is_still_made_ends_with_the_run(app, worker, end):
 
 def test_pytasks_own_tasks_are_not_reloaded_by_a_published_word(app, worker, redis):
     running = worker()
-    [own] = [live for live in running.slots.all() if live.task_name == 'pytask/monitor']
+    monitors = lambda: [live for live in running.slots.all() if live.task_name == 'pytask/monitor']  # noqa: E731
+    [own] = wait_until(monitors, 'it begins')
     instance = wait_until(lambda: own.task, 'it runs')
     hear, heard = running.orders.obey, []
     running.orders.obey = lambda *command: hear(*command) or heard.append(command)
