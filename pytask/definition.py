@@ -114,8 +114,8 @@ class Task:
 
         Where it raises, the run ends as if `start` had raised that, and `start` is interrupted; unless somebody
         is waiting for it then, by `join`, by the greenlet's own `get` or `join`, or it is a pool's. The same
-        holds for plain `gevent.spawn`. When `start` has returned, what is left is interrupted; that of a
-        graceful task is waited for.
+        holds for plain `gevent.spawn`, not for threads. When `start` has returned, what is left is interrupted;
+        that of a graceful task is waited for.
         """
         return self.pytask_port.spawn(fn, *args, **kwargs)
 

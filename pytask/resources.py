@@ -10,8 +10,10 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
+from pytask.definition import current
 from pytask.errors import ConfigError, NotFound
 
 Failed = Callable[[str, BaseException], None]
@@ -69,7 +71,7 @@ class Resources:
                 close = self._all[name].close
                 if close is not None:
                     close(value)
-            except Exception as error:  # noqa: BLE001 - the author's code; the others are to be closed all the same
+            except BaseException as error:  # noqa: BLE001 - the author's code; the others are to be closed all the same
                 self._failed(name, error)
 
     @staticmethod
@@ -77,8 +79,10 @@ class Resources:
         if resource.is_being_made:
             raise ConfigError(f'the factory of resource {resource.name!r} needs that resource itself')
         resource.is_being_made = True
+        context = copy_context()
+        context.run(current.set, None)  # what the factory spawns serves all runs, and does not end with the first
         try:
-            return resource.factory()
+            return context.run(resource.factory)
         finally:
             resource.is_being_made = False
 

@@ -34,6 +34,8 @@ def pytest_configure():
         del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # started by nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def servers():

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
 
 CONTROL = '-control'
+# What is longer is no command, and not looked into: a message may have 64 KiB, and every worker hears it.
+LONGEST_COMMAND = 128 * 1024
 # An event leaves the server with the change of the hash, but on another connection.
 ON_ITS_WAY_S = 0.02
 
@@ -65,7 +67,7 @@ class CommandStream:
     def read(self, *, timeout_s: float) -> tuple[str, Command] | None:
         """Return (run id, command), with run id '' for a command to the worker; None after so many seconds."""
         got = self._subscription.read(timeout_s=timeout_s)
-        if got is None:
+        if got is None or len(got[1]) > LONGEST_COMMAND:
             return None
         command = parse_command(got[1])
         if command is None:

@@ -100,7 +100,7 @@ class Runs:
         of, _, until_ms = (given or b'').decode('utf-8', 'replace').partition(':')
         if of != str(attempt) or not until_ms.isdecimal():
             return 0.0
-        return int(until_ms) / 1000 - int(seconds) - int(micros) / 1_000_000
+        return float(until_ms) / 1000 - int(seconds) - int(micros) / 1_000_000
 
     def _command(  # noqa: PLR0913 - what a command may carry
         self,

@@ -8,6 +8,7 @@ that spawned them, by its port: those of a reload's successor outlive the old in
 from __future__ import annotations
 
 from contextvars import copy_context
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
@@ -15,12 +16,14 @@ import gevent
 from pytask.definition import current
 from pytask.errors import Interrupted
 from pytask.worker import forks
+from pytask.worker.slots import CLOSING, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.definition import Task
     from pytask.worker.port import RunPort
+    from pytask.worker.slots import Live
 
 # How long interrupted children may take to clean up before they are interrupted again, and how often before the run
 # counts as unkillable.
@@ -35,6 +38,7 @@ class Failed(Protocol):
 
 
 _failed: Failed | None = None
+_hub: Any = None
 
 
 def install(failed: Failed) -> None:
@@ -42,10 +46,11 @@ def install(failed: Failed) -> None:
 
     Nothing of a child reaches the hub: neither a print, nor a SystemExit that would end the process.
     """
-    global _failed  # noqa: PLW0603 - a process is one worker
+    global _failed, _hub  # noqa: PLW0603 - a process is one worker
     _failed = failed
     gevent.Greenlet.add_spawn_callback(adopt)
     hub: Any = gevent.get_hub()
+    _hub = hub
     handle = getattr(hub, 'handle_error_without_pytask', hub.handle_error)
     hub.handle_error_without_pytask = handle
 
@@ -60,9 +65,13 @@ def install(failed: Failed) -> None:
 
 
 def adopt(child: Any) -> None:
-    """Make a greenlet the child of the run that is spawning it, if one is."""
+    """Make a greenlet the child of the run that is spawning it, if one is.
+
+    Not one in a native thread, which nobody here can end; nor a `threading.Thread`, a greenlet here too: those of
+    an executor, or of a library, serve other runs as well.
+    """
     task = current.get()
-    if task is None:
+    if task is None or gevent.get_hub() is not _hub or _is_thread(child):
         return
     port: RunPort = task.pytask_port  # type: ignore[assignment]
     child.gr_context = copy_context()
@@ -71,6 +80,10 @@ def adopt(child: Any) -> None:
         port.children = set()
     port.children.add(child)
     child.rawlink(_died)
+
+
+def _is_thread(child: Any) -> bool:
+    return isinstance(getattr(child._run, '__self__', None), Thread)  # noqa: SLF001 - as `Thread.start` spawns it
 
 
 def _died(child: Any) -> None:
@@ -87,6 +100,19 @@ def _died(child: Any) -> None:
 
 def has_any(task: Task | None) -> bool:
     return task is not None and bool(task.pytask_port.children)  # type: ignore[attr-defined]
+
+
+def goes_on(live: Live) -> bool:
+    """Tell whether a run is at its work: in `start`, or a graceful one in the children that `start` has left."""
+    task = live.task
+    is_joining = live.phase == CLOSING and task is not None and task.graceful and has_any(task)
+    return live.is_open and (live.phase == STARTED or is_joining)
+
+
+def nudge(task: Task | None) -> None:
+    """Have who waits for the children of an instance look again."""
+    if task is not None and task.pytask_port.changed is not None:  # type: ignore[attr-defined]
+        task.pytask_port.changed.set()  # type: ignore[attr-defined]
 
 
 def interrupt(task: Task | None, reason: str) -> None:

@@ -7,6 +7,7 @@ cut it short.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -40,7 +41,6 @@ class Ending:
         self._app, self._report, self._writer = worker.app, worker.report, worker.writer
         self._stopper, self._slots = worker.stopper, worker.slots
         self.limits = Limits(worker)
-        self._hub = gevent.get_hub()
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
         """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
@@ -66,16 +66,18 @@ class Ending:
         """Call the app's `on_exception` hooks, where that is how it ended."""
         if outcome.state is not State.EXCEPTION or live.task_name.startswith(RESERVED):
             return
+        live.phase = CLOSING  # also where there was no start, or its context could not be left
         for hook in self._app.exception_hooks:
             self._guarded(live, HOOK_LIMIT_S, hook, self._run_of(live, outcome), outcome.exception)
+        self._stopper.close(live, live.task)
 
     def child_failed(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None:
         """End a run by the error of a child that nobody waits for; where it ends anyway, log the error."""
         live = port.live
         is_other = live.task is not None and live.task.pytask_port is not port  # a reload's
-        is_late = live.phase == LEAVING or (live.phase == CLOSING and not (live.task and live.task.graceful))
-        is_foreign = gevent.get_hub() is not self._hub  # of a native thread
-        if is_awaited or is_other or is_late or is_foreign or live.ending:
+        is_graceful = live.task is not None and live.task.graceful
+        is_late = live.phase == LEAVING or (live.phase == CLOSING and not is_graceful)
+        if is_awaited or is_other or is_late or live.ending:
             self._report.child_failed(port, error)
             return
         live.failure = error
@@ -117,26 +119,21 @@ class Ending:
             self._join(live, task)
             outcome = verdict(live, value, None)
         for left in (task, live.successor and live.successor[0]):
-            children.close(
-                left, lambda: self._stopper.give_up(live), lambda error: self._report.leaked(live, error)
-            )
+            self._stopper.close(live, left)
         live.successor = None
         return outcome
 
     def _join(self, live: Live, task: Task) -> None:
-        # Until they have ended, one has failed, or GRACE is over since the run was told to end.
+        # Until they have ended, one has failed, or their time is over since the run was told to end.
         port: RunPort = task.pytask_port  # type: ignore[assignment]
         changed = port.changed = Event()
-        while children.has_any(task) and live.failure is None and live.ending != 'lost':
+        while children.has_any(task) and live.failure is None:
             changed.clear()
-            left_s = None
-            if live.ending and task.GRACE is not None:
-                left_s = live.told_at + task.GRACE - monotonic_s()
-                if left_s <= 0:
-                    break
-            news = [changed] if live.ending else [changed, live.stopping_event()]
+            left_s = live.interrupt_at - monotonic_s()
+            if left_s <= 0:
+                break
             try:
-                gevent.wait(news, timeout=left_s, count=1)
+                changed.wait(None if left_s == inf else left_s)
             except BaseException as error:  # noqa: BLE001 - a Timeout that the task has left ticking
                 self._report.leaked(live, error)
         if live.failure is not None and not live.ending:

@@ -27,7 +27,7 @@ from pytask.worker.lookout import Lookout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytask.store.records import Registered
+    from pytask.worker.pauser import Halt
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
@@ -108,7 +108,7 @@ class Heartbeat:
         lives = self._leased()
         self._guard(lives)  # before it, too: while Redis is away a beat takes long
         try:
-            self._pass_on(self._worker.register(self._store))
+            self._register([live for live in self._worker.slots.all() if live.is_local])
             for chunk in chunks(lives, CHUNK):
                 self._renew(chunk)
             while self._notes:
@@ -119,13 +119,12 @@ class Heartbeat:
             self._tell('error', error)
         self._guard(lives)
 
-    def _pass_on(self, registered: Registered) -> None:
+    def _register(self, local: Sequence[Live]) -> None:
+        before = [live.halt for live in local]
+        registered = self._worker.register(self._store)
         if registered.is_told_to_stop:
             self._tell('SHUT_DOWN', None)
-        for run_id, verdict in registered.verdicts:
-            live = self._worker.slots.get(run_id)
-            if live is not None:
-                self._tell(verdict, live)
+        self._pass_on(local, before, registered.verdicts)
 
     def _leased(self) -> list[Live]:
         return [live for live in self._worker.slots.all() if not live.is_local]
@@ -145,17 +144,23 @@ class Heartbeat:
         sent_at = boot_s()
         pairs = [(live.run_id, live.token) for live in lives]
         before = [live.halt for live in lives]
-        found = self._store.queues.renew(pairs, lease_ms=self._worker.lease_ms)
+        verdicts = self._pass_on(lives, before, self._store.queues.renew(pairs, lease_ms=self._worker.lease_ms))
+        for live in lives:
+            if verdicts.get(live.run_id) not in ('LOST', 'GONE'):
+                live.renewed_at = sent_at
+
+    def _pass_on(
+        self, lives: Sequence[Live], before: Sequence[Halt | None], found: Sequence[tuple[str, str]]
+    ) -> dict[str, str]:
+        # `before` is who halted when it was asked.
         paused = {run_id for run_id, verdict in found if verdict == 'PAUSED'}
         verdicts = dict(pair for pair in found if pair[1] != 'PAUSED')
         for live, halt in zip(lives, before, strict=True):
             if (live.run_id in paused) != (halt is not None):
                 self._tell('pause', (live, halt))
-            verdict = verdicts.get(live.run_id)
-            if verdict not in ('LOST', 'GONE'):
-                live.renewed_at = sent_at
-            if verdict is not None:
-                self._tell(verdict, live)
+            if live.run_id in verdicts:
+                self._tell(verdicts[live.run_id], live)
+        return verdicts
 
     def _guard(self, lives: Iterable[Live]) -> None:
         now = boot_s()

@@ -19,7 +19,6 @@ from pytask.definition import current
 from pytask.errors import PytaskError, Unavailable
 from pytask.inbox import MAX_MESSAGES, from_fields, read_message
 from pytask.worker import children, hearing
-from pytask.worker.slots import CLOSING, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +53,6 @@ class Inbox:
 
     def obey(self, live: Live, command: Command) -> None:
         """Hear a `send`: with a name a message, else a sign that one has come in."""
-        if self._worker.local_runs.is_builtin(live):
-            return
         if 'name' not in command.fields:
             self.look(live)
             return
@@ -83,11 +80,6 @@ class Inbox:
     def look(self, live: Live) -> None:
         """Handle what stands in the inbox of a run; returns at once."""
         self._box(live).is_due = True
-
-    def look_at_local_runs(self) -> None:
-        for live in self._worker.slots.all():
-            if live.is_local and not self._worker.local_runs.is_builtin(live):
-                self.look(live)
 
     def _box(self, live: Live) -> Box:
         box = self._boxes.get(live)
@@ -187,8 +179,4 @@ class Inbox:
 
 def _hears(live: Live) -> bool:
     """Tell whether a run's instance hears messages: it goes on, and is not about to have a successor."""
-    task = live.task
-    goes_on = live.phase == STARTED or (
-        live.phase == CLOSING and task is not None and task.graceful and children.has_any(task)
-    )
-    return live.is_open and live.ending != 'reload' and goes_on
+    return live.ending != 'reload' and children.goes_on(live)

@@ -52,7 +52,6 @@ class Listener(Service):
         self._stream = self._worker.store.commands(self._worker.id)
         self._proved_at, self._asked_at = monotonic_s(), 0.0  # prove a new one at once
         self._worker.heartbeat.hurry()
-        self._worker.inbox.look_at_local_runs()  # of which no renewal tells
 
     def _unsubscribe(self) -> None:
         stream, self._stream = self._stream, None

@@ -47,7 +47,7 @@ class Orders:
             self._early.append((run_id, command))
         elif live is None:
             worker.inbox.miss(run_id, command)
-        if live is None or command.attempt not in (0, live.attempt):
+        if live is None or command.attempt not in (0, live.attempt) or worker.local_runs.is_builtin(live):
             return
         carry_out = self._carry_out.get(command.name)
         if carry_out is not None:
@@ -73,8 +73,6 @@ class Orders:
             worker.shut_down('stop command')
 
     def _stop(self, live: Live, command: Command) -> None:
-        if self._worker.local_runs.is_builtin(live):
-            return
         grace_s = seconds(command.fields.get('grace'))
         if command.attempt:
             self._worker.stopper.end(live, 'stop', grace_s=grace_s)

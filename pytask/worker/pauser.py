@@ -13,7 +13,7 @@ from gevent import monkey
 from gevent.event import Event
 
 from pytask.errors import PytaskError
-from pytask.worker.slots import STARTED
+from pytask.worker.children import goes_on
 
 if TYPE_CHECKING:
     from pytask.worker.port import RunPort
@@ -34,7 +34,7 @@ class Halt:
 
     def holds(self, port: RunPort) -> bool:
         live = port.live
-        if live.ending or live.phase != STARTED or not live.is_open or _thread_id() != self._thread:
+        if live.ending or live.guard is not None or not goes_on(live) or _thread_id() != self._thread:
             return False
         # While it is made, the successor of a reload must not wait: else nobody would answer.
         return live.task is None or live.task.pytask_port is port

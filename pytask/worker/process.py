@@ -40,7 +40,7 @@ def run_worker(
     Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
     """
     set_up_logging(level)
-    restart.remember_folder()
+    restart.remember()
     worker = Worker(app)
     with Signals(worker), Guard(worker), Health(worker), Watch(worker) as watch:
         code = worker.serve(watch.ready(on_ready))
@@ -52,6 +52,8 @@ def run_worker(
 
 class Signals:
     """SIGTERM, SIGINT and SIGHUP shut the worker down; the second hurries, the third exits at once.
+
+    Under `nohup` SIGHUP does nothing.
 
     SIGUSR1 writes all stacks to stderr.
     """
@@ -67,8 +69,11 @@ class Signals:
 
     def __enter__(self) -> Signals:
         self._nudge.start(lambda: self._worker.shut_down(self._why))
-        for name in self.NAMES:
-            self._handle(getattr(signal, name), self._on_signal)
+        for number in (getattr(signal, name) for name in self.NAMES):
+            if (
+                number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+            ):  # else it is to outlive that
+                self._handle(number, self._on_signal)
         self._handle(signal.SIGUSR1, self._on_look)
         return self
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import gevent
 
+from pytask.definition import Task
 from pytask.errors import PytaskError, Unavailable
 from pytask.worker import children
 from pytask.worker.explain import describe
 from pytask.worker.slots import STARTED
 
 if TYPE_CHECKING:
-    from pytask.definition import Task
     from pytask.store.records import Reload
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
@@ -67,20 +67,26 @@ class Reloader:
         old = live.task
         if old is None or live.ending:
             return
-        try:
-            successor = self._build(live, old, data)
-        except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
-            self._refuse(live, error)
-            return
-        if wanted.reload_id:
+        made = self._build(live, old, data) if live.phase == STARTED else None
+        if isinstance(made, Task) and wanted.reload_id:
             with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
                 self._worker.store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
-        # It was told to end meanwhile, or is over: nobody would take the new one over.
-        if live.ending or live.task is not old or live.phase != STARTED or not live.is_open:
-            children.close(successor, lambda: None, lambda error: self._worker.report.leaked(live, error))
-        else:
-            live.successor = (successor, data, wanted.reload_id)
+        if live.ending or live.task is not old or not children.goes_on(live):  # nobody would take the new one over
+            self._drop(live, made)
+        elif live.phase != STARTED:
+            self._drop(live, made)
+            self._refuse(
+                live, PytaskError('its start has returned, and only its greenlets go on; stop it, and retry it')
+            )
+        elif isinstance(made, Task):
+            live.successor = (made, data, wanted.reload_id)
             self._worker.stopper.end(live, 'reload')
+        else:
+            self._refuse(live, made or PytaskError('the greenlet that made the new instance was killed'))
+
+    def _drop(self, live: Live, made: Task | BaseException | None) -> None:
+        if isinstance(made, Task):
+            self._worker.stopper.close(live, made)
 
     def _look_again(self, live: Live) -> None:
         is_durable, live.reload_again = live.reload_again, None
@@ -90,13 +96,19 @@ class Reloader:
     def _is_held(self, live: Live) -> bool:
         return self._worker.slots.get(live.run_id) is live
 
-    def _build(self, live: Live, old: Task, data: bytes) -> Task:
-        context = getattr(live.greenlet, 'gr_context', None)
-        build = self._worker.runner.build
-        if context is None:
-            return build(live, type(old), data)
-        made: Task = context.copy().run(build, live, type(old), data)
+    def _build(self, live: Live, old: Task, data: bytes) -> Task | BaseException | None:
+        # In a greenlet that the run owns: it ends with it. None where it has ended before its first step.
+        context = live.greenlet.gr_context.copy()
+        builder = context.run(gevent.spawn, self._body, live, type(old), data)
+        builder.join()
+        made: Task | BaseException | None = builder.value
         return made
+
+    def _body(self, live: Live, task_class: type[Task], data: bytes) -> Task | BaseException:
+        try:
+            return self._worker.runner.build(live, task_class, data)
+        except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
+            return error
 
     def _refuse(self, live: Live, error: BaseException) -> None:
         self._worker.report.reload_failed(live, error)

@@ -17,7 +17,7 @@ from pytask.errors import Interrupted, TaskError
 from pytask.inputs import read_object
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
-from pytask.worker import children, forks
+from pytask.worker import forks
 from pytask.worker.port import RunPort
 from pytask.worker.verdict import verdict
 
@@ -56,6 +56,8 @@ class Runner:
             if live.ending:  # before its first step
                 raise Interrupted(live.ending)
             task_class = self._find(live)
+            if live.timeout or task_class.TIMEOUT is not None:
+                self._ending.limits.begin(live, task_class)
             context = _context_of(task_class)
             if context is None:
                 return self._inside(live, task_class)
@@ -78,8 +80,6 @@ class Runner:
 
     def _inside(self, live: Live, task_class: type[Task]) -> Outcome:
         try:
-            if live.timeout or task_class.TIMEOUT is not None:
-                self._ending.limits.begin(live, task_class)
             live.task = self.build(live, task_class, live.data)
             value = self._start(live)
         except BaseException as error:  # noqa: BLE001 - as above; decided inside the context
@@ -102,7 +102,7 @@ class Runner:
 
     def _succeed(self, live: Live) -> None:
         # Same attempt, same lease, same greenlet: only the instance and its data are others.
-        self._close_children(live, live.task)
+        self._stopper.close(live, live.task)
         if live.ending != 'reload':  # told to stop while the old instance was ending
             raise Interrupted(live.ending)
         live.task, live.data, reload_id = live.successor  # type: ignore[misc]
@@ -126,15 +126,13 @@ class Runner:
         try:
             task.__init__(**bound)  # type: ignore[misc]
         except BaseException:
-            self._close_children(live, task)
+            self._stopper.close(live, task)
             raise
         return task
 
-    def _close_children(self, live: Live, task: Task | None) -> None:
-        children.close(task, lambda: self._stopper.give_up(live), lambda error: self._report.leaked(live, error))
-
     def _leaving(self, live: Live, outcome: Outcome | None, error: BaseException) -> Outcome:
         # Entering the context failed, there is no such task, or leaving a success failed.
+        self._ending.limits.end(live)
         if outcome is None or (error is not outcome.exception and outcome.state is State.SUCCESS):
             outcome = verdict(live, None, error)
             self._ending.tell(live, outcome)

@@ -27,8 +27,8 @@ STARTED, CLOSING, LEAVING = range(3)
 class Live:
     """One attempt of one run, inside this worker.
 
-    `ending` is the reason it was told to end, '' while it was not, and `told_at` when. `is_open` is true while
-    user code runs, which is when an interruption may be delivered; `guard` names the hook that runs in phase
+    `ending` is the reason it was told to end, '' while it was not. `is_open` is true while user code
+    runs, which is when an interruption may be delivered; `guard` names the hook that runs in phase
     CLOSING. `failure` is the error of a child that ends the run. `queue` is the one it was claimed from, if any.
     """
 
@@ -65,7 +65,6 @@ class Live:
         'task_name',
         'timeout',
         'token',
-        'told_at',
         'took_s',
     )  # fmt: skip
 
@@ -75,7 +74,7 @@ class Live:
         self.renewed_at = renewed_at
         self.queue = queue
         self.begun_at = monotonic_s()
-        self.took_s = self.fenced_at = self.told_at = 0.0
+        self.took_s = self.fenced_at = 0.0
         self.is_local = is_local
         self.ending = self.reload_id = ''
         # When it is interrupted, on the monotonic clock; and the instance whose `stop` was called.

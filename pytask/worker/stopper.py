@@ -15,7 +15,7 @@ from pytask.clock import monotonic_s
 from pytask.definition import current
 from pytask.errors import Interrupted
 from pytask.worker import children
-from pytask.worker.slots import CLOSING, STARTED
+from pytask.worker.slots import CLOSING, LEAVING, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Between one interruption and the next, and before a run counts as unkillable.
 PATIENCE_S = 1.0
 INTERRUPTIONS = 3
+# A timer may go off so much early.
+EARLY_S = 0.05
 
 
 class Stopper:
@@ -37,15 +39,19 @@ class Stopper:
         self.unkillable: set[str] = set()
 
     def end(self, live: Live, reason: str, *, grace_s: float | None = None) -> None:
-        """Tell a run to end, and see to it; returns at once. What it was told first stands, but for `lost`.
+        """Tell a run to end, and see to it; returns at once.
+
+        What it was told first stands, but for `lost`, and for a stop after a shutdown: it is not to run again.
 
         `grace_s` takes the place of the task's GRACE. Told again, a shorter one hurries, a longer one does nothing.
         """
-        is_new = live.ending in ('', 'reload') or (reason == 'lost' and live.ending != 'lost')
+        told = live.ending
+        is_overruled = (reason, told) == ('stop', 'shutdown') or (reason == 'lost' and told != 'lost')
+        is_new = told in ('', 'reload') or is_overruled
         if (not is_new and grace_s is None) or (live.phase != STARTED and reason == 'reload'):
             return
         if is_new:
-            live.ending, live.told_at = reason, monotonic_s()
+            live.ending = reason
             self._forget_successor(live)
         live.stopping_event().set()
         gevent.spawn_raw(self._escalate, live, reason, 0 if reason == 'lost' else grace_s)
@@ -58,6 +64,10 @@ class Stopper:
             if live.guard is not guard:
                 return
         self.give_up(live)
+
+    def close(self, live: Live, task: Task | None) -> None:
+        """End the greenlets an instance has left behind; returns when nothing of it goes on."""
+        children.close(task, lambda: self.give_up(live), lambda error: self._report.leaked(live, error))
 
     def give_up(self, live: Live) -> None:
         """Say that a run can not be ended, but by a new process."""
@@ -83,6 +93,8 @@ class Stopper:
         if interrupt_at > live.interrupt_at and not hurry:
             return  # it is interrupted before that
         live.interrupt_at = interrupt_at = min(interrupt_at, live.interrupt_at)
+        if not hurry:  # else it interrupts them itself
+            children.nudge(task)
         if patience_s != 0:
             self._ask(live, task)
             live.ended_event().wait(patience_s)
@@ -93,6 +105,8 @@ class Stopper:
         for _ in range(INTERRUPTIONS):
             while live.phase == CLOSING and not hurry and not live.ended_event().wait(PATIENCE_S):
                 pass  # what happens after `start` has limits of its own
+            if live.phase == LEAVING and not hurry:  # as to commit what it has done
+                live.ended_event().wait(PATIENCE_S)
             if not self._is_still(live, task):
                 return
             self.interrupt(live, task, hurry=hurry)
@@ -103,17 +117,16 @@ class Stopper:
     @staticmethod
     def _patience_s(task: Task | None, grace_s: float | None) -> float | None:
         # None for no limit. Before there is an instance, and where nobody could heed it, there is none to be had.
-        if task is None or not (hasattr(task, 'stop') or task.graceful):
+        if task is None or not (_has_stop(task) or task.graceful):
             return 0
-        return task.GRACE if grace_s is None else grace_s
+        own_s = task.GRACE if isinstance(task.GRACE, int | float | None) else 0  # an instance may have any
+        return own_s if grace_s is None else grace_s
 
     def _forget_successor(self, live: Live) -> None:
         # A reload that is overtaken by a stop: the new instance never starts, nor does what it has spawned go on.
         if live.ending != 'reload' and live.successor is not None:
             (successor, _, _), live.successor = live.successor, None
-            gevent.spawn_raw(
-                children.close, successor, lambda: None, lambda error: self._report.leaked(live, error)
-            )
+            gevent.spawn_raw(self.close, live, successor)
 
     def interrupt(self, live: Live, task: Task | None, *, hurry: bool = False) -> None:
         """Deliver an interruption to every greenlet of a run, at the hub's next turn."""
@@ -138,7 +151,7 @@ class Stopper:
             greenlet.throw(Interrupted(live.ending or 'timeout'))
 
     def _ask(self, live: Live, task: Task | None) -> None:
-        if hasattr(task, 'stop') and live.asked is not task and live.phase == STARTED:
+        if _has_stop(task) and live.asked is not task and children.goes_on(live):
             live.asked = task
             self._call_stop(live)
 
@@ -154,7 +167,12 @@ class Stopper:
         try:
             task.stop()  # type: ignore[union-attr]
         except BaseException as error:  # noqa: BLE001 - user code; a failing stop means the interruption comes sooner
-            if isinstance(error, Interrupted) and (live.phase != STARTED or live.interrupt_at <= monotonic_s()):
-                return  # the run is over, or its grace
-            self._report.stop_failed(live, error)
-            self.interrupt(live, task)
+            is_ours = live.phase != STARTED or monotonic_s() > live.interrupt_at - EARLY_S
+            if not (isinstance(error, Interrupted) and is_ours):  # the run is over, or its grace
+                self._report.stop_failed(live, error)
+                self.interrupt(live, task)
+
+
+def _has_stop(task: Task | None) -> bool:
+    # Of its class: to ask an instance may run a `__getattr__` of the author's, which may raise anything.
+    return hasattr(type(task), 'stop')

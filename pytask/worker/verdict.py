@@ -46,7 +46,7 @@ def _output(value: Any) -> Outcome:
         return Outcome(State.SUCCESS)
     try:
         output = messages.encode(value)
-    except Exception as error:  # noqa: BLE001 - user objects run code while they are encoded
+    except BaseException as error:  # noqa: BLE001 - user objects run code while they are encoded
         return _unfit(f'start returned what JSON can not carry: {describe(error)["message"]}')
     if len(output) > MAX_OUTPUT_BYTES:
         return _unfit(f'start returned {len(output):,} bytes of JSON; the limit is {MAX_OUTPUT_BYTES:,}')

@@ -58,12 +58,14 @@ EXPECTED = {
 class Matrix:
     """Runs, one for each state and command, named so."""
 
+    commands = COMMANDS
+
     def __init__(self, client, folder):
         self.client, self.folder = client, folder
         self.receipts, self.given = {}, []
 
     def start(self, state, task='cell', queue='default'):
-        ids = [f'{state}-{command}' for command in COMMANDS]
+        ids = [f'{state}-{command}' for command in self.commands]
         self.client.start_many([Launch(task, {'n': 1}, run_id, queue) for run_id in ids])
         return ids
 
@@ -76,9 +78,11 @@ class Matrix:
 
     def command(self, state):
         """Give each run its command, and return once all have reached Redis."""
-        told = [gevent.spawn(self.give, state, command) for command in COMMANDS]
+        told = [gevent.spawn(self.give, state, command) for command in self.commands]
         self.given += told
-        wait_until(lambda: all(self.is_told(state, command) for command in COMMANDS), f'{state}: all are told', 60)
+        wait_until(
+            lambda: all(self.is_told(state, command) for command in self.commands), f'{state}: all are told', 60
+        )
 
     def is_told(self, state, command):
         fields = self.client.store.db.client.hmget(f'task-{state}-{command}', 'reload_id', 'reloaded')

@@ -59,6 +59,7 @@ TASKS = """
     @task
     def elsewhere():
         os.chdir('/')
+        os.environ.update(PYTASK_REDIS='redis://127.0.0.1:1/0', PYTHONPATH='/nowhere')
 """
 OPTIONS = ('--tasks', 'tasks', '--lease', '1', '--drain', '1')
 
@@ -151,7 +152,7 @@ def test_who_is_told_to_stop_meanwhile_does_not_come_back(client, log):
 
 
 def test_a_worker_that_leaked_starts_anew_once(client, log):
-    """Short of memory with nothing running; from the folder it was started in, wherever its tasks went."""
+    """Short of memory with nothing running; as it was started, wherever its tasks went and whatever they set."""
     client.start('elsewhere')
     worker = log.start('--max-memory', '1')
     assert worker.wait(60) == 75

@@ -89,6 +89,17 @@ def test_a_signal_gives_runs_back_to_the_front_and_exits_0(processes, tasks, cli
 
 
 @pytest.mark.one_server
+def test_a_worker_that_nohup_has_started_outlives_its_terminal(processes, tasks):
+    ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
+    worker = processes.worker('--tasks', tasks, '--lease', '2', preexec_fn=ignore)
+    worker.send_signal(signal.SIGHUP)
+    gevent.get_hub().join(timeout=0.3)
+    assert worker.poll() is None
+    worker.terminate()
+    assert worker.wait(20) == 0
+
+
+@pytest.mark.one_server
 def test_a_shutdown_at_any_moment_leaves_nothing_running(processes, tasks, client, redis):
     """Also in the middle of a claim: what Redis has granted is given back."""
     chance = random.Random(seed := random.randrange(2**32))

@@ -78,9 +78,10 @@ def test_a_failing_factory_is_tried_again(app):
     assert app.resource('late') == 'there'
 
 
-def test_an_error_of_one_close_is_logged_and_the_others_are_closed(app, made, caplog):
+@pytest.mark.parametrize('kind', [OSError, SystemExit, KeyboardInterrupt])
+def test_an_error_of_one_close_is_logged_and_the_others_are_closed(app, made, caplog, kind):
     def close(it):
-        raise OSError('it sticks')
+        raise kind('it sticks')
 
     app.add_resource('sticky', lambda: 1, close)
     for name in ('a', 'sticky', 'b'):

@@ -1,11 +1,13 @@
 """An app's hooks and resources around and within its worker."""
 
+from contextlib import contextmanager
+
 import gevent
 import pytest
 from support import InProcess, wait_until
 
 from pytask import PyTask, Run, State, Task, current_task
-from pytask.worker import life
+from pytask.worker import life, stopper
 
 
 @pytest.fixture
@@ -203,6 +205,19 @@ def test_a_hundred_runs_that_ask_at_once_get_the_same_one(app, worker):
     assert len(made) == 1
 
 
+def test_what_a_resource_spawns_does_not_end_with_the_run_that_made_it(app, worker):
+    class Uses(Task):
+        def start(self):
+            keeper = self.app.resource('pool')
+            return [keeper.dead, current_task() is self]
+
+    app.add_resource('pool', lambda: gevent.spawn(gevent.sleep, 60), close=lambda keeper: keeper.kill())
+    app.add_task(Uses)
+    worker()
+    for _ in range(2):
+        assert app.client.start(Uses).wait(timeout=5).output == [False, True]
+
+
 def test_a_run_that_is_stopped_while_it_makes_one_leaves_it_to_the_next(app, worker):
     asked = []
 
@@ -299,7 +314,6 @@ def test_it_is_called_for_every_exception_and_for_nothing_else(app, worker, seen
 
 
 def test_it_is_called_inside_the_context_of_the_run(app, worker):
-    from contextlib import contextmanager
     from contextvars import ContextVar
 
     where, seen = ContextVar('where', default='outside'), []
@@ -347,3 +361,45 @@ def test_one_that_hangs_is_cut_short(app, worker, monkeypatch, caplog):
     worker()
     assert app.client.start('fails').wait(timeout=5).state is State.EXCEPTION
     assert 'failed' in caplog.text
+
+
+def test_what_it_spawns_ends_with_the_run(app, worker):
+    spawned = []
+    app.on_exception(lambda run, error: spawned.append(gevent.spawn(gevent.sleep, 60)))
+    app.task(name='fail')(lambda: 1 / 0)
+    worker()
+    assert app.client.start('fail').wait(timeout=5).state is State.EXCEPTION
+    assert spawned[0].dead
+
+
+@pytest.mark.parametrize('fails', ['enter', 'exit'])
+def test_a_stop_meanwhile_leaves_it_alone(app, worker, monkeypatch, fails):
+    monkeypatch.setattr(stopper, 'PATIENCE_S', 0.05)
+    inside, ended = gevent.event.Event(), []
+
+    @app.on_exception
+    def send(run, error):
+        inside.set()
+        gevent.sleep(0.5)
+        ended.append(error)
+
+    @contextmanager
+    def context():
+        if fails == 'enter':
+            raise OSError
+        yield
+        raise OSError
+
+    class Plain(Task):
+        provide_context = staticmethod(context)
+
+        def start(self):
+            pass
+
+    app.add_task(Plain)
+    running = worker()
+    run = app.client.start(Plain)
+    assert inside.wait(5)
+    assert run.stop(wait=5) == 'EXCEPTION'
+    assert [type(error) for error in ended] == [OSError]
+    assert not running.stopper.unkillable

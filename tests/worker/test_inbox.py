@@ -247,6 +247,16 @@ def test_a_published_message_is_heard_and_may_be_asked(app, worker, redis, count
     assert not redis.exists(f'inbox-{run.id}')
 
 
+def test_a_published_giant_is_not_looked_into(app, worker, redis, counter):
+    """A thousand of them would wait for their turn, in memory."""
+    worker()
+    run = running(app, counter)
+    redis.publish(f'task-{run.id}-control', '{"command":"send","name":"add","data":{"n":1%s}}' % (200_000 * ' '))
+    redis.publish(f'task-{run.id}-control', '{"command":"send","name":"add","data":{"n":2%s}}' % (60_000 * ' '))
+    wait_until(lambda: counter.heard, 'one is handled')
+    assert counter.heard == [2]
+
+
 def test_a_message_published_to_pytasks_own_tasks_is_not_heard(app, worker, redis):
     running = worker()
     names = lambda: [live.run_id for live in running.slots.all() if live.task_name == 'pytask/cleanup']  # noqa: E731
@@ -261,7 +271,7 @@ def test_a_message_published_to_pytasks_own_tasks_is_not_heard(app, worker, redi
 def test_junk_in_an_inbox_jams_nothing(app, worker, redis, counter):
     run = app.client.start(counter)
     run.send('add', {'n': 1})
-    redis.lpush(f'inbox-{run.id}', 'x', '0123456789abcdef[]', b'\xff' * 30)
+    redis.lpush(f'inbox-{run.id}', 'x', '', '0123456789abcdef[]', b'\xff' * 30, '', '')
     worker()
     wait_until(lambda: counter.heard == [1], 'the good one is handled')
     wait_until(lambda: inbox(redis, run) == (0, None), 'the inbox is empty')

@@ -259,6 +259,24 @@ def test_a_context_that_hangs_after_it_is_interrupted_all_the_same(app, worker, 
     assert task.order == ['finished']
 
 
+def test_a_stop_while_its_context_is_left_comes_too_late(app, worker, life):
+    leaving, done = gevent.event.Event(), []
+
+    @contextmanager
+    def context():
+        yield
+        leaving.set()
+        gevent.sleep(0.2)
+        done.append('committed')
+
+    task = life(lambda self: 'done', provide_context=staticmethod(context))
+    worker()
+    run = app.client.start(task)
+    assert leaving.wait(5)
+    assert run.stop(wait=5) == 'SUCCESS'
+    assert (run.refresh().output, done) == ('done', ['committed'])
+
+
 def test_a_stop_while_finish_runs_leaves_it_alone_and_comes_too_late(app, worker, life):
     task = life(lambda self: 'done', finish=slow_finish)
     worker()
@@ -367,26 +385,23 @@ def test_a_reload_while_finish_runs_is_not_carried_out(app, worker, life):
     assert (run.state, run.output, task.order) == (State.SUCCESS, 'done', ['finished'])
 
 
-def test_what_a_reload_made_too_late_ends_with_the_run(app, worker, life):
-    """Its instance is ready when the run is over, and has spawned."""
-    building, over = gevent.event.Event(), gevent.event.Event()
-    spawned = []
+def test_what_a_reload_is_making_ends_with_the_run(app, worker, life):
+    """Its instance is not ready when the run is over, and has spawned."""
+    building, spawned = [], []
 
     def init(self, again=False):
         if again:
-            building.set()
-            over.wait()
             spawned.append(self.spawn(gevent.sleep, 60))
+            building.append(gevent.getcurrent())
+            gevent.sleep(60)
 
     task = life(lambda self: gevent.sleep(0.2), __init__=init, finish=lambda self, outcome: None)
     worker()
     run = app.client.start(task)
     wait_until(lambda: run.refresh().state is State.RUNNING, 'it runs')
     app.client.reload(run.id, {'again': True}, wait=0)
-    assert building.wait(5)
     assert run.wait(timeout=5).state is State.SUCCESS
-    over.set()
-    wait_until(lambda: spawned and spawned[0].dead, 'what it spawned has ended')
+    assert [one.dead for one in building + spawned] == [True, True]
 
 
 def test_a_shutdown_during_a_reload_ends_the_old_and_the_new(server, worker):
@@ -501,6 +516,29 @@ def test_a_graceful_run_told_to_stop_and_then_of_a_shutdown_is_stopped(deploy, l
 
     run, _ = deploy(life(start, graceful=True), told=[stop_heard])
     assert (run.state, run.output) == (State.STOPPED, 'saved')
+
+
+def test_a_graceful_run_told_of_a_shutdown_and_then_to_stop_is_stopped(server, worker, life):
+    def start(self):
+        wait_for_stopping(self)
+        self.closing.set()
+        self.gate.wait()
+        return 'saved'
+
+    app = PyTask(server.url, lease=2, drain=0)
+    task = life(start, graceful=True, closing=gevent.event.Event(), gate=gevent.event.Event())
+    app.add_task(task)
+    running = worker(app)
+    run = started(app, task)
+    running.shut_down('deploy')
+    assert task.closing.wait(5)
+    assert run.stop() == 'requested'
+    live = running.slots.get(run.id)
+    wait_until(lambda: live.ending == 'stop', 'it is told')
+    task.gate.set()
+    run.wait(timeout=5)
+    assert (run.state, run.output) == (State.STOPPED, 'saved')
+    app.client.close()
 
 
 def test_a_graceful_run_that_overstays_is_interrupted_and_given_back(deploy, life):

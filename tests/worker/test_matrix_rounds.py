@@ -17,6 +17,9 @@ MAY_ANSWER = {
     'reload': {'applied', 'requested', 'refused by its data', 'not_found', *ENDS},
     'retry': {'applied', 'WAIT', 'RUNNING', 'not_found'},
     'rm': {'applied', 'WAIT', 'RUNNING', 'not_found'},
+    'pause': {'applied', 'requested', 'not_found', *ENDS},
+    'resume': {'applied', 'requested', 'WAIT', 'RUNNING', 'not_found', *ENDS},
+    'send': {'requested', 'not_found', *ENDS},
 }
 LONG_S = 0.4
 
@@ -26,6 +29,16 @@ class Quick(Task):
         self.n = n
 
     def start(self):
+        return self.n
+
+    def on_note(self):
+        gevent.sleep(0.01 * random.random())
+
+
+class Halting(Quick):
+    def start(self):
+        for _ in range(10):
+            self.sleep(LONG_S / 10 * random.random())
         return self.n
 
 
@@ -65,12 +78,16 @@ class Stubborn(Quick):
         return self.n
 
 
+KINDS = (Quick, Halting, Interrupted, Polite, Stubborn)
+COMMANDS = ('stop', 'stop', 'reload', 'reload', 'retry', 'rm', 'pause', 'resume', 'send')
+
+
 class Round:
     """What was asked of one run, and what must be true after that."""
 
     def __init__(self, client, chance, number):
         self.client, self.chance = client, chance
-        self.kind = chance.choice([Quick, Interrupted, Polite, Stubborn])
+        self.kind = chance.choice(KINDS)
         self.run_id = f'round-{number}'
         self.told = []
         self.data = {0}  # what its next attempt may begin with
@@ -78,14 +95,14 @@ class Round:
 
     def play(self):
         self.client.start(self.kind, {'n': 0}, run_id=self.run_id)
-        self.pause()
-        for _ in range(self.chance.randint(2, 5)):
-            name = self.chance.choice(['stop', 'stop', 'reload', 'reload', 'retry', 'rm'])
+        self.wait()
+        for _ in range(self.chance.randint(2, 6)):
+            name = self.chance.choice(COMMANDS)
             answer = getattr(self, name)()
             self.told.append((name, answer))
             assert answer in MAY_ANSWER[name], self.told
             assert not self.is_gone or answer == 'not_found' or (name, answer) == ('rm', 'applied'), self.told
-            self.pause()
+            self.wait()
         self.check_end()
 
     def outcome(self):
@@ -95,7 +112,7 @@ class Round:
             return f'{self.run_id} {self.kind.NAME} {self.told}: {error!r}'
         return ''
 
-    def pause(self):
+    def wait(self):
         gevent.sleep(self.chance.choice([0, 0, 0.001, 0.02, LONG_S]) * self.chance.random())
 
     def stop(self):
@@ -119,6 +136,15 @@ class Round:
             self.data |= {n}  # it may have ended before it could say so
         return answer
 
+    def pause(self):
+        return self.client.pause(self.run_id)
+
+    def resume(self):
+        return self.client.resume(self.run_id)
+
+    def send(self):
+        return self.client.send(self.run_id, 'note')
+
     def retry(self):
         answer = self.client.retry(self.run_id)
         self.retries += answer == 'applied'
@@ -137,6 +163,7 @@ class Round:
         if self.is_gone:
             assert self.state() is None, self.told
             return
+        self.client.resume(self.run_id)
         names = [name for name, answer in self.told if name == 'stop' or (name, answer) == ('retry', 'applied')]
         wait_until(lambda: self.state() in ENDS, f'its end: {self.told}', 20)
         run = self.client.get(self.run_id)
@@ -155,7 +182,7 @@ def test_rounds_of_random_commands(app, worker, redis):
     seed = int(os.environ.get('SEED') or random.randrange(2**32))
     print('seed', seed)
     chance = random.Random(seed)
-    for task in (Quick, Interrupted, Polite, Stubborn):
+    for task in KINDS:
         app.add_task(task)
     running = worker()
     rounds = [Round(app.client, random.Random(chance.random()), number) for number in range(ROUNDS)]
@@ -175,3 +202,4 @@ def test_rounds_of_random_commands(app, worker, redis):
     finally:
         cutter.kill()
     wait_until(lambda: running.slots.taken == 0, 'all slots are free')
+    assert list(redis.scan_iter('inbox-*')) == []

@@ -1,7 +1,11 @@
 """Owned greenlets: whatever a run spawns ends with it, however the run ends."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
 import gevent
 import pytest
+from gevent import monkey
 from support import wait_until
 
 from pytask import Interrupted, State, Task
@@ -420,3 +424,42 @@ def test_children_of_an_instance_that_could_not_be_made_end_with_the_run(app, wo
     worker()
     assert app.client.start(task).wait(timeout=5).state is State.EXCEPTION
     assert spawned[0].dead
+
+
+def test_threads_that_serve_other_runs_too_do_not_end_with_the_first(app, worker):
+    """In a patched process they are greenlets: those of an executor, or of a library."""
+    executor = ThreadPoolExecutor(1)
+
+    class Uses(Task):
+        TIMEOUT = 5
+
+        def start(self):
+            return executor.submit(lambda: 42).result()
+
+    app.add_task(Uses)
+    worker()
+    assert app.client.start(Uses).wait(timeout=10).output == 42
+    assert app.client.start(Uses).wait(timeout=10).output == 42
+    executor.shutdown()
+
+
+def test_a_greenlet_of_a_native_thread_does_not_hold_up_the_end(app, worker):
+    door, left = monkey.get_original('_thread', 'allocate_lock')(), []
+    door.acquire()
+
+    def body():
+        left.append(gevent.spawn(gevent.sleep, 60))
+        door.acquire()
+        left[0].kill()
+        gevent.get_hub().destroy(destroy_loop=True)
+
+    class Leaves(Task):
+        def start(self):
+            monkey.get_original('_thread', 'start_new_thread')(copy_context().run, (body,))
+            wait_until(lambda: left, 'it has one')
+
+    app.add_task(Leaves)
+    running = worker()
+    assert app.client.start(Leaves).wait(timeout=10).state is State.SUCCESS
+    assert not running.stopper.unkillable
+    door.release()

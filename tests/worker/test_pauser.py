@@ -319,9 +319,24 @@ def test_a_local_run_is_paused_as_any_other(app, worker):
     wait_until(lambda: task.turns > before, 'it goes on')
 
 
+def test_a_local_run_that_did_not_hear_it_is_told_by_the_heartbeat(app, worker):
+    task = spin(app, lambda self: self.emit('turn'))
+    app.start_local_task(task.NAME, {})
+    running = worker()
+    wait_until(lambda: task.turns > 2, 'it works')
+    [run] = app.client.list(task=task.NAME)
+    obey, running.orders.obey = running.orders.obey, lambda *_: None
+    assert run.pause() == 'requested'
+    wait_until(lambda: has_halted(task, 0.1), 'it halts')
+    before = task.turns
+    assert run.resume() == 'requested'
+    wait_until(lambda: task.turns > before, 'it goes on')
+    running.orders.obey = obey
+
+
 def test_pytasks_own_tasks_refuse(app, worker):
     worker()
-    (own, *_) = wait_until(lambda: [run for run in app.client.list() if run.task.startswith('pytask/')], 'they run')
+    [own, *_] = wait_until(lambda: [run for run in app.client.list() if run.task.startswith('pytask/')], 'they run')
     assert (own.pause(), own.resume()) == ('refused', 'refused')
     assert app.client.pause_task('pytask/monitor') == 'refused'
 

@@ -257,3 +257,40 @@ def test_a_run_that_ends_by_itself_meanwhile_has_ended(app, worker):
     over.set()
     run.wait(timeout=5)
     assert (run.state, run.output) == (State.SUCCESS, 'my own end')
+
+
+@pytest.mark.parametrize('end', ['stop', 'return'])
+def test_an_instance_that_is_still_made_ends_with_the_run(app, worker, end):
+    gate, builders = gevent.event.Event(), []
+
+    class Slow(Task):
+        def __init__(self, n: int = 0):
+            if n:
+                builders.append(gevent.getcurrent())
+                gevent.sleep(60)
+
+        def start(self):
+            gate.wait()
+
+    app.add_task(Slow)
+    worker()
+    run = app.client.start(Slow)
+    wait_until(lambda: run.refresh().state is State.RUNNING, 'it runs')
+    asked = gevent.spawn(run.reload, {'n': 1})
+    wait_until(lambda: builders, 'the new one is being made')
+    run.stop() if end == 'stop' else gate.set()
+    assert asked.get(timeout=5) == ('STOPPED' if end == 'stop' else 'SUCCESS')
+    assert builders[0].dead
+
+
+def test_pytasks_own_tasks_are_not_reloaded_by_a_published_word(app, worker, redis):
+    running = worker()
+    monitors = lambda: [live for live in running.slots.all() if live.task_name == 'pytask/monitor']  # noqa: E731
+    [own] = wait_until(monitors, 'it begins')
+    instance = wait_until(lambda: own.task, 'it runs')
+    hear, heard = running.orders.obey, []
+    running.orders.obey = lambda *command: hear(*command) or heard.append(command)
+    redis.publish(f'task-{own.run_id}-control', 'reload')
+    wait_until(lambda: heard, 'it was heard')
+    assert own not in running.reloader._building
+    assert own.task is instance

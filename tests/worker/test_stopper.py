@@ -220,6 +220,26 @@ def test_a_stop_does_not_wait_for_an_offloaded_call(app, worker):
     lock.release()
 
 
+def test_a_task_whose_attributes_raise_is_stopped_all_the_same(app, worker):
+    def no_attribute(self, name):
+        raise KeyError(name)
+
+    task = probe(app, __getattr__=no_attribute)
+    worker()
+    assert started(app, task).stop(wait=5) == 'applied'
+
+
+def test_a_grace_that_is_none_is_no_grace(app, worker):
+    def work(self):
+        self.GRACE = '10'
+        type(self).inside.set()
+        self.over.wait()
+
+    task = probe(app, work=work, stop=lambda self: None)
+    worker()
+    assert started(app, task).stop(wait=5) == 'applied'
+
+
 def test_a_stop_before_the_first_step_means_no_step(app, worker):
     task = probe(app)
     running = worker()

@@ -1,6 +1,7 @@
 """Time limits: a run's own, its task's, and more time for a run."""
 
 import time
+from contextlib import contextmanager
 
 import gevent
 import pytest
@@ -91,6 +92,23 @@ def test_it_is_real_for_init_and_for_what_waits_for_a_child(app, worker):
     worker()
     runs = [app.client.start(app.add_task(task), timeout=0.2) for task in (SlowInit, Joins)]
     assert all(map(is_timed_out, app.client.wait(*runs, timeout=5)))
+
+
+def test_it_is_real_for_a_context_that_is_not_entered(app, worker):
+    @contextmanager
+    def context():
+        gevent.sleep(FOREVER_S)
+        yield
+
+    class Waits(Task):
+        provide_context = staticmethod(context)
+
+        def start(self):
+            return None
+
+    app.add_task(Waits)
+    worker()
+    assert is_timed_out(app.client.start(Waits, timeout=0.2).wait(timeout=5))
 
 
 BAD = [0, -1, float('nan'), float('inf'), 1e12, True, '30', [], 0.0001]

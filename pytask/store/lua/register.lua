@@ -13,17 +13,13 @@ if redis.call('EXISTS', worker_hash) == 0 then
 end
 redis.call('ZADD', workers, now_ms + ttl_ms, worker)
 local fields = rest + tonumber(locals)
-local forgotten, verdicts = {}, {}
+local forgotten = {}
 for i = rest, fields - 1 do -- one that has ended meanwhile is kept like any other
-  local v = redis.pcall('HMGET', runs .. ARGV[i], 'state', 'attempt', 'stop', 'grace', 'reload_id')
-  if v[1] == 'RUNNING' then
+  local v = redis.pcall('HMGET', runs .. ARGV[i], 'attempt', 'stop', 'grace', 'reload_id', 'inbox', 'paused', 'state')
+  if v[7] == 'RUNNING' then
     redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms)
-    local what = told(v[2], v[3], v[4], v[5])
-    if what then
-      table.insert(verdicts, ARGV[i])
-      table.insert(verdicts, what)
-    end
-  elseif not v[1] and not v.err then
+    remind(ARGV[i], v)
+  elseif not v[7] and not v.err then
     table.insert(forgotten, ARGV[i])
   end
 end

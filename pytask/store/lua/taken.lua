@@ -12,5 +12,9 @@ if first and handled ~= '' and string.sub(first, 1, #handled) == handled then
   redis.call('HSET', key, 'inbox', math.max(0, (tonumber(v[3]) or 0) - #first))
   first = redis.call('LINDEX', inbox, 0)
 end
+while first == '' do -- by foreign hands, and no message
+  redis.call('LPOP', inbox)
+  first = redis.call('LINDEX', inbox, 0)
+end
 if not first then redis.call('HDEL', key, 'inbox') end
 return {'OK', first or nil}

@@ -28,6 +28,14 @@ class Cell(Task):
     def work(self):
         while not self.is_let_go():
             gevent.sleep(0.02)
+            self.checkpoint()
+
+    def on_add(self):
+        with Path(self.folder(), 'heard').open('a') as heard:
+            heard.write(f'{self.id}\n')
+
+    def on_n(self):
+        return self.n
 
     def is_let_go(self):
         return Path(self.folder(), self.id.partition('-')[0]).exists()

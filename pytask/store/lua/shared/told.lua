@@ -1,5 +1,18 @@
--- What a worker is reminded of: a stop meant for this attempt, with its grace if it has one; else a reload; else nil.
-local function told(attempt, stop, grace, reload_id)
-  if stop and stop == attempt then return grace and 'STOP ' .. grace or 'STOP' end
-  return reload_id and 'RELOAD'
+-- What a worker is reminded of: a stop meant for this attempt, with its grace if it has one; else a reload; else that
+-- there are messages. PAUSED beside these.
+local verdicts = {}
+
+local function say(id, verdict)
+  table.insert(verdicts, id)
+  table.insert(verdicts, verdict)
+end
+
+-- `v` is what HMGET found of attempt, stop, grace, reload_id, inbox, paused.
+local function remind(id, v)
+  if v[2] and v[2] == v[1] then
+    say(id, v[3] and 'STOP ' .. v[3] or 'STOP')
+  elseif v[4] or v[5] then
+    say(id, v[4] and 'RELOAD' or 'SEND')
+  end
+  if v[6] then say(id, 'PAUSED') end
 end
