@@ -27,8 +27,9 @@ HURRY_AFTER_S, DEAF_AFTER_S, HANDED_OVER_WITHIN_S, ENDED_WITHIN_S = 1.0, 5.0, 15
 SLOW_IMPORT_S = 5.0
 # A worker that ends by itself is replaced, unless that was at once.
 LIVES_S = 5.0
-EXIT_CONFIG, EXIT_RESTART, EXIT_FORCED = 78, 75, 130
-REPLACED = frozenset({70, EXIT_RESTART})
+EXIT_CONFIG, EXIT_FORCED = 78, 130
+FOR_GOOD = frozenset({0, 69})  # told to end from elsewhere; without Redis
+KILLED = 'The worker did not let go and was killed; what it ran goes on when the leases have ended.'
 
 
 class Reloading:
@@ -110,7 +111,7 @@ class Reloading:
         if now.is_leaving:
             now.press(HURRY_AFTER_S)
             if now.is_deaf(DEAF_AFTER_S) or now.told_for_s > HANDED_OVER_WITHIN_S:
-                line('The worker does not let go and was killed; what it ran goes on when the leases have ended.')
+                line(KILLED)
                 now.kill()
         return None
 
@@ -153,9 +154,8 @@ class Reloading:
             self._next = None
 
     def _replace(self, ended: Generation) -> int | None:
-        # It has ended by itself. For good: it was told to from elsewhere, or has said what it lacks.
         code = ended.code or 0
-        if code >= 0 and code not in {*REPLACED, EXIT_CONFIG}:
+        if code in FOR_GOOD:
             return code
         line(f'The worker has ended, exit code {code}.')
         if self._next is None and code != EXIT_CONFIG and ended.age_s > LIVES_S:
@@ -165,8 +165,9 @@ class Reloading:
         return None
 
     def _what_goes_on(self) -> str:
-        before = 'The code from before goes on' if self._now else 'Nothing runs until then'
-        return f'{before}; the next save is tried.' if self._now else f'The next save is tried. {before}.'
+        if self._now is not None:
+            return 'The code from before goes on; the next save is tried.'
+        return 'No worker runs; the next save is tried.'
 
     def _end(self) -> int:
         since = monotonic_s()
@@ -176,7 +177,8 @@ class Reloading:
             now.leave()
             if self._signals.count > 1:
                 now.press(0)
-            if self._signals.count > 2 or monotonic_s() - since > ENDED_WITHIN_S:
+            if self._signals.count > 2 or now.is_deaf(DEAF_AFTER_S) or monotonic_s() - since > ENDED_WITHIN_S:
+                line(KILLED)
                 now.kill()
                 return EXIT_FORCED
             self._wait()
