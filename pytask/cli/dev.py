@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
 from pytask.cli import paint
-from pytask.cli.blame import explain, files_of
+from pytask.cli.faults import explain, files_of
 from pytask.cli.generation import ignore_the_terminal
 from pytask.cli.header import header, line, redis_line
 from pytask.cli.look import Names
@@ -29,7 +30,6 @@ from pytask.worker.worker import EXIT_CONFIG, EXIT_RESTART
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from pytask.app import PyTask
     from pytask.cli.channel import Channel
@@ -37,14 +37,16 @@ if TYPE_CHECKING:
     from pytask.run import Run
 
 SIGNALS = ('SIGTERM', 'SIGINT', 'SIGHUP')
-MARKS = {State.SUCCESS: '✓', State.STOPPED: '■', State.ERROR: '✗', State.EXCEPTION: '✗'}
+MARKS = {State.SUCCESS: '✓+', State.STOPPED: '■=', State.ERROR: '✗x', State.EXCEPTION: '✗x'}  # and in ASCII
 
 
 class Dev:
     """A worker with a window on what happens; `is_first` for the one that greets and starts the demo runs."""
 
-    def __init__(self, *, exits: bool = False, with_demo: bool = True, is_first: bool = True) -> None:
-        self._exits, self._with_demo, self._is_first = exits, with_demo, is_first
+    def __init__(
+        self, *, with_demo: bool, exits: bool = False, is_first: bool = True, reloads: bool = False
+    ) -> None:
+        self._with_demo, self._exits, self._is_first, self._reloads = with_demo, exits, is_first, reloads
         self._app: PyTask
         self._demo: list[Run] = []
         self._ended_well = True
@@ -102,11 +104,12 @@ class Dev:
     def _hint(self, own: list[Any]) -> None:
         first = next((task.NAME for task in own if task.DEMO is not None), own[0].NAME if own else 'TASK')
         pytask_ = command_name()
+        reloads = 'Save a file, and its new code takes over. ' if self._reloads else ''
         line(
             f'Try, in another terminal:   {pytask_} run {first}\n'
             f'                            {pytask_} ls\n'
             f'                            {pytask_} tail\n'
-            f'Ctrl-C stops everything; what still runs is given back to its queue.\n'
+            f'{reloads}Ctrl-C stops everything; what still runs is given back to its queue.\n'
         )
 
     def _watch(self) -> None:
@@ -129,7 +132,7 @@ class Dev:
         state = event.event.upper()
         mark, shown = ' ', event.event
         if event.event in ENDING_EVENTS:
-            mark, shown = MARKS[State(state)], state
+            mark, shown = MARKS[State(state)][not _has_unicode()], state
             if state == State.EXCEPTION and isinstance(event.data, dict):
                 text = str(event.data.get('message')) + '\n' + str(event.data.get('traceback', '')).rstrip()
         elif event.event == 'running':
@@ -158,12 +161,13 @@ def follow(channel: Channel) -> int:
     except ConfigError as error:
         channel.tell(failed=explain(error), files=files_of(error))
         return EXIT_CONFIG
-    channel.tell(loaded=True, files=files_of())
+    folder = app.settings.tasks
+    channel.tell(loaded=True, files=files_of(), folder=str(Path(folder).resolve()) if folder else '')
     words = channel.next()
     if 'serve' not in words:
         return 0
     gevent.spawn(_obey, channel, app)
-    return Dev(**words['serve']).serve(app, signals=['SIGTERM'])
+    return Dev(**words['serve'], reloads=True).serve(app, signals=['SIGTERM'])
 
 
 def _obey(channel: Channel, app: PyTask) -> None:
@@ -182,5 +186,8 @@ def head(task: str, run_id: str) -> str:
     """Return what stands in front of what a task prints."""
     if not paint.is_terminal():
         return f'{task} {run_id} | '
-    bar = '│' if (sys.stdout.encoding or '').lower().startswith('utf') else '|'
-    return paint.dim(f'{task} {run_id} {bar}') + ' '
+    return paint.dim(f'{task} {run_id} {"│" if _has_unicode() else "|"}') + ' '
+
+
+def _has_unicode() -> bool:
+    return (sys.stdout.encoding or '').lower().startswith('utf')

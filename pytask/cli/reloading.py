@@ -35,11 +35,11 @@ KILLED = 'The worker did not let go and was killed; what it ran goes on when the
 class Reloading:
     """`dev` with reload on save; `url` is that of a Redis of the user's, '' for a server of its own."""
 
-    def __init__(self, folder: Path, tasks: Path, *, url: str = '', with_demo: bool = True) -> None:
+    def __init__(self, folder: Path, tasks: str, *, url: str = '', with_demo: bool = True) -> None:
         self._server = None if url else Server(folder)
         self._url = url
         self._with_demo = with_demo
-        self._watch = Watch(tasks.resolve())
+        self._watch = Watch(Path(tasks).resolve()) if tasks else Watch()
         self._saved: set[str] = set()
         self._now: Generation | None = None
         self._next: Generation | None = None
@@ -95,7 +95,7 @@ class Reloading:
                 self._on(words, is_next=one is self._next)
 
     def _on(self, words: dict[str, Any], *, is_next: bool) -> None:
-        self._watch.add(words.get('files', ()))
+        self._watch.add(words.get('files', ()), folder=words.get('folder', ''))
         if 'failed' in words and is_next:
             self._drop_next()
             line(f'{words["failed"]}\n{self._what_goes_on()}\n')

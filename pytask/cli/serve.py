@@ -66,16 +66,17 @@ def dev(*, exits: bool, no_demo: bool, no_reload: bool) -> int:
         from pytask.cli.dev import Dev
 
         return Dev(exits=exits, with_demo=not no_demo).run(Path.cwd())
-    return _reloading(with_demo=not no_demo)
-
-
-def _reloading(*, with_demo: bool) -> int:
-    # Without an import of the tasks: those have a process of their own.
     from pytask.cli.reloading import Reloading
+
+    return Reloading(Path.cwd(), _tasks(), url=given().get('redis', ''), with_demo=not no_demo).run()
+
+
+def _tasks() -> str:
+    """Return the folder of tasks, without an import of what is in it. Raises ConfigError where there is none."""
     from pytask.errors import ConfigError
     from pytask.settings import load
 
-    tasks = Path(load({'tasks': given().get('tasks')}).tasks)
-    if not tasks.is_dir():
-        raise ConfigError(f'no folder of tasks at {tasks.absolute()}; name one with --tasks')
-    return Reloading(Path.cwd(), tasks, url=given().get('redis', ''), with_demo=with_demo).run()
+    tasks = load({'tasks': given().get('tasks')}).tasks
+    if not Path(tasks).is_dir():
+        raise ConfigError(f'no folder of tasks at {Path(tasks).absolute()}; name one with --tasks')
+    return tasks

@@ -29,15 +29,18 @@ class Watch:
     """Looks at the Python files below some folders, and at single ones beside them."""
 
     def __init__(self, *folders: Path) -> None:
-        self._folders = folders
+        self._folders = set(folders)
         self._files: set[str] = set()
         self._look_at = 0.0
         self._seen = self._look()
         self._content = {path: _digest(path) for path in self._seen}
         self._stable = self._seen
 
-    def add(self, files: Iterable[str]) -> None:
-        """Watch these files too."""
+    def add(self, files: Iterable[str], folder: str = '') -> None:
+        """Watch these files too, and what is below a folder; as they are now."""
+        if folder and Path(folder) not in self._folders:
+            self._folders.add(Path(folder))
+            files = [*files, *_python_files(Path(folder))]
         for path in set(files) - self._files:
             self._files.add(path)
             if path not in self._seen and (signature := _signature(path)):

@@ -99,6 +99,16 @@ def test_single_files_are_watched_where_they_are_named(watch, folder):
     assert saved(watch, folder) == ['not-there.py']
 
 
+def test_a_folder_is_watched_from_when_it_is_named(watch, folder):
+    (folder / 'other').mkdir()
+    (folder / 'other/two.py').write_text('1')
+    watch.add([], folder=str(folder / 'other'))
+    settles(watch)
+    (folder / 'other/two.py').write_text('2')
+    (folder / 'other/three.py').write_text('1')
+    assert saved(watch, folder) == ['other/three.py', 'other/two.py']
+
+
 def test_a_folder_that_vanishes_and_comes_back(watch, folder):
     (folder / 'tasks').rename(folder / 'gone')
     assert saved(watch, folder) == ['tasks/one.py']

@@ -24,9 +24,11 @@ def explain(error: ConfigError) -> str:
     """Return what is wrong, where it stands, and by whose import it was reached."""
     cause = error.__cause__
     places = list(_places(cause)) if cause is not None else []
-    if not places:
+    if cause is None or not places:
         return str(error)
     (path, line), *outer = reversed(places)
+    if ' does not import' not in str(error):
+        return f'{error}\n{_source(path, line, cause)}'
     told = cause.msg if isinstance(cause, SyntaxError) else ' '.join(str(cause).split('\n'))
     text = f'{shown(path)}:{line} does not import: {type(cause).__name__}: {told}\n{_source(path, line, cause)}'
     return ''.join(
