@@ -170,13 +170,16 @@ class Reloading:
         return 'No worker runs; the next save is tried.'
 
     def _end(self) -> int:
-        since = monotonic_s()
+        since, is_told = monotonic_s(), False
         self._drop_next()
         now = self._now
         while now is not None and now.code is None:
             now.leave()
             if self._signals.count > 1:
                 now.press(0)
+            elif not is_told and monotonic_s() - since > HURRY_AFTER_S:
+                is_told = True
+                line('What runs is given its time to stop; Ctrl-C again cuts it short.')
             if self._signals.count > 2 or now.is_deaf(DEAF_AFTER_S) or monotonic_s() - since > ENDED_WITHIN_S:
                 line(KILLED)
                 now.kill()
