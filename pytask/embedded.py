@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,18 @@ class Server:
 
     def stop(self) -> None:
         """Stop it, unless it was joined: then it belongs to another."""
-        if self._line is not None:
-            self._line.close()
-        if self._process is None:
-            return
-        (self.home / 'server.json').unlink(missing_ok=True)
+        line, self._line = self._line, None
+        if self._process is not None:
+            (self.home / 'server.json').unlink(missing_ok=True)
+            if line is not None:
+                with suppress(OSError):
+                    line.sendall(b'SHUTDOWN\r\n')  # heard at once; a signal is only after up to 0.1 s
+            self._end()
+        if line is not None:
+            line.close()
+
+    def _end(self) -> None:
+        assert self._process is not None
         self._process.terminate()
         try:
             self._process.wait(STOP_LIMIT_S)
