@@ -91,7 +91,7 @@ class Dev:
         count = f'{len(own)} task' if len(own) == 1 else f'{len(own)} tasks'
         slots = f'{app.settings.concurrency:,} slots   ' if self._is_first else ''
         blank = '\n' if self._is_first else ''
-        line(f'worker  {app.worker_id}   {slots}{count} from {app.settings.tasks}{blank}')
+        self._say(f'worker  {app.worker_id}   {slots}{count} from {app.settings.tasks}{blank}')
         window = gevent.spawn(self._watch)
         if self._with_demo:
             gevent.sleep(0.05)  # let the window subscribe first
@@ -105,12 +105,16 @@ class Dev:
         first = next((task.NAME for task in own if task.DEMO is not None), own[0].NAME if own else 'TASK')
         pytask_ = command_name()
         reloads = 'Save a file, and its new code takes over. ' if self._reloads else ''
-        line(
+        self._say(
             f'Try, in another terminal:   {pytask_} run {first}\n'
             f'                            {pytask_} ls\n'
             f'                            {pytask_} tail\n'
             f'{reloads}Ctrl-C stops everything; what still runs is given back to its queue.\n'
         )
+
+    def _say(self, text: str) -> None:
+        if not line(text):  # who reads has seen enough: `pytask dev | head`
+            self._app.stop()
 
     def _watch(self) -> None:
         store = self._app.client.store
@@ -138,7 +142,7 @@ class Dev:
         elif event.event == 'running':
             shown, text = 'RUNNING', ''
         label = paint.colour(f'{shown:<9}', shown)
-        line(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
+        self._say(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
 
     def _end_with_demo(self, window: gevent.Greenlet[[], None]) -> None:
         ended = self._app.client.wait(*self._demo) if self._demo else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -33,8 +34,17 @@ def redis_line(server: Server | None, url: str, *, is_anew: bool = False) -> str
     return f'redis   {url}   {whose}'
 
 
-def line(text: str) -> None:
-    """Write lines; what the terminal's encoding lacks is escaped."""
+def line(text: str) -> bool:
+    """Write lines; what the terminal's encoding lacks is escaped. False where nobody reads any more.
+
+    What is written after that goes nowhere.
+    """
     encoding = sys.stdout.encoding or 'ascii'
-    sys.stdout.write(text.encode(encoding, 'backslashreplace').decode(encoding) + '\n')
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text.encode(encoding, 'backslashreplace').decode(encoding) + '\n')
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with open(os.devnull, 'w') as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return False
+    return True

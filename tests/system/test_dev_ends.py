@@ -1,6 +1,9 @@
 """Ctrl-C ends `pytask dev` at any moment: nothing is left running, and the terminal is as it was."""
 
+import os
 import signal
+import subprocess
+import sys
 import termios
 
 import psutil
@@ -163,6 +166,21 @@ def test_a_kill_leaves_neither_worker_nor_server_and_no_run_is_lost(devs):
     dev.process.kill()
     dev.ended()
     wait_until(lambda: not is_there(server), 'the server is gone')
+
+
+def test_who_reads_no_more_ends_it(devs):
+    devs.save('tasks/some.py', STUBBORN)
+    for words in ((), ('--no-reload',)):
+        read, write = os.pipe()
+        with open(write, 'wb', closefd=True) as out, (devs.folder / 'err').open('w') as err:  # noqa: PTH123
+            process = subprocess.Popen(
+                [sys.executable, '-m', 'pytask', 'dev', *words], cwd=devs.folder, env=devs.environment, stdout=out,
+                stderr=err,
+            )  # fmt: skip
+        with open(read) as lines:  # noqa: PTH123
+            assert lines.readline().startswith('pytask ')
+        assert process.wait(40) == 0
+        assert (devs.folder / 'err').read_text() == ''
 
 
 def test_the_lines_before_a_run_are_dim_on_a_terminal(devs):
