@@ -41,8 +41,11 @@ no Redis server to embed was found
 
 def url_of(folder: Path) -> str | None:
     """Return the URL of the embedded server that runs for a folder; None where none does."""
-    facts = _facts(_home(folder))
-    return _url(facts['port']) if facts else None
+    try:
+        port = int(json.loads((_home(folder) / 'server.json').read_text())['port'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _url(port) if _answers(port) else None
 
 
 class Server:
@@ -63,10 +66,10 @@ class Server:
         (self.home.parent / '.gitignore').write_text('*\n')
         with (self.home / 'lock').open('w') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two servers would write over one another's data
-            facts = _facts(self.home)
-            self.is_joined = facts is not None
-            if facts is not None:
-                self._pid, self._port, self._process = facts['pid'], facts['port'], None
+            running = _running(self.home)
+            self.is_joined = running is not None
+            if running is not None:
+                self._process, (self._pid, self._port) = None, running
             else:
                 self.binary = find_server()
                 self._launch(self._port or free_port())
@@ -86,7 +89,7 @@ class Server:
             return False
         if self._process is not None:
             self._process.poll()
-        if _is_alive(self._pid):  # it is ending
+        if _has_process(self._pid):  # it is ending
             return False
         self._starts += 1
         if self._starts > STARTS:
@@ -211,17 +214,17 @@ def _is_recent(binary: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= OLDEST
 
 
-def _facts(home: Path) -> dict[str, int] | None:
-    """Return pid and port of the server that runs there; None where none does."""
+def _running(home: Path) -> tuple[int, int] | None:
+    """Return process id and port of the server that runs there; None where none does."""
     try:
-        written = json.loads((home / 'server.json').read_text())
-        facts = {key: int(written[key]) for key in ('pid', 'port')}
+        facts = json.loads((home / 'server.json').read_text())
+        pid, port = int(facts['pid']), int(facts['port'])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return facts if _answers(facts['port']) else None
+    return (pid, port) if _answers(port) else None
 
 
-def _is_alive(pid: int) -> bool:
+def _has_process(pid: int) -> bool:
     try:
         os.kill(pid, 0)
         return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
