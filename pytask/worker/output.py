@@ -11,6 +11,7 @@ an end of line comes out when its `start` is over. Only who prints pays for it.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
@@ -37,7 +38,8 @@ _CONTROLS = re.compile(f'({_COLOUR})|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\
 # Run → (greenlet, stream) → what it has begun to write there. Empty unless somebody is in the middle of a line.
 _unfinished: dict[Live, dict[tuple[Any, TaskStream], str]] = {}
 # A native lock: native threads write too. Nothing in it switches greenlets; a finalizer may write in the midst.
-_lock = get_original('_thread', 'RLock')()
+_new_lock = get_original('_thread', 'RLock')
+_lock = _new_lock()
 
 
 class TaskStream:
@@ -49,7 +51,7 @@ class TaskStream:
 
     def write(self, text: str) -> int:
         live = _live()
-        if live is None:
+        if live is None or not isinstance(text, str):  # which that refuses
             return self._stream.write(text)
         with _lock:
             begun = _unfinished.setdefault(live, {})
@@ -88,6 +90,12 @@ class TaskStream:
 def show(head: Callable[[str, str], str]) -> None:
     """From now on, put `head(task, run id)` in front of what tasks print and log."""
     sys.stdout, sys.stderr = TaskStream(sys.stdout, head), TaskStream(sys.stderr, head)
+    os.register_at_fork(after_in_child=_forked)
+
+
+def _forked() -> None:
+    global _lock  # noqa: PLW0603 - who held it has not come along
+    _lock = _new_lock()
 
 
 def finish(live: Live) -> None:

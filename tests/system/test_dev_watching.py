@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -124,3 +126,8 @@ def test_bytecode_is_forgotten(folder):
     compiled.touch()
     forget_bytecode([str(path), str(folder / 'never.py')])
     assert not compiled.exists()
+
+
+def test_the_process_that_watches_loads_neither_redis_nor_gevent():
+    code = 'import pytask.cli.reloading, sys; assert not {"redis", "gevent"} & set(sys.modules)'
+    subprocess.run([sys.executable, '-c', code], check=True)

@@ -111,6 +111,27 @@ def test_threads_write_whole_lines(out, done):
     assert out() == [f'talk 42 | {"x" * 10} {"y" * 10}'] * 1600
 
 
+def test_bytes_are_refused_as_everywhere_and_nothing_is_lost(out, done):
+    @task
+    def talk():
+        print('be', end='')
+        with pytest.raises(TypeError):
+            sys.stdout.write(b'bytes')
+        print('gun')
+
+    done(talk)
+    assert out() == ['talk 42 | begun']
+
+
+def test_a_child_process_names_the_run_too(processes):
+    processes.tasks(FORKS)
+    dev = processes.start('dev', '--exit', '--redis', processes.server.url)
+    out, err = dev.communicate(timeout=40)
+    assert (dev.returncode, err) == (0, '')
+    lines = [line.partition(' | ')[2] for line in out.splitlines() if line.startswith('forks ')]
+    assert sorted(lines) == ['a child', 'a parent']
+
+
 def test_what_has_no_end_of_line_comes_out_at_the_end(out, done):
     @task
     def talk():
@@ -183,6 +204,19 @@ def test_the_stream_is_otherwise_what_it_was():
         assert output.beneath(beneath) is beneath
 
 
+FORKS = """
+    import os
+    from pytask import Task
+
+    class Forks(Task):
+        DEMO = {}
+
+        def start(self):
+            child = os.fork()
+            if child:
+                os.waitpid(child, 0)
+            print('a parent' if child else 'a child')
+"""
 LOGS = """
     import logging, warnings
     from pytask import task, current_task
