@@ -5,21 +5,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-# The commands that run a worker in this process. The others are clients and stay as they are.
+# The commands that run a worker in this process. The others are clients and stay as they are; so does `dev`
+# where it watches the files, and has a process of its own for each worker.
 PATCHED = frozenset({'worker', 'dev'})
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if PATCHED & set(sys.argv[1:]):
-        from gevent import monkey
+    try:
+        if _runs_greenlets(frozenset(sys.argv[1:])):
+            from gevent import monkey
 
-        monkey.patch_all()
-    from pytask.cli import command_line
+            monkey.patch_all()
+        from pytask.cli import command_line
 
-    sys.exit(command_line())
+        sys.exit(command_line())
+    except KeyboardInterrupt:  # while it imports
+        sys.exit(130)
+
+
+def _runs_greenlets(words: frozenset[str]) -> bool:
+    if 'dev' not in words or 'worker' in words:
+        return bool(PATCHED & words)
+    return 'PYTASK_DEV_CHANNEL' in os.environ or bool(words & {'--exit', '--no-reload'})
 
 
 if __name__ == '__main__':

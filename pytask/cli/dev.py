@@ -1,92 +1,123 @@
-"""`pytask dev`: embedded server, worker and demo runs in one process, and a window on all of it."""
+"""The worker of `pytask dev`: demo runs, and a window on all that happens.
+
+It is a process of its own, made anew for each reload, and told what to do by the one that watches; where
+nothing is reloaded, it is the only one, and has the server too.
+"""
 
 from __future__ import annotations
 
 import logging
-import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
-import pytask
 from pytask.cli import paint
-from pytask.cli.apps import where_from
+from pytask.cli.apps import elsewhere, where_from
+from pytask.cli.faults import explain, files_of
+from pytask.cli.generation import ignore_the_terminal
+from pytask.cli.header import header, line, redis_line
 from pytask.cli.look import Names
 from pytask.cli.options import command_name, given, load_tasks, make_app
+from pytask.cli.watching import LOOK_EVERY_S
 from pytask.embedded import Server
-from pytask.errors import Unavailable
+from pytask.errors import ConfigError, Unavailable
 from pytask.messages import ENDING_EVENTS
 from pytask.states import State
-from pytask.worker import restart
+from pytask.worker import output, restart
 from pytask.worker.process import run_worker
-from pytask.worker.worker import EXIT_RESTART
+from pytask.worker.worker import EXIT_CONFIG, EXIT_RESTART
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytask.app import PyTask
+    from pytask.cli.channel import Channel
     from pytask.messages import Event
     from pytask.run import Run
 
-MARKS = {State.SUCCESS: '✓', State.STOPPED: '■', State.ERROR: '✗', State.EXCEPTION: '✗'}
+SIGNALS = ('SIGTERM', 'SIGINT', 'SIGHUP')
+MARKS = {State.SUCCESS: '✓+', State.STOPPED: '■=', State.ERROR: '✗x', State.EXCEPTION: '✗x'}  # and in ASCII
 
 
 class Dev:
-    def __init__(self, folder: Path, *, exits: bool, with_demo: bool) -> None:
-        self._folder, self._exits, self._with_demo = folder, exits, with_demo
+    """A worker with a window on what happens; `is_first` for the one that greets and starts the demo runs."""
+
+    def __init__(
+        self, *, with_demo: bool, exits: bool = False, is_first: bool = True, reloads: bool = False
+    ) -> None:
+        self._with_demo, self._exits, self._is_first, self._reloads = with_demo, exits, is_first, reloads
         self._app: PyTask
         self._demo: list[Run] = []
         self._ended_well = True
 
-    def run(self) -> int:
+    def run(self, folder: Path) -> int:
+        """Run server and worker in this process, without a reload, and return the exit code."""
         url = given().get('redis')
         if url:
-            return self._serve(url, f'redis   {url}')
-        with Server(self._folder) as server:
-            how = (
-                'joined: another `dev` runs it'
-                if server.is_joined
-                else f'{Path(server.binary).name}, data in .pytask/redis'
-            )
-            code = self._serve(server.url, f'redis   {server.url}   {how}')
+            return self._alone(url, redis_line(None, url))
+        with Server(folder) as server:
+            keeper = gevent.spawn(self._keep, server)
+            code = self._alone(server.url, redis_line(server, server.url))
+            keeper.kill()
         if code == EXIT_RESTART and restart.is_possible(self._app.settings):
             restart.restart()  # not before the server of this one has ended
         return code
 
-    def _serve(self, url: str, redis_line: str) -> int:
-        self._app = make_app(redis=url, drain=0)
-        load_tasks(self._app, is_needed=True)
-        line(f'pytask {pytask.__version__}   Python {platform.python_version()}   gevent {version("gevent")}')
-        line(redis_line)
-        code = run_worker(self._app, level=logging.WARNING, on_ready=self._begin, restarts=False)
+    def serve(self, app: PyTask, *, signals: Sequence[str] = SIGNALS) -> int:
+        """Run the worker, and return its exit code."""
+        self._app = app
+        return run_worker(app, level=logging.WARNING, on_ready=self._begin, restarts=False, signals=signals)
+
+    def _alone(self, url: str, redis: str) -> int:
+        app = make_app(redis=url, drain=0)
+        output.show(head)
+        load_tasks(app, is_needed=True)
+        header(redis)
+        code = self.serve(app)
         line('stopped')
         return code or int(self._exits and not self._ended_well)
+
+    @staticmethod
+    def _keep(server: Server) -> None:
+        while True:
+            gevent.sleep(LOOK_EVERY_S)
+            if server.keep():
+                line(redis_line(server, server.url, is_anew=True))
 
     def _begin(self) -> None:
         app = self._app
         own = [task for task in app.registry if not task.NAME.startswith('pytask/')]
-        slots = app.settings.concurrency
         count = f'{len(own)} task' if len(own) == 1 else f'{len(own)} tasks'
-        line(f'worker  {app.worker_id}   {slots:,} slots   {count} from {where_from(app)}\n')
+        if self._is_first and (note := elsewhere(app, command_name())):
+            paint.say(note)
+        slots = f'{app.settings.concurrency:,} slots   ' if self._is_first else ''
+        blank = '\n' if self._is_first else ''
+        self._say(f'worker  {app.worker_id}   {slots}{count} from {where_from(app)}{blank}')
         window = gevent.spawn(self._watch)
         if self._with_demo:
             gevent.sleep(0.05)  # let the window subscribe first
             self._demo = [app.client.start(task, data) for task in own if (data := task.DEMO) is not None]
         if self._exits:
             gevent.spawn(self._end_with_demo, window)
-        else:
+        elif self._is_first:
             self._hint(own)
 
     def _hint(self, own: list[Any]) -> None:
         first = next((task.NAME for task in own if task.DEMO is not None), own[0].NAME if own else 'TASK')
         pytask_ = command_name()
-        line(
+        reloads = 'Save a file, and its new code takes over. ' if self._reloads else ''
+        self._say(
             f'Try, in another terminal:   {pytask_} run {first}\n'
             f'                            {pytask_} ls\n'
             f'                            {pytask_} tail\n'
-            f'Ctrl-C stops everything; what still runs is given back to its queue.\n'
+            f'{reloads}Ctrl-C stops everything; what still runs is given back to its queue.\n'
         )
+
+    def _say(self, text: str) -> None:
+        if not line(text):  # who reads has seen enough: `pytask dev | head`
+            self._app.stop()
 
     def _watch(self) -> None:
         store = self._app.client.store
@@ -108,13 +139,13 @@ class Dev:
         state = event.event.upper()
         mark, shown = ' ', event.event
         if event.event in ENDING_EVENTS:
-            mark, shown = MARKS[State(state)], state
+            mark, shown = MARKS[State(state)][not _has_unicode()], state
             if state == State.EXCEPTION and isinstance(event.data, dict):
                 text = str(event.data.get('message')) + '\n' + str(event.data.get('traceback', '')).rstrip()
         elif event.event == 'running':
             shown, text = 'RUNNING', ''
         label = paint.colour(f'{shown:<9}', shown)
-        line(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
+        self._say(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
 
     def _end_with_demo(self, window: gevent.Greenlet[[], None]) -> None:
         ended = self._app.client.wait(*self._demo) if self._demo else []
@@ -124,6 +155,46 @@ class Dev:
         self._app.stop()
 
 
-def line(text: str) -> None:
-    sys.stdout.write(text + '\n')
-    sys.stdout.flush()
+def follow(channel: Channel) -> int:
+    """Be the worker's process of a `dev` that reloads: import, say how that went, and do as told."""
+    ignore_the_terminal()
+    words = channel.next()
+    if 'url' not in words:
+        return 0
+    try:
+        output.show(head)
+        app = make_app(redis=words['url'], drain=0)
+        load_tasks(app, is_needed=True)
+    except ConfigError as error:
+        channel.tell(failed=explain(error), files=files_of(error))
+        return EXIT_CONFIG
+    folder = app.settings.tasks
+    channel.tell(loaded=True, files=files_of(), folder=str(Path(folder).resolve()) if folder else '')
+    words = channel.next()
+    if 'serve' not in words:
+        return 0
+    gevent.spawn(_obey, channel, app)
+    return Dev(**words['serve'], reloads=True).serve(app, signals=['SIGTERM'])
+
+
+def _obey(channel: Channel, app: PyTask) -> None:
+    # Told to leave, or left alone by the process that watches: what runs is given back either way.
+    while channel.next():
+        while not app.worker_id:
+            gevent.sleep(0.01)  # it is just beginning
+        channel.tell(leaving=True)
+        app.stop()  # the second time it hurries
+    app.stop()
+    gevent.sleep(1.0)
+    app.stop()
+
+
+def head(task: str, run_id: str) -> str:
+    """Return what stands in front of what a task prints."""
+    if not paint.is_terminal():
+        return f'{task} {run_id} | '
+    return paint.dim(f'{task} {run_id} {"│" if _has_unicode() else "|"}') + ' '
+
+
+def _has_unicode() -> bool:
+    return (sys.stdout.encoding or '').lower().startswith('utf')

@@ -61,10 +61,7 @@ def make_app(**more: Any) -> PyTask:
     """Return the app that the options, the environment and the files here name, or describe."""
     from pytask.cli import apps
 
-    app = apps.make({**more, **chosen_here()})
-    if 'redis' in more and (note := apps.elsewhere(app, command_name())):
-        click.echo(note, err=True)
-    return app
+    return apps.make({**more, **chosen_here()})
 
 
 def chosen_here() -> dict[str, Any]:

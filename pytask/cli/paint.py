@@ -37,6 +37,10 @@ def colour(text: str, state: str, *, stream: TextIO | None = None) -> str:
     return click.style(text, fg=COLOURS.get(state))
 
 
+def dim(text: str) -> str:
+    return click.style(text, dim=True) if _has_colour(sys.stdout) else text
+
+
 def _has_colour(stream: TextIO) -> bool:
     return is_terminal(stream) and not os.environ.get('NO_COLOR')
 

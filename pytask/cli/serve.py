@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from pytask.cli.options import common, load_tasks, make_app, option
+from pytask.cli.options import chosen_here, command_name, common, given, load_tasks, make_app, option
+from pytask.settings import chosen
 
 
 @click.command()
@@ -50,16 +51,32 @@ def worker(*, verbose: bool) -> int:
 @option('--concurrency', '-c', type=int, metavar='N', help='How many runs at a time. Default: 1000.')
 @click.option('--exit', 'exits', is_flag=True, help='End when the demo runs have ended; 0 if they ended well.')
 @click.option('--no-demo', is_flag=True, help='Start no demo runs.')
+@click.option('--no-reload', is_flag=True, help='Do not start the worker anew when a file was saved.')
 @common
-def dev(*, exits: bool, no_demo: bool) -> int:
+def dev(*, exits: bool, no_demo: bool, no_reload: bool) -> int:
     """Start a Redis of this folder's own, a worker on ./tasks and the demo runs, and show what happens.
+
+    When a file of the tasks, or one that they import from this folder, was saved, the new code takes over: what
+    runs is interrupted, keeps its id, and begins again. What does not import is shown, and the old code goes on.
 
     A demo run is that of a task with a `DEMO`, the data to start it with.
     """
-    from pytask.cli import clash
-    from pytask.cli.dev import Dev
+    from pytask.cli import apps, clash
+    from pytask.cli.channel import Channel
     from pytask.cli.init import offer_first_task
 
+    channel = Channel.inherited()
+    if channel is not None:
+        from pytask.cli.dev import follow
+
+        return follow(channel)
     clash.check()
     offer_first_task()
-    return Dev(Path.cwd(), exits=exits, with_demo=not no_demo).run()
+    if exits or no_reload:
+        from pytask.cli.dev import Dev
+
+        return Dev(exits=exits, with_demo=not no_demo).run(Path.cwd())
+    from pytask.cli.reloading import Reloading
+
+    folder = apps.folder_to_watch(chosen(chosen_here()), command_name())
+    return Reloading(Path.cwd(), folder, url=given().get('redis', ''), with_demo=not no_demo).run()

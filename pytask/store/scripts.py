@@ -84,7 +84,7 @@ def _source(name: str) -> Source:
 
 @cache
 def _read(name: str) -> str:
-    return (files('pytask.store') / 'lua' / f'{name}.lua').read_text()
+    return (files('pytask.store') / 'lua' / f'{name}.lua').read_text(encoding='utf-8')
 
 
 def _header(text: str, label: str) -> list[str]:

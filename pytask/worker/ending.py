@@ -18,7 +18,7 @@ from pytask.definition import Task, current
 from pytask.registry import RESERVED
 from pytask.run import Run
 from pytask.states import Outcome, State
-from pytask.worker import children, forks
+from pytask.worker import children, forks, output
 from pytask.worker.limits import Limits
 from pytask.worker.slots import CLOSING, LEAVING
 from pytask.worker.verdict import verdict
@@ -59,6 +59,7 @@ class Ending:
         if outcome.state is State.EXCEPTION:
             self.tell(live, outcome)
         live.phase = LEAVING
+        output.finish(live)
         current.set(None)
         return outcome
 

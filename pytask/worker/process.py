@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from pytask.worker import dump, restart
+from pytask.worker import dump, output, restart
 from pytask.worker.guard import Guard
 from pytask.worker.health import Health
 from pytask.worker.report import set_up_logging
@@ -21,7 +21,7 @@ from pytask.worker.watch import Watch
 from pytask.worker.worker import EXIT_RESTART, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytask.app import PyTask
 
@@ -29,20 +29,26 @@ EXIT_FORCED = 130
 
 
 def run_worker(
-    app: PyTask, *, level: int = logging.INFO, on_ready: Callable[[], None] | None = None, restarts: bool = True
+    app: PyTask,
+    *,
+    level: int = logging.INFO,
+    on_ready: Callable[[], None] | None = None,
+    restarts: bool = True,
+    signals: Sequence[str] = ('SIGTERM', 'SIGINT', 'SIGHUP'),
 ) -> int:
     """Run a worker in this process, in the main greenlet, and return its exit code.
 
     `on_ready` is called in a greenlet of its own once the worker claims. A worker that needs a new process
     becomes one, and this does not return; where that is not allowed (`restarts`, the settings), or was done within
-    a minute, the code is 75.
+    a minute, the code is 75. `signals` are the POSIX signals that shut it down.
 
     Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
     """
     set_up_logging(level)
+    output.stamp_logs()
     restart.remember()
     worker = Worker(app)
-    with Signals(worker), Guard(worker), Health(worker), Watch(worker) as watch:
+    with Signals(worker, signals), Guard(worker), Health(worker), Watch(worker) as watch:
         code = worker.serve(watch.ready(on_ready))
     if restarts and code == EXIT_RESTART and restart.is_possible(app.settings):
         worker.report.starting_anew()
@@ -51,17 +57,15 @@ def run_worker(
 
 
 class Signals:
-    """SIGTERM, SIGINT and SIGHUP shut the worker down; the second hurries, the third exits at once.
+    """Shut the worker down on these signals; the second hurries, the third exits at once.
 
     Under `nohup` SIGHUP does nothing.
 
     SIGUSR1 writes all stacks to stderr.
     """
 
-    NAMES = ('SIGTERM', 'SIGINT', 'SIGHUP')
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, worker: Worker, names: Sequence[str]) -> None:
+        self._worker, self._names = worker, names
         self._count = 0
         self._why = ''
         self._before: dict[int, Any] = {}
@@ -69,10 +73,9 @@ class Signals:
 
     def __enter__(self) -> Signals:
         self._nudge.start(lambda: self._worker.shut_down(self._why))
-        for number in (getattr(signal, name) for name in self.NAMES):
-            if (
-                number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
-            ):  # else it is to outlive that
+        for number in (getattr(signal, name) for name in self._names):
+            is_to_outlive = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+            if not is_to_outlive:
                 self._handle(number, self._on_signal)
         self._handle(signal.SIGUSR1, self._on_look)
         return self

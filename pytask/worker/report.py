@@ -17,6 +17,7 @@ import msgspec
 from pytask.clock import monotonic_s
 from pytask.states import Outcome, State
 from pytask.worker.explain import describe, first_line
+from pytask.worker.output import beneath
 
 if TYPE_CHECKING:
     from pytask.errors import Unavailable
@@ -226,7 +227,7 @@ def set_up_logging(level: int) -> None:
     """Log to stderr, unless the embedding program has set logging up already."""
     if logging.getLogger().handlers:
         return
-    handler = LogHandler(sys.stderr)
+    handler = LogHandler(beneath(sys.stderr))
     handler.setFormatter(LogFormat())
     log.addHandler(handler)
     log.setLevel(level)

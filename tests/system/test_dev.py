@@ -124,7 +124,7 @@ def test_dev_without_a_folder_of_tasks_says_so(site):
 
 def test_a_task_that_does_not_import_is_named_with_its_line(site):
     (site.folder / 'tasks/bad.py').write_text('import os\nimport no_such_module\n')
-    process = site('dev')
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 78
-    assert 'tasks/bad.py:2 does not import: ModuleNotFoundError' in err
+    for words in (['--no-reload'], ['--exit']):  # else the next save is waited for
+        _, err = (process := site('dev', *words)).communicate(timeout=30)
+        assert process.returncode == 78
+        assert 'tasks/bad.py:2 does not import: ModuleNotFoundError' in err
