@@ -38,17 +38,44 @@ no Redis server to embed was found
 def url_of(folder: Path) -> str | None:
     """Return the URL of the embedded server that runs for a folder; None where none does."""
     try:
-        port = int(json.loads((_home(folder) / 'server.json').read_text())['port'])
-    except (OSError, ValueError, KeyError, TypeError):
+        port = int(_facts(folder)['port'])
+    except (ValueError, KeyError, TypeError):
         return None
     return _url(port) if _answers(port) else None
 
 
-class Server:
-    """An embedded server, started for a folder, or joined where one runs already."""
+def owner_of(folder: Path) -> int:
+    """Return the pid of the process with which the server of a folder ends; 0 for one that stays."""
+    owner = _facts(folder).get('owner', 0)
+    return owner if isinstance(owner, int) and owner and _is_alive(owner) else 0
 
-    def __init__(self, folder: Path) -> None:
+
+def stop_server(folder: Path) -> None:
+    """Stop the server of a folder, whoever started it. Raises ConfigError where it does not end."""
+    pid, port = _facts(folder)['pid'], _facts(folder)['port']
+    # A process of this id is killed only if it is the server itself that names it.
+    if f'process_id:{pid}\r'.encode() not in _asked(port, b'INFO server\r\n'):
+        raise ConfigError(f'what answers at port {port} is not the server of {folder}: stop it by hand')
+    os.kill(pid, signal.SIGTERM)
+    limit = monotonic_s() + STOP_LIMIT_S
+    while _answers(port):  # not until its process is gone: where nobody reaps that, it stays for ever
+        if monotonic_s() > limit:
+            raise ConfigError(
+                f'the server (process {pid}) has been told to end, and has not within {STOP_LIMIT_S:g} s'
+            )
+        time.sleep(0.01)
+    (_home(folder) / 'server.json').unlink(missing_ok=True)
+
+
+class Server:
+    """An embedded server, started for a folder, or joined where one runs already.
+
+    It ends with this process, unless it `stays` until somebody stops it.
+    """
+
+    def __init__(self, folder: Path, *, stays: bool = False) -> None:
         self.home = _home(folder)
+        self._stays = stays
         self.is_joined = False
         self.binary = ''
         self._process: subprocess.Popen[bytes] | None = None
@@ -98,7 +125,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._command(port), stdout=output, stderr=output, stdin=subprocess.DEVNULL,
                 # A group of its own: Ctrl-C is for pytask, which then ends the server last.
-                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
+                start_new_session=True, preexec_fn=None if self._stays else _die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
             )  # fmt: skip
         limit = monotonic_s() + START_LIMIT_S
         while not _answers(port):
@@ -108,7 +135,8 @@ class Server:
                 raise ConfigError(f'{self.binary} did not start in {self.home}\n{tail}')
             time.sleep(0.005)
         self.url = _url(port)
-        facts = {'pid': self._process.pid, 'port': port, 'url': self.url, 'binary': self.binary}
+        owner = 0 if self._stays else os.getpid()
+        facts = {'pid': self._process.pid, 'port': port, 'url': self.url, 'binary': self.binary, 'owner': owner}
         (self.home / 'server.json').write_text(json.dumps(facts))
 
     def _command(self, port: int) -> list[str]:
@@ -171,13 +199,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _facts(folder: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads((_home(folder) / 'server.json').read_text())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
 def _answers(port: int) -> bool:
+    return _asked(port, b'PING\r\n').startswith(b'+PONG')
+
+
+def _asked(port: int, command: bytes) -> bytes:
+    """Return the beginning of what a local server answers; nothing where none does."""
     try:
         with socket.create_connection(('127.0.0.1', port), timeout=1.0) as probe:
-            probe.sendall(b'PING\r\n')
-            return probe.recv(5) == b'+PONG'
+            probe.sendall(command)
+            return probe.recv(4096)
     except OSError:
-        return False
+        return b''
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
 
 
 def _die_with_parent() -> None:

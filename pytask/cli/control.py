@@ -8,33 +8,37 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytask.cli import paint
-from pytask.cli.options import client, common, find_id, is_json
+from pytask.cli.completion import run_ids as ids_in
+from pytask.cli.completion import task_names
+from pytask.cli.options import STATES, F, client, common, find_id, is_json
 from pytask.states import ENDED, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytask.client import Client
 
 SECONDS = click.FloatRange(min=0)
-STATES = click.Choice([state.value for state in State], case_sensitive=False)
 # More lines than this become a count on a terminal.
 LINES = 20
 DELETE_AT_ONCE = 500
 EXIT_TIMED_OUT = 4
 
 
-def _selecting(command: Any) -> Any:
-    for add in (
-        click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
-        click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
-        click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
-        click.option('--state', 'states', type=STATES, multiple=True, help='Those in these states.'),
-        click.option('--task', metavar='NAME', help='Those of this task.'),
-        click.argument('run_ids', metavar='[ID]...', nargs=-1),
-    ):
-        command = add(command)
-    return command
+def _selecting(*possible: State) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for add in (
+            click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
+            click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
+            click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
+            click.option('--state', 'states', type=STATES, multiple=True, help='Those in these states.'),
+            click.option('--task', metavar='NAME', shell_complete=task_names, help='Those of this task.'),
+            click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(*possible)),
+        ):
+            command = add(command)
+        return command
+
+    return decorate
 
 
 def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> list[str]:
@@ -72,7 +76,7 @@ def report(answers: dict[str, str]) -> int:
 
 
 @click.command()
-@_selecting
+@_selecting(State.RUNNING, State.WAIT)
 @click.option(
     '--wait', type=SECONDS, metavar='SECONDS', help='See to their ends for so long; 4 if one is not over.'
 )
@@ -89,7 +93,7 @@ def stop(wait: float | None, grace: float | None, **by: Any) -> int:
 
 
 @click.command()
-@_selecting
+@_selecting(*ENDED)
 @common
 def retry(**by: Any) -> int:
     """Run ended runs again, with the same id and data."""
@@ -99,7 +103,7 @@ def retry(**by: Any) -> int:
 
 
 @click.command()
-@_selecting
+@_selecting(*ENDED)
 @common
 def rm(**by: Any) -> int:
     """Delete ended runs. What waits or runs is left alone: stop it first."""
@@ -116,12 +120,12 @@ def rm(**by: Any) -> int:
 
 
 @click.command()
-@click.argument('run_id', metavar='ID')
+@click.argument('run_id', metavar='ID', shell_complete=ids_in(State.RUNNING, State.WAIT))
 @click.option('--data', 'whole', metavar='JSON|@FILE|-', help='New data as one JSON object. Default: the same.')
 @common
 def reload(run_id: str, whole: str | None) -> int:
     """Start a run anew inside its worker: same id, same attempt. Bad data leaves the old instance going."""
-    from pytask.cli.launch import whole_data
+    from pytask.cli.data import whole_data
 
     asked = client()
     full = find_id(asked, run_id)
