@@ -51,16 +51,17 @@ def completion(shell: str) -> None:
 
 def answer(cli: click.Command) -> int:
     """Answer a shell that asks for completions; 0 whatever happens."""
-    out = io.StringIO()
     limit = threading.Timer(LIMIT_S, os._exit, (0,))  # a signal would wait for a name server
     limit.daemon = True
     limit.start()
+    text = ''
     failures = contextlib.suppress(Exception, SystemExit, KeyboardInterrupt)
-    with failures, contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        cli.main(prog_name='pytask', complete_var=ASKED)
+    with failures, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        kind = get_completion_class(os.environ[ASKED].partition('_')[0])
+        text = kind(cli, {}, 'pytask', ASKED).complete() if kind is not None else ''
     limit.cancel()
     with contextlib.suppress(OSError):
-        click.echo(out.getvalue(), nl=False)
+        click.echo(text, nl=bool(text))
     return 0
 
 
@@ -104,9 +105,10 @@ def _live_tasks() -> list[str]:
 
 def _written_tasks() -> Iterator[tuple[str, str]]:
     """Yield (name, first line of what it says of itself) of the tasks in ./tasks, without importing any."""
-    from pytask.cli.options import make_app
+    from pytask import settings  # not the app: that imports Redis's client, which takes half of the time
+    from pytask.cli.options import given
 
-    folder = Path(make_app().settings.tasks)
+    folder = Path(settings.load({'tasks': given().get('tasks')}).tasks)
     for path in sorted(folder.rglob('*.py'))[:MOST_FILES]:
         try:
             module = ast.parse(path.read_bytes())

@@ -67,6 +67,11 @@ class _StateName(_Choice):
             self.fail(f'{value!r} is no state; did you mean {near[0]}?', param, ctx)
         return super().convert(value, param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in self.choices if name.startswith(incomplete.upper())]
+
 
 STATES = _StateName()
 
@@ -106,11 +111,15 @@ def command_name() -> str:
     """
     from pytask.settings import redacted
 
-    name = os.environ.get('PYTASK_COMMAND') or 'pytask'
     ctx = click.get_current_context(silent=True)
     chosen = given() if ctx is not None else {}
     words = [(f'--{key}', str(chosen[key])) for key in ('redis', 'prefix') if chosen.get(key)]
-    return ' '.join([name, *(f'{key} {shlex.quote(text)}' for key, text in words if redacted(text) == text)])
+    return ' '.join([program(), *(f'{key} {shlex.quote(text)}' for key, text in words if redacted(text) == text)])
+
+
+def program() -> str:
+    """Return how the program was called, without options."""
+    return os.environ.get('PYTASK_COMMAND') or 'pytask'
 
 
 def load_tasks(app: PyTask, *, is_needed: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pytask.cli import paint
-from pytask.cli.options import command_name, common, is_json
+from pytask.cli.options import common, is_json, program
 
 CLIENTS = ('redis-cli', 'valkey-cli')
 EXIT_NONE, EXIT_REFUSED = 69, 1
@@ -30,7 +30,7 @@ def redis(ctx: click.Context) -> None:
 @redis.command()
 @common
 def start() -> int:
-    """Start it, and leave it running until `pytask redis stop`."""
+    """Start it, and leave it running until it is stopped."""
     from pytask.embedded import Server, owner_of
     from pytask.errors import ConfigError
 
@@ -43,7 +43,7 @@ def start() -> int:
     owner = owner_of(folder)
     if owner:
         return _refuse(
-            f'the Redis of this folder is part of `{command_name()} dev` (process {owner}) and ends with it',
+            f'the Redis of this folder is part of `{program()} dev` (process {owner}) and ends with it',
             'stop that one first, with Ctrl-C',
         )
     _say_elsewhere(server.url)
@@ -51,14 +51,14 @@ def start() -> int:
         paint.json_line({'url': server.url, 'answer': 'joined' if server.is_joined else 'applied'})
     else:
         click.echo(server.url)
-        paint.say(f'it runs {"already" if server.is_joined else "now"}; stop it with: {command_name()} redis stop')
+        paint.say(f'it runs {"already" if server.is_joined else "now"}; stop it with: {program()} redis stop')
     return 0
 
 
 @redis.command()
 @common
 def stop() -> int:
-    """Stop the one that `pytask redis start` has started; its data stays in .pytask/redis."""
+    """Stop it; its data stays in .pytask/redis."""
     from pytask.embedded import owner_of, stop_server, url_of
 
     folder = Path.cwd()
@@ -67,9 +67,7 @@ def stop() -> int:
         return _none()
     owner = owner_of(folder)
     if owner:
-        return _refuse(
-            f'this Redis is part of `{command_name()} dev` (process {owner})', 'stop that one, with Ctrl-C'
-        )
+        return _refuse(f'this Redis is part of `{program()} dev` (process {owner})', 'stop that one, with Ctrl-C')
     stop_server(folder)
     if is_json():
         paint.json_line({'url': url, 'answer': 'applied'})
@@ -97,7 +95,10 @@ def url() -> int:
 @redis.command(context_settings={'ignore_unknown_options': True})
 @click.argument('words', metavar='[COMMAND]...', nargs=-1, type=click.UNPROCESSED)
 def cli(words: tuple[str, ...]) -> int:
-    """Talk to it with redis-cli, or valkey-cli; what is given is given on: `pytask redis cli HGETALL task-42`."""
+    """Talk to it with redis-cli or valkey-cli.
+
+    What is given is given on: `pytask redis cli HGETALL task-42`.
+    """
     from pytask.embedded import url_of
 
     found = url_of(Path.cwd())
@@ -124,7 +125,7 @@ def _say_elsewhere(url: str) -> None:
 
 
 def _none() -> int:
-    return _refuse('no Redis runs for this folder', f'start one with: {command_name()} redis start', EXIT_NONE)
+    return _refuse('no Redis runs for this folder', f'start one with: {program()} redis start', EXIT_NONE)
 
 
 def _refuse(what: str, remedy: str, code: int = EXIT_REFUSED) -> int:
