@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
+from pytask.cli.options import common
 from pytask.states import State
 
 if TYPE_CHECKING:
@@ -34,14 +35,15 @@ MOST_FILES, MOST_IDS = 500, 30
 
 @click.command()
 @click.argument('shell', type=click.Choice(SHELLS))
+@common
 def completion(shell: str) -> None:
-    r"""Print the script that makes a shell complete commands, options, tasks and ids.
+    """Print the script that makes a shell complete commands, options, tasks and ids.
 
     \b
-    bash, in ~/.bashrc:    eval "$(pytask completion bash)"
-    zsh, in ~/.zshrc:      eval "$(pytask completion zsh)"
-    fish:                  pytask completion fish > ~/.config/fish/completions/pytask.fish
-    """
+    bash, in ~/.bashrc:   eval "$(pytask completion bash)"
+    zsh, in ~/.zshrc:     eval "$(pytask completion zsh)"
+    fish:   pytask completion fish > ~/.config/fish/completions/pytask.fish
+    """  # noqa: D301 - the character is click's mark for what is not to be wrapped
     kind = get_completion_class(shell)
     assert kind is not None
     root = click.get_current_context().find_root().command

@@ -76,13 +76,21 @@ def _json(text: str, where: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        why = str(error).removeprefix('JSON is malformed: ')
-        found = re.search(r' \(byte (\d+)\)$', why)
-        at = len(text.encode()[: int(found[1])].decode(errors='ignore')) if found else len(text)
-        why = why.removesuffix(found[0]) if found else why
+        why, at = _where(text, str(error).removeprefix('JSON is malformed: '))
         raise click.UsageError(f'{where} is not JSON: {why}\n{_pointed(text, at)}') from error
     except (UnicodeEncodeError, RecursionError) as error:
         raise click.UsageError(f'{where} is not JSON: {error}') from error
+
+
+def _where(text: str, why: str) -> tuple[str, int]:
+    """Return what is wrong with JSON, and at which character: json's own reader points better."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.msg[:1].lower() + error.msg[1:], error.pos
+    except RecursionError:
+        pass
+    return why, len(text)
 
 
 def _pointed(text: str, at: int) -> str:

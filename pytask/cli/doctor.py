@@ -14,7 +14,7 @@ import click
 import pytask
 from pytask.cli import checks, paint
 from pytask.cli.checks import NOTE, OK, WRONG, Finding
-from pytask.cli.options import command_name, common, program, is_json, make_app
+from pytask.cli.options import command_name, common, is_json, make_app, program
 from pytask.errors import Unavailable
 
 if TYPE_CHECKING:

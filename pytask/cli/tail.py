@@ -70,7 +70,7 @@ def _all(asked: Client) -> Iterator[Event | None]:
 def _say_what_for(asked: Client, ids: list[str], only: dict[str, tuple[str, ...]]) -> None:
     """Say on stderr what is waited for; a run that has ended is told at once."""
     kinds = {'tasks': 'task', 'queues': 'queue', 'events': 'event'}
-    filters = [f'{kinds[key]} {" or ".join(map(paint.plain, names))}' for key, names in only.items() if names]
+    filters = [f'{kind} {" or ".join(map(paint.plain, only[key]))}' for key, kind in kinds.items() if only[key]]
     of = ', '.join(ids) if ids else 'all runs'
     end = 'until they have ended' if len(ids) > 1 else 'until it has ended' if ids else 'until Ctrl-C'
     paint.say(f'events of {of}{"; only " + ", ".join(filters) if filters else ""}; {end}')

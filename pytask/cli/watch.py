@@ -79,8 +79,8 @@ class Screen:
             width, height = SIZE_UNKNOWN
         lines = view.lines(width, height)[:height]
         # Each line is wiped before it is written: after a full one that would take its last character.
-        rest = '\r\n\x1b[J' if len(lines) < height else ''
-        self._write('\x1b[H' + '\r\n'.join(f'\x1b[K{line}' for line in lines) + rest)
+        rest = '\n\x1b[J' if len(lines) < height else ''
+        self._write('\x1b[H' + '\n'.join(f'\x1b[K{line}' for line in lines) + rest)
 
     @staticmethod
     def _write(text: str) -> None:
