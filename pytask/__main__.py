@@ -17,8 +17,10 @@ def main() -> None:
         from gevent import monkey
 
         monkey.patch_all()
-    from pytask.cli import command_line
-
+    try:
+        from pytask.cli import command_line
+    except KeyboardInterrupt:  # it takes a moment to import
+        sys.exit(130)
     sys.exit(command_line())
 
 

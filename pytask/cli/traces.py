@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import PurePath
 
 _FRAME = re.compile(r'  File "(.*)", line \d+')
-_LIBRARY = re.compile(r'[/\\](?:site|dist)-packages[/\\]|[/\\]lib(?:64)?[/\\]python\d[\d.]*[/\\]|^<frozen ')
+_LIBRARY = re.compile(r'[/\\](?:site|dist)-packages(?=[/\\])|[/\\]lib(?:64)?[/\\]python\d[\d.]*(?=[/\\])|^<frozen ')
 
 
 def folded(text: str) -> str:
@@ -46,5 +46,5 @@ def _counted(files: list[str]) -> str:
 
 
 def _library(file: str) -> str:
-    inside = PurePath(_LIBRARY.split(file)[-1].replace('\\', '/'))
+    inside = PurePath(_LIBRARY.split(file)[-1].replace('\\', '/').lstrip('/'))
     return inside.parts[0].removesuffix('.py').strip('<>') if inside.parts else file
