@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         name = args[0] if args else ''
         if name and name not in COMMANDS and not name.startswith('-') and not ctx.resilient_parsing:
-            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
+            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.6)
             hint = f' Did you mean {" or ".join(near)}?' if near else ' See pytask --help.'
             ctx.fail(f'No command {name!r}.{hint}')
         return super().resolve_command(ctx, args)

@@ -26,12 +26,22 @@ EXIT_TIMED_OUT = 4
 
 
 def _selecting(*possible: State) -> Callable[[F], F]:
+    """Add what names runs, by id or by what they have in common; only those in the possible states are meant."""
+    names = ', '.join(possible)
+
     def decorate(command: F) -> F:
         for add in (
             click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
             click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
             click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
-            click.option('--state', 'states', type=STATES, multiple=True, help='Those in these states.'),
+            click.option(
+                '--state',
+                'states',
+                type=STATES,
+                metavar='STATE',
+                multiple=True,
+                help=f'Those in these states: {names}.',
+            ),
             click.option('--task', metavar='NAME', shell_complete=task_names, help='Those of this task.'),
             click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(*possible)),
         ):
@@ -85,7 +95,10 @@ def report(answers: dict[str, str]) -> int:
 )
 @common
 def stop(wait: float | None, grace: float | None, **by: Any) -> int:
-    """Stop runs: `applied` (never starts, or has ended), `requested` (its worker was told), or its end state."""
+    """Stop runs: `applied` (never starts, or has ended), `requested` (its worker was told), or its end state.
+
+    Exit code: 0 told or over, 1 one was refused, 3 one is not there, 4 with --wait, one is not over.
+    """
     asked = client()
     ids = _select(asked, 'stop', (State.RUNNING, State.WAIT), **by)
     answers = dict(zip(ids, asked.stop_many(ids, wait, grace), strict=True))
@@ -93,7 +106,7 @@ def stop(wait: float | None, grace: float | None, **by: Any) -> int:
 
 
 @click.command()
-@_selecting(*ENDED)
+@_selecting(*sorted(ENDED))
 @common
 def retry(**by: Any) -> int:
     """Run ended runs again, with the same id and data."""
@@ -103,7 +116,7 @@ def retry(**by: Any) -> int:
 
 
 @click.command()
-@_selecting(*ENDED)
+@_selecting(*sorted(ENDED))
 @common
 def rm(**by: Any) -> int:
     """Delete ended runs. What waits or runs is left alone: stop it first."""

@@ -39,7 +39,8 @@ def _launching(command: Any) -> Any:
 def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) -> None:
     """Start a run of TASK and print its id.
 
-    Data that does not fit what the task takes is refused, where ./tasks has that task; else its worker will see.
+    With name=text the value is text, unless the task says that it takes a number, a flag, a date; name:=JSON is JSON.
+    Data that does not fit is refused where the task is known here; else its worker finds out.
     """
     given = whole_data(whole) | data
     run = _checked_client(task, given).start(task, given, **options)
@@ -54,7 +55,9 @@ def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) ->
 @click.option('--wait', 'wait_s', type=span, metavar='SECONDS', help='Follow it for so long; then the run goes on.')
 @common
 def run(task: str, data: dict[str, Any], wait_s: float | None, whole: str | None, **options: Any) -> int:
-    """Start a run of TASK, follow it, and print its output.
+    """Start a run of TASK, follow it, and print its output: `pytask run text/count path=README.rst`.
+
+    With name=text the value is text, unless the task says that it takes a number, a flag, a date; name:=JSON is JSON.
 
     Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED. After Ctrl-C the run goes on; a second one
     stops it.

@@ -9,18 +9,36 @@ import msgspec
 
 from pytask.cli import paint
 from pytask.cli.completion import task_names
-from pytask.cli.options import STATES, client, command_name, common, is_json, load_tasks, make_app, option
+from pytask.cli.options import (
+    STATE_NAMES,
+    STATES,
+    client,
+    command_name,
+    common,
+    is_json,
+    load_tasks,
+    make_app,
+    option,
+)
 
 if TYPE_CHECKING:
     from pytask.run import Run
 
 
 @click.command()
-@click.option('--state', 'states', type=STATES, multiple=True, help='Only these states.')
+@click.option(
+    '--state', 'states', type=STATES, metavar='STATE', multiple=True, help=f'Only these states: {STATE_NAMES}.'
+)
 @click.option('--task', metavar='NAME', shell_complete=task_names, help='Only runs of this task.')
 @click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Only runs of these queues.')
 @click.option(
-    '--limit', '-n', type=click.IntRange(min=0), default=50, show_default=True, help='How many; 0 for all.'
+    '--limit',
+    '-n',
+    type=click.IntRange(min=0),
+    metavar='N',
+    default=50,
+    show_default=True,
+    help='How many; 0 for all.',
 )
 @click.option('--all', '-a', 'with_own', is_flag=True, help="With pytask's own tasks.")
 @click.option('--watch', '-w', 'watches', is_flag=True, help='Stay, and show them as they change, until Ctrl-C.')

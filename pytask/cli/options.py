@@ -41,8 +41,8 @@ def common(command: F) -> F:
     for add in (
         option('--json', is_flag=True, help='One JSON object a line.'),
         option('--prefix', metavar='P', help='Prefix of all names in Redis.'),
-        option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else the server of '
-               '`pytask dev` in this folder, else localhost.'),
+        option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else that of this folder '
+               '(`pytask dev`, `pytask redis`), else localhost.'),
     ):  # fmt: skip
         command = add(command)
     return command
@@ -74,6 +74,7 @@ class _StateName(_Choice):
 
 
 STATES = _StateName()
+STATE_NAMES = ', '.join(State)
 
 
 def given() -> dict[str, Any]:

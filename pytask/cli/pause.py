@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 def _naming(command: Any) -> Any:
     for add in (
-        click.option('--queue', 'queues', metavar='NAME', multiple=True, help='This queue: nothing of it starts.'),
+        click.option('--queue', 'queues', metavar='NAME', multiple=True, help='All of this queue.'),
         click.option(
             '--task',
             'tasks',
             metavar='NAME',
             multiple=True,
             shell_complete=task_names,
-            help='This task: no run of it starts.',
+            help='All runs of this task.',
         ),
         click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(State.RUNNING, State.WAIT)),
     ):

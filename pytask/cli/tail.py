@@ -34,7 +34,7 @@ PAGE = 200
     '--task', 'tasks', metavar='NAME', multiple=True, shell_complete=task_names, help='Only of these tasks.'
 )
 @click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Only of runs in these queues.')
-@click.option('--event', 'events', metavar='NAME', multiple=True, help='Only these events: running, message, …')
+@click.option('--event', 'events', metavar='NAME', multiple=True, help='Only these events: running, message, ...')
 @common
 def tail(run_ids: tuple[str, ...], **only: tuple[str, ...]) -> None:
     """Follow events as they happen: of some runs until they end, of tasks or queues, or of all, until Ctrl-C.
