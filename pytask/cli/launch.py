@@ -39,7 +39,7 @@ def _launching(command: Any) -> Any:
 def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) -> None:
     """Start a run of TASK and print its id.
 
-    With name=text the value is text, unless the task says that it takes a number, a flag, a date; name:=JSON is JSON.
+    What is written name=text is text, unless the task says that it takes a number or a flag; name:=JSON is JSON.
     Data that does not fit is refused where the task is known here; else its worker finds out.
     """
     given = whole_data(whole) | data
@@ -57,7 +57,7 @@ def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) ->
 def run(task: str, data: dict[str, Any], wait_s: float | None, whole: str | None, **options: Any) -> int:
     """Start a run of TASK, follow it, and print its output: `pytask run text/count path=README.rst`.
 
-    With name=text the value is text, unless the task says that it takes a number, a flag, a date; name:=JSON is JSON.
+    What is written name=text is text, unless the task says that it takes a number or a flag; name:=JSON is JSON.
 
     Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED. After Ctrl-C the run goes on; a second one
     stops it.

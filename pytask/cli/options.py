@@ -41,7 +41,7 @@ def common(command: F) -> F:
     for add in (
         option('--json', is_flag=True, help='One JSON object a line.'),
         option('--prefix', metavar='P', help='Prefix of all names in Redis.'),
-        option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else that of this folder '
+        option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else this folder\'s '
                '(`pytask dev`, `pytask redis`), else localhost.'),
     ):  # fmt: skip
         command = add(command)

@@ -25,7 +25,7 @@ def idle(processes):
         ['rm', 'over'], ['tasks'], ['pause', 'one'], ['pause'], ['resume', 'one'], ['send', 'one', 'hello'],
         ['reload', 'one'], ['extend', 'one', '5'], ['doctor'], ['workers', '--stop', 'nobody'],
     ],
-    ids=lambda words: ' '.join(words),
+    ids=' '.join,
 )  # fmt: skip
 def test_every_command_answers_in_json_whether_asked_before_or_after_it(idle, redis, words):
     redis.hset('all-paused', 'queue:slow', '1')
