@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -86,7 +87,13 @@ def test_nothing_is_said_when_redis_is_away_or_the_line_is_wrong(complete, proce
     assert complete(line) == ''
 
 
-def test_an_answer_that_comes_too_late_is_none(complete, server):
+def test_an_answer_that_comes_too_late_is_none(complete, processes):
+    folder = processes.tasks(TASKS)
+    os.mkfifo(folder / 'never.py')  # to read it takes for ever
+    assert complete('pytask run ', _PYTASK_COMPLETE_WITHIN='0.5') == ''
+
+
+def test_a_redis_that_does_not_answer_is_not_waited_for(complete, server):
     server.freeze()
     assert complete('pytask show ', _PYTASK_COMPLETE_WITHIN='0.5') == ''
 

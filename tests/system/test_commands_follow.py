@@ -83,13 +83,16 @@ def test_wait_prints_each_run_as_it_ends_and_names_those_still_open(cli, process
 
 
 def test_wait_hears_of_an_end_whose_event_was_lost(cli, processes, redis):
-    redis.hset('task-x', mapping={'task': 'forever', 'state': 'WAIT', 'data': '{}'})
-    process = processes.start('wait', 'x')
+    for run_id in ('x', 'y'):
+        redis.hset(f'task-{run_id}', mapping={'task': 'forever', 'state': 'WAIT', 'data': '{}'})
+    process = processes.start('wait', 'y', 'x')
     wait_until(lambda: heard(redis, 'x') == 1, 'it listens')
     redis.hset('task-x', 'state', 'SUCCESS')  # by hand, without an event
-    out, _ = process.communicate(timeout=30)
-    assert (process.returncode, out.split('\t')[:3]) == (0, ['x', 'forever', 'SUCCESS'])
-    redis.delete('task-x')
+    assert process.stdout.readline().split('\t')[:3] == ['x', 'forever', 'SUCCESS']
+    assert process.poll() is None
+    redis.hset('task-y', 'state', 'STOPPED')
+    assert process.wait(30) == 5
+    redis.delete('task-x', 'task-y')
 
 
 @pytest.mark.parametrize(
