@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import resource
+import socket
 import subprocess
 import sys
 
+import gevent
 import pytest
+from gevent.server import StreamServer
 from support import wait_until
 from trial import TASKS
 
@@ -176,6 +179,29 @@ def test_clocks_that_differ_are_told(doctor, processes):
     code, found = doctor(PYTHONPATH=path)
     assert (code, wrong(found)) == (1, ['clock'])
     assert 'behind that of this machine' in only(found, 'clock')
+
+
+def test_a_slow_way_to_redis_is_told(doctor, server):
+    def pass_on(near, _):
+        with socket.create_connection(('127.0.0.1', server.port)) as far:
+            back = gevent.spawn(copy, far, near, 0)
+            copy(near, far, 0.05)
+            far.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+    def copy(source, target, delay_s):
+        while data := source.recv(65_536):
+            gevent.sleep(delay_s)
+            target.sendall(data)
+
+    slow = StreamServer(('127.0.0.1', 0), pass_on)
+    slow.start()
+    try:
+        code, found = doctor('-r', f'redis://127.0.0.1:{slow.server_port}/0')
+    finally:
+        slow.stop()
+    assert (code, wrong(found)) == (1, ['latency'])
+    assert only(found, 'latency').endswith('ms a round trip: each claim and each outcome waits for it')
 
 
 def test_troubled_and_different_workers_are_told(doctor, processes, redis):
