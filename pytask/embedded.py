@@ -41,18 +41,44 @@ no Redis server to embed was found
 
 def url_of(folder: Path) -> str | None:
     """Return the URL of the embedded server that runs for a folder; None where none does."""
-    try:
-        port = int(json.loads((_home(folder) / 'server.json').read_text())['port'])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return _url(port) if _answers(port) else None
+    running = _running(_home(folder))
+    return None if running is None else _url(running[1])
+
+
+def owner_of(folder: Path) -> int:
+    """Return the pid of the process with which the server of a folder ends; 0 for one that stays."""
+    return _owner(_home(folder))
+
+
+def stop_server(folder: Path) -> None:
+    """Stop the server of a folder, whoever started it. Raises ConfigError where it does not end."""
+    running = _running(_home(folder))
+    if running is None:
+        return
+    pid, port = running
+    # A process of this id is killed only if it is the server itself that names it.
+    if f'process_id:{pid}\r'.encode() not in _asked(port, b'INFO server\r\n'):
+        raise ConfigError(f'what answers at port {port} is not the server of {folder}: stop it by hand')
+    os.kill(pid, signal.SIGTERM)
+    limit = monotonic_s() + STOP_LIMIT_S
+    while _answers(port):  # not until its process is gone: where nobody reaps that, it stays for ever
+        if monotonic_s() > limit:
+            raise ConfigError(
+                f'the server (process {pid}) has been told to end, and has not within {STOP_LIMIT_S:g} s'
+            )
+        time.sleep(0.01)
+    (_home(folder) / 'server.json').unlink(missing_ok=True)
 
 
 class Server:
-    """An embedded server, started for a folder, or joined where one runs already."""
+    """An embedded server, started for a folder, or joined where one runs already.
 
-    def __init__(self, folder: Path) -> None:
+    It ends with this process, unless it `stays` until somebody stops it.
+    """
+
+    def __init__(self, folder: Path, *, stays: bool = False) -> None:
         self.home = _home(folder)
+        self._stays = stays
         self.is_joined = False
         self.binary = ''
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,6 +152,10 @@ class Server:
         self.stop()
 
     @property
+    def owner(self) -> int:
+        return _owner(self.home)
+
+    @property
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
@@ -156,7 +186,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._command(port), stdout=output, stderr=output, stdin=subprocess.DEVNULL,
                 # A group of its own: Ctrl-C is for pytask, which then ends the server last.
-                start_new_session=True, preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
+                start_new_session=True, preexec_fn=None if self._stays else _die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
             )  # fmt: skip
         limit = monotonic_s() + START_LIMIT_S
         while not _answers(port):
@@ -166,7 +196,8 @@ class Server:
                 raise ConfigError(f'{self.binary} did not start in {self.home}\n{tail}')
             time.sleep(0.005)
         self._pid, self._port = self._process.pid, port
-        facts = {'pid': self._process.pid, 'port': port, 'url': _url(port), 'binary': self.binary}
+        owner = 0 if self._stays else os.getpid()
+        facts = {'pid': self._pid, 'port': port, 'url': _url(port), 'binary': self.binary, 'owner': owner}
         (self.home / 'server.json').write_text(json.dumps(facts))
 
     def _command(self, port: int) -> list[str]:
@@ -216,10 +247,10 @@ def _is_recent(binary: str) -> bool:
 
 def _running(home: Path) -> tuple[int, int] | None:
     """Return process id and port of the server that runs there; None where none does."""
+    facts = _facts(home)
     try:
-        facts = json.loads((home / 'server.json').read_text())
         pid, port = int(facts['pid']), int(facts['port'])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
     return (pid, port) if _answers(port) else None
 
@@ -249,13 +280,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _facts(home: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads((home / 'server.json').read_text())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _owner(home: Path) -> int:
+    owner = _facts(home).get('owner', 0)
+    return owner if isinstance(owner, int) and owner and _has_process(owner) else 0
+
+
 def _answers(port: int) -> bool:
+    return _asked(port, b'PING\r\n').startswith(b'+PONG')
+
+
+def _asked(port: int, command: bytes) -> bytes:
+    """Return the beginning of what a local server answers; nothing where none does."""
     try:
         with socket.create_connection(('127.0.0.1', port), timeout=1.0) as probe:
-            probe.sendall(b'PING\r\n')
-            return probe.recv(5) == b'+PONG'
+            probe.sendall(command)
+            return probe.recv(4096)
     except OSError:
-        return False
+        return b''
 
 
 def _die_with_parent() -> None:

@@ -7,6 +7,8 @@ called, and they import the store only inside functions: `pytask --help` must an
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from difflib import get_close_matches
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import click
 
 from pytask import errors
-from pytask.cli.options import common
+from pytask.cli.options import colour_by_environment, common
 
 # Exit codes: 0 well, 1 ended ERROR or EXCEPTION, 2 usage, 3 not found, 4 timed out, 5 stopped, 69 Redis
 # unreachable, 70 hung, 75 please restart me, 78 bad configuration, 130 Ctrl-C.
@@ -35,9 +37,9 @@ COMMANDS = {
     'run': ('launch', 'Start a run, follow it, print its output.'),
     'start': ('launch', 'Start a run and print its id.'),
     'ls': ('look', 'List runs.'),
-    'show': ('look', 'Show one run in full.'),
-    'tail': ('look', 'Follow events as they happen.'),
-    'wait': ('look', 'Wait until runs have ended.'),
+    'show': ('show', 'Show one run in full.'),
+    'tail': ('tail', 'Follow events as they happen.'),
+    'wait': ('tail', 'Wait until runs have ended.'),
     'stop': ('control', 'Stop runs, waiting or running.'),
     'reload': ('control', 'Start a run anew in place, with new data or the same.'),
     'extend': ('more', 'Give a run more time.'),
@@ -51,6 +53,9 @@ COMMANDS = {
     'workers': ('look', 'List live workers.'),
     'health': ('health', 'Ask a worker whether it is ready; for probes.'),
     'init': ('init', 'Write files to begin with: a first task, a Flask site, a unit.'),
+    'redis': ('redis', "Start and stop a Redis of this folder's own."),
+    'doctor': ('doctor', 'Look for what is wrong, and say what to do.'),
+    'completion': ('completion', 'Print the completion script for bash, zsh or fish.'),
 }
 
 
@@ -69,11 +74,20 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         name = args[0] if args else ''
-        if name and name not in COMMANDS and not name.startswith('-'):
-            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.5)
+        if name and name not in COMMANDS and not name.startswith('-') and not ctx.resilient_parsing:
+            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.6)
             hint = f' Did you mean {" or ".join(near)}?' if near else ' See pytask --help.'
             ctx.fail(f'No command {name!r}.{hint}')
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith('-'):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section('Commands'):
@@ -93,12 +107,18 @@ def cli(ctx: click.Context) -> None:
 
     First steps: `pytask init`, `pytask dev`, and beside it `pytask run hello-world`.
     """
+    ctx.color = colour_by_environment()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
 def command_line(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code; the first line of every failure says what to do."""
+    if '_PYTASK_COMPLETE' in os.environ:
+        from pytask.cli.completion import answer
+
+        return answer(cli)
+    _show_anything()
     try:
         code = cli.main(argv, prog_name='pytask', standalone_mode=False)
     except click.ClickException as error:
@@ -114,6 +134,13 @@ def command_line(argv: list[str] | None = None) -> int:
         click.echo(f'Error: {error}{_remedy(error)}', err=True)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     return code if isinstance(code, int) else 0
+
+
+def _show_anything() -> None:
+    # What a terminal has no letter for is no reason to end.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='replace')
 
 
 def _explain(error: click.ClickException) -> None:

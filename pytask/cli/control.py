@@ -8,33 +8,47 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytask.cli import paint
-from pytask.cli.options import client, common, find_id, is_json
+from pytask.cli.completion import run_ids as ids_in
+from pytask.cli.completion import task_names
+from pytask.cli.options import STATES, F, client, common, find_id, is_json
 from pytask.states import ENDED, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytask.client import Client
 
 SECONDS = click.FloatRange(min=0)
-STATES = click.Choice([state.value for state in State], case_sensitive=False)
 # More lines than this become a count on a terminal.
 LINES = 20
 DELETE_AT_ONCE = 500
 EXIT_TIMED_OUT = 4
 
 
-def _selecting(command: Any) -> Any:
-    for add in (
-        click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
-        click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
-        click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
-        click.option('--state', 'states', type=STATES, multiple=True, help='Those in these states.'),
-        click.option('--task', metavar='NAME', help='Those of this task.'),
-        click.argument('run_ids', metavar='[ID]...', nargs=-1),
-    ):
-        command = add(command)
-    return command
+def _selecting(*possible: State) -> Callable[[F], F]:
+    """Add what names runs, by id or by what they have in common; only those in the possible states are meant."""
+    names = ', '.join(possible)
+
+    def decorate(command: F) -> F:
+        for add in (
+            click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
+            click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
+            click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
+            click.option(
+                '--state',
+                'states',
+                type=STATES,
+                metavar='STATE',
+                multiple=True,
+                help=f'Those in these states: {names}.',
+            ),
+            click.option('--task', metavar='NAME', shell_complete=task_names, help='Those of this task.'),
+            click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(*possible)),
+        ):
+            command = add(command)
+        return command
+
+    return decorate
 
 
 def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> list[str]:
@@ -72,7 +86,7 @@ def report(answers: dict[str, str]) -> int:
 
 
 @click.command()
-@_selecting
+@_selecting(State.RUNNING, State.WAIT)
 @click.option(
     '--wait', type=SECONDS, metavar='SECONDS', help='See to their ends for so long; 4 if one is not over.'
 )
@@ -81,7 +95,10 @@ def report(answers: dict[str, str]) -> int:
 )
 @common
 def stop(wait: float | None, grace: float | None, **by: Any) -> int:
-    """Stop runs: `applied` (never starts, or has ended), `requested` (its worker was told), or its end state."""
+    """Stop runs: `applied` (never starts, or has ended), `requested` (its worker was told), or its end state.
+
+    Exit code: 0 told or over, 1 one was refused, 3 one is not there, 4 with --wait, one is not over.
+    """
     asked = client()
     ids = _select(asked, 'stop', (State.RUNNING, State.WAIT), **by)
     answers = dict(zip(ids, asked.stop_many(ids, wait, grace), strict=True))
@@ -89,7 +106,7 @@ def stop(wait: float | None, grace: float | None, **by: Any) -> int:
 
 
 @click.command()
-@_selecting
+@_selecting(*sorted(ENDED))
 @common
 def retry(**by: Any) -> int:
     """Run ended runs again, with the same id and data."""
@@ -99,7 +116,7 @@ def retry(**by: Any) -> int:
 
 
 @click.command()
-@_selecting
+@_selecting(*sorted(ENDED))
 @common
 def rm(**by: Any) -> int:
     """Delete ended runs. What waits or runs is left alone: stop it first."""
@@ -116,12 +133,12 @@ def rm(**by: Any) -> int:
 
 
 @click.command()
-@click.argument('run_id', metavar='ID')
+@click.argument('run_id', metavar='ID', shell_complete=ids_in(State.RUNNING, State.WAIT))
 @click.option('--data', 'whole', metavar='JSON|@FILE|-', help='New data as one JSON object. Default: the same.')
 @common
 def reload(run_id: str, whole: str | None) -> int:
     """Start a run anew inside its worker: same id, same attempt. Bad data leaves the old instance going."""
-    from pytask.cli.launch import whole_data
+    from pytask.cli.data import whole_data
 
     asked = client()
     full = find_id(asked, run_id)

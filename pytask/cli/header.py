@@ -26,7 +26,7 @@ def redis_line(server: Server | None, url: str, *, is_anew: bool = False) -> str
     if server is None:
         return f'redis   {redacted(url)}'
     if server.is_joined:
-        whose = 'joined: another `dev` runs it'
+        whose = f'joined: {"another `dev`" if server.owner else "`redis start`"} runs it'
     elif is_anew:
         whose = 'it had ended: this `dev` has started it anew'
     else:

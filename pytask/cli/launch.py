@@ -1,66 +1,23 @@
-"""`run` and `start`: data from the command line, and following a run to its end."""
+"""`run` and `start`: check what was given, start a run, and follow it to its end."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from pytask.cli import paint
+from pytask.cli.completion import task_names
+from pytask.cli.data import check, pairs, whole_data
+from pytask.cli.following import finish, follow, interrupted
 from pytask.cli.more import span
 from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
-from pytask.states import State
+from pytask.errors import WaitTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from pytask.app import PyTask
     from pytask.client import Client
-    from pytask.messages import Event
-    from pytask.run import Run
-
-EXIT_OF = {State.SUCCESS: 0, State.STOPPED: 5, State.ERROR: 1, State.EXCEPTION: 1}
-# A run that has not begun by then gets an explanation.
-EXPLAIN_AFTER_S = 1.0
-
-
-def pairs(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition('=')
-        if not equals or not name.rstrip(':'):
-            raise click.UsageError(f'{word!r} is no input; write name=text or name:=JSON', ctx)
-        if name.endswith(':'):
-            found[name[:-1]] = _json(text, f'{name}={text}')
-        else:
-            found[name] = text
-    return found
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        why = str(error).removeprefix('JSON is malformed: ')
-        raise click.UsageError(f'{where} is not JSON: {why}') from error
-
-
-def whole_data(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    if text == '-':
-        text = sys.stdin.read()
-    elif text.startswith('@'):
-        try:
-            text = Path(text[1:]).read_text()
-        except OSError as error:
-            raise click.UsageError(f'--data {text}: {error.strerror}') from error
-    value = _json(text, '--data')
-    if not isinstance(value, dict):
-        raise click.UsageError('--data must be a JSON object')
-    return value
 
 
 def _launching(command: Any) -> Any:
@@ -70,24 +27,23 @@ def _launching(command: Any) -> Any:
         click.option('--queue', '-q', metavar='NAME', help='Queue to wait in. Default: the task\'s own.'),
         click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),
         click.argument('data', nargs=-1, callback=pairs, metavar='[name=text | name:=JSON]...'),
-        click.argument('task'),
+        click.argument('task', shell_complete=task_names),
     ):  # fmt: skip
         command = add(command)
     return command
-
-
-def _client() -> Client:
-    app = make_app()
-    load_tasks(app, is_needed=False)  # to check the data before anything is enqueued
-    return app.client
 
 
 @click.command()
 @_launching
 @common
 def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) -> None:
-    """Start a run of TASK and print its id."""
-    run = _client().start(task, whole_data(whole) | data, **options)
+    """Start a run of TASK and print its id.
+
+    What is written name=text is text, unless the task says that it takes a number or a flag; name:=JSON is JSON.
+    Data that does not fit is refused where the task is known here; else its worker finds out.
+    """
+    given = whole_data(whole) | data
+    run = _checked_client(task, given).start(task, given, **options)
     if is_json():
         paint.json_line(run.to_json())
     else:
@@ -99,98 +55,40 @@ def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) ->
 @click.option('--wait', 'wait_s', type=span, metavar='SECONDS', help='Follow it for so long; then the run goes on.')
 @common
 def run(task: str, data: dict[str, Any], wait_s: float | None, whole: str | None, **options: Any) -> int:
-    """Start a run of TASK, follow it, and print its output.
+    """Start a run of TASK, follow it, and print its output: `pytask run text/count path=README.rst`.
 
-    Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED.
+    What is written name=text is text, unless the task says that it takes a number or a flag; name:=JSON is JSON.
+
+    Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED. After Ctrl-C the run goes on; a second one
+    stops it.
     """
-    asked = _client()
+    given = whole_data(whole) | data
+    asked = _checked_client(task, given)
     run_id = options.pop('run_id') or asked.new_id()
     events = asked.watch(run_id, timeout=wait_s)  # before it starts: a short run is over at once
-    run = asked.start(task, whole_data(whole) | data, run_id=run_id, **options)
     try:
-        _follow(run, events)
+        follow(asked.start(task, given, run_id=run_id, **options), events)
     except KeyboardInterrupt:
-        paint.say(f'\nrun {run.id} goes on; stop it with: {command_name()} stop {run.id}')
-        raise
-    return finish(asked.get(run.id))
+        return interrupted(asked, run_id)
+    except WaitTimeout as error:
+        raise WaitTimeout(
+            f'{error}\n  it goes on; follow it with: {command_name()} show {run_id} --watch'
+        ) from None
+    return finish(asked.get(run_id))
 
 
-def finish(run: Run) -> int:
-    """Print how a run ended, its output on stdout; return the exit code."""
-    if is_json():
-        paint.json_line(run.to_json())
-    else:
-        state = paint.colour(run.state, run.state, stream=sys.stderr)
-        paint.say(f'{run.id}  {run.task}  {state}  {paint.age(run)}' + (f'  {run.reason}' if run.reason else ''))
-        if run.state is State.EXCEPTION and isinstance(run.output, dict):
-            paint.say(str(run.output.get('traceback') or f'{run.output.get("type")}: {run.output.get("message")}'))
-        elif run.state is State.ERROR:
-            paint.say(str(run.output))
-        elif run.output is not None:
-            click.echo(run.output if isinstance(run.output, str) else msgspec.json.encode(run.output).decode())
-    return EXIT_OF.get(run.state, 1)
+def _checked_client(task: str, data: dict[str, Any]) -> Client:
+    """Return the client, once the data was checked as far as the task is known here. Raises InputError."""
+    app = make_app()
+    load_tasks(app, is_needed=False)
+    known = app.registry.get(task)
+    if known is None:
+        _point_out_near(app, task)
+    check(task, data, None if known is None else app.registry.inputs(known))
+    return app.client
 
 
-def _follow(run: Run, events: Iterator[Event | None]) -> None:
-    from pytask.clock import monotonic_s
-
-    line = StatusLine()
-    explain_at = monotonic_s() + EXPLAIN_AFTER_S
-    with line:
-        for event in events:
-            if event is not None:
-                line.show(run, event)
-            elif monotonic_s() >= explain_at:
-                explain_at = monotonic_s() + 5 * EXPLAIN_AFTER_S
-                line.say(_why(run))
-
-
-def _why(run: Run) -> str:
-    from pytask.cli.why import why
-
-    asked: Client = run.client  # type: ignore[assignment]
-    text = why(asked, asked.get(run.id))
-    return f'{run.id} waits: {text}' if text else ''
-
-
-class StatusLine:
-    """One line on stderr that a terminal sees change; in a pipe each event is a line of its own."""
-
-    def __init__(self) -> None:
-        self._is_live = paint.is_terminal(sys.stderr)
-        self._last = ''
-
-    def show(self, run: Run, event: Event) -> None:
-        if event.event == 'progress' and isinstance(event.data, dict):
-            run.progress, run.target = event.data.get('progress'), event.data.get('target') or run.target
-            self._draw(f'{run.id}  {run.task}  {paint.bar(run)}')
-        elif event.event == 'running':
-            self._draw(f'{run.id}  {run.task}  {paint.colour("RUNNING", "RUNNING", stream=sys.stderr)}')
-        elif event.event not in ('success', 'error', 'exception', 'stopped'):
-            text = '' if event.data is None else f'  {paint.plain(event.data)}'
-            self.say(f'{run.id}  {event.event}{text}')
-
-    def say(self, text: str) -> None:
-        """Print a line above the changing one; the same text twice is said once."""
-        if not text or text == self._last:
-            return
-        self._last = text
-        self._wipe()
-        paint.say(text)
-
-    def _draw(self, text: str) -> None:
-        if self._is_live:
-            self._wipe()
-            click.echo(text, err=True, nl=False)
-        else:
-            paint.say(text)
-
-    def _wipe(self) -> None:
-        if self._is_live:
-            click.echo('\r\x1b[2K', err=True, nl=False)
-
-    def __enter__(self) -> StatusLine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._wipe()
+def _point_out_near(app: PyTask, task: str) -> None:
+    near = get_close_matches(task, app.registry.names(), n=2, cutoff=0.6)
+    if near:
+        paint.say(f'note: no task {task!r} is known here; did you mean {" or ".join(near)}?')

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from pytask.cli.completion import run_ids
 from pytask.cli.control import report
 from pytask.cli.options import client, common, find_id
+from pytask.states import State
 
 
 def span(text: str) -> float:
@@ -22,7 +24,7 @@ def span(text: str) -> float:
 
 
 @click.command(context_settings={'ignore_unknown_options': True})
-@click.argument('run_id', metavar='ID')
+@click.argument('run_id', metavar='ID', shell_complete=run_ids(State.RUNNING, State.WAIT))
 @click.argument('seconds', type=span)
 @common
 def extend(run_id: str, seconds: float) -> int:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pytask.states import State
+
 if TYPE_CHECKING:
     from pytask.app import PyTask
     from pytask.client import Client
+
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice
 
 F = TypeVar('F', bound=Callable[..., Any])
 
@@ -34,11 +42,40 @@ def common(command: F) -> F:
         option('--app', '-A', metavar='MODULE:ATTR', help="The PyTask to use; '' for none. Default: PYTASK_APP, "
                'else `app` in pyproject.toml or pytask.toml, else ./tasks alone.'),
         option('--prefix', metavar='P', help='Prefix of all names in Redis.'),
-        option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else the server of '
-               '`pytask dev` in this folder, else localhost.'),
+        option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else this folder\'s '
+               '(`pytask dev`, `pytask redis`), else localhost.'),
     ):  # fmt: skip
         command = add(command)
     return command
+
+
+def colour_by_environment() -> bool | None:
+    """Return what the environment says about colour; None where it says nothing."""
+    if os.environ.get('NO_COLOR'):
+        return False
+    return True if os.environ.get('FORCE_COLOR') else None
+
+
+class _StateName(_Choice):
+    """A state; a wrong one gets the near names."""
+
+    def __init__(self) -> None:
+        super().__init__([state.value for state in State], case_sensitive=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        near = get_close_matches(str(value).upper(), self.choices, n=1, cutoff=0.5)
+        if near and near[0] != str(value).upper():
+            self.fail(f'{value!r} is no state; did you mean {near[0]}?', param, ctx)
+        return super().convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in self.choices if name.startswith(incomplete.upper())]
+
+
+STATES = _StateName()
+STATE_NAMES = ', '.join(State)
 
 
 def given() -> dict[str, Any]:
@@ -74,7 +111,20 @@ def client() -> Client:
 
 
 def command_name() -> str:
-    """Return how this command line was called, for hints that can be copied: `pytask`, or `bin/pytask`."""
+    """Return how this command line was called, for hints that can be copied: `pytask`, or `bin/pytask --prefix a:`.
+
+    A URL with a password in it is not repeated.
+    """
+    from pytask.settings import redacted
+
+    ctx = click.get_current_context(silent=True)
+    chosen = given() if ctx is not None else {}
+    words = [(f'--{key}', str(chosen[key])) for key in ('redis', 'prefix') if chosen.get(key)]
+    return ' '.join([program(), *(f'{key} {shlex.quote(text)}' for key, text in words if redacted(text) == text)])
+
+
+def program() -> str:
+    """Return how the program was called, without options."""
     return os.environ.get('PYTASK_COMMAND') or 'pytask'
 
 

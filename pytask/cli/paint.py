@@ -1,12 +1,11 @@
 """How things look: tables on a terminal, tab-separated in a pipe, one JSON object a line on demand.
 
-Colour only on a terminal and without NO_COLOR. Foreign text is escaped: a task's message must not be
-able to steer a terminal.
+Colour only on a terminal or with FORCE_COLOR, and never with NO_COLOR. Foreign text is escaped: a task's
+message must not be able to steer a terminal. Where the terminal is not UTF-8, bars are ASCII.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 
+from pytask.cli.options import colour_by_environment
 from pytask.clock import wall_s
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ def dim(text: str) -> str:
 
 
 def _has_colour(stream: TextIO) -> bool:
-    return is_terminal(stream) and not os.environ.get('NO_COLOR')
+    chosen = colour_by_environment()
+    return is_terminal(stream) if chosen is None else chosen
+
+
+def is_utf8(stream: TextIO | None = None) -> bool:
+    return ((stream or sys.stdout).encoding or '').lower().replace('-', '') == 'utf8'
 
 
 def say(text: str) -> None:
@@ -60,6 +65,17 @@ def plain(value: Any) -> str:
     return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def plain_lines(text: str) -> str:
+    """Return foreign text of several lines, control characters escaped in each."""
+    return '\n'.join(plain(line.replace('\t', '    ')) for line in text.rstrip('\n').split('\n'))
+
+
+def output(value: Any) -> None:
+    """Print what a run has left: as it is for the next program, escaped for a terminal."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    click.echo(plain_lines(text) if is_terminal() else text)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows: aligned under a head on a terminal, tab-separated and without a head elsewhere."""
     lines = [[plain(cell) for cell in row] for row in rows]
@@ -67,15 +83,34 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for line in lines:
             click.echo('\t'.join(line))
         return
-    widths = [max(len(row[i]) for row in (head, *lines)) for i in range(len(head))]
+    widths = widths_of(head, lines)
     room = shutil.get_terminal_size().columns
-    for row in (head, *lines):
-        text = '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[:room]
-        for cell in row:
-            if cell in COLOURS:
-                text = text.replace(cell, colour(cell, cell), 1)
-                break
-        click.echo(click.style(text, bold=True) if row is head and _has_colour(sys.stdout) else text)
+    if lines:
+        click.echo(bold(row(head, widths, room)))
+    for line in lines:
+        click.echo(row(line, widths, room))
+
+
+def print_row(cells: Sequence[str], widths: Sequence[int]) -> None:
+    """Print a row of a table whose other rows are not known yet."""
+    shown = [plain(cell) for cell in cells]
+    click.echo(row(shown, widths, shutil.get_terminal_size().columns) if is_terminal() else '\t'.join(shown))
+
+
+def widths_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
+
+
+def row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
+    """Return one aligned line of at most `room` columns, its state coloured."""
+    text = '  '.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()[:room]
+    at = 0
+    for cell, width in zip(cells, widths, strict=True):
+        end = at + len(cell)
+        if cell in COLOURS:
+            return text[:at] + colour(text[at:end], cell) + text[end:]
+        at += width + 2
+    return text
 
 
 def bar(run: Run) -> str:
@@ -86,7 +121,8 @@ def bar(run: Run) -> str:
         return f'{run.progress:,}'
     share = min(1.0, max(0.0, run.progress / run.target))
     full = round(share * BAR)
-    return f'{"█" * full}{"░" * (BAR - full)} {share:4.0%}'
+    done, rest = ('█', '░') if is_utf8() else ('#', '.')
+    return f'{done * full}{rest * (BAR - full)} {share:4.0%}'
 
 
 def age(run: Run) -> str:
@@ -114,3 +150,7 @@ def outcome(run: Run) -> str:
         return f'{run.output.get("type")}: {run.output.get("message")}'
     text = '' if run.output is None else plain(run.output)
     return ' '.join(part for part in (text, f'({run.reason})' if run.reason else '') if part)
+
+
+def bold(text: str) -> str:
+    return click.style(text, bold=True) if _has_colour(sys.stdout) else text

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytask.cli import paint
+from pytask.cli.completion import run_ids as ids_in
+from pytask.cli.completion import task_names
 from pytask.cli.control import report
 from pytask.cli.options import client, common, find_id, is_json
 from pytask.clock import wall_s
+from pytask.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +22,16 @@ if TYPE_CHECKING:
 
 def _naming(command: Any) -> Any:
     for add in (
-        click.option('--queue', 'queues', metavar='NAME', multiple=True, help='This queue: nothing of it starts.'),
-        click.option('--task', 'tasks', metavar='NAME', multiple=True, help='This task: no run of it starts.'),
-        click.argument('run_ids', metavar='[ID]...', nargs=-1),
+        click.option('--queue', 'queues', metavar='NAME', multiple=True, help='All of this queue.'),
+        click.option(
+            '--task',
+            'tasks',
+            metavar='NAME',
+            multiple=True,
+            shell_complete=task_names,
+            help='All runs of this task.',
+        ),
+        click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(State.RUNNING, State.WAIT)),
     ):
         command = add(command)
     return command

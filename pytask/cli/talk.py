@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from pytask.cli import paint
+from pytask.cli.completion import run_ids
 from pytask.cli.control import report
-from pytask.cli.launch import pairs, whole_data
+from pytask.cli.data import pairs, point_out, whole_data
 from pytask.cli.options import client, common, find_id
 from pytask.errors import RunEnded
 from pytask.states import State
@@ -22,7 +23,7 @@ def _talking(command: Any) -> Any:
         click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),
         click.argument('data', nargs=-1, callback=pairs, metavar='[name=text | name:=JSON]...'),
         click.argument('name'),
-        click.argument('run_id', metavar='ID'),
+        click.argument('run_id', metavar='ID', shell_complete=run_ids(State.RUNNING, State.WAIT)),
     ):
         command = add(command)
     return command
@@ -38,6 +39,7 @@ def send(run_id: str, name: str, data: dict[str, Any], whole: str | None) -> int
     """
     asked = client()
     full = find_id(asked, run_id)
+    point_out(data)
     answer = asked.send(full, name, whole_data(whole) | data)
     report({full: answer})
     return EXIT_OF.get(answer, 1)
@@ -53,6 +55,7 @@ def ask(run_id: str, name: str, data: dict[str, Any], whole: str | None, timeout
     Exit code: 0 answered, 1 it failed or the run ended, 4 timed out, 5 STOPPED.
     """
     asked = client()
+    point_out(data)
     try:
         answer = asked.ask(find_id(asked, run_id), name, whole_data(whole) | data, timeout=timeout)
     except RunEnded as error:

@@ -1,0 +1,106 @@
+"""`show`: one run in full."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytask.cli import paint
+from pytask.cli.completion import run_ids
+from pytask.cli.data import to_run_again
+from pytask.cli.options import client, command_name, common, find_id, is_json
+from pytask.cli.traces import folded
+from pytask.states import State
+
+if TYPE_CHECKING:
+    from pytask.client import Client
+    from pytask.run import Run
+
+
+@click.command()
+@click.argument('run_id', metavar='ID', shell_complete=run_ids())
+@click.option('--watch', '-w', 'watches', is_flag=True, help='Follow it to its end first, as `run` does.')
+@click.option('--full', '--verbose', '-v', is_flag=True, help='Show the frames of libraries too.')
+@click.option('--stack', 'with_stack', is_flag=True, help='Where its greenlets stand just now, and nothing else.')
+@common
+def show(run_id: str, *, watches: bool, full: bool, with_stack: bool) -> None:
+    """Show one run in full: how it stands, what it was given and has left, and how to run it again."""
+    asked = client()
+    run = asked.get(find_id(asked, run_id))
+    if with_stack:
+        _show_stack(run, is_full=full)
+        return
+    if watches and not run.is_ended:
+        run = _watched(asked, run)
+    if is_json():
+        paint.json_line(run.to_json())
+        return
+    _show_facts(run)
+    if run.state is State.EXCEPTION and isinstance(run.output, dict):
+        _show_traceback(str(run.output.get('traceback', '')), is_full=full)
+    elif run.state is State.WAIT:
+        from pytask.cli.why import why
+
+        paint.say(f'waits: {why(asked, run)}')
+
+
+def _show_facts(run: Run) -> None:
+    for name, value in _facts(run).items():
+        if value not in ('', None):
+            click.echo(f'{name:<9} {value}')
+
+
+def _watched(asked: Client, run: Run) -> Run:
+    from pytask.cli.following import follow
+
+    try:
+        follow(run, asked.watch(run.id))
+    except KeyboardInterrupt:
+        paint.say(f'\nrun {run.id} goes on; stop it with: {command_name()} stop {run.id}')
+        raise
+    return asked.get(run.id)
+
+
+def _show_traceback(text: str, *, is_full: bool) -> None:
+    shown = text.rstrip() if is_full else folded(text)
+    if shown:
+        click.echo('\n' + paint.plain_lines(shown))
+    if shown != text.rstrip():
+        paint.say('the frames of libraries: --full')
+
+
+def _show_stack(run: Run, *, is_full: bool) -> None:
+    text = run.stack(full=is_full)
+    if is_json():
+        paint.json_line({'id': run.id, 'stack': text})
+    else:
+        click.echo(paint.plain_lines(text))
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    may_be_again = run.is_ended and not run.is_local
+    return {
+        'id': run.id,
+        'task': paint.plain(run.task),
+        'state': paint.colour(run.state, run.state),
+        'reason': paint.plain(run.reason),
+        'data': paint.plain(run.data),
+        'output': paint.plain(paint.outcome(run)) if run.is_ended else '',
+        'progress': paint.bar(run),
+        'queue': paint.plain(run.queue),
+        'worker': paint.plain(run.worker),
+        'attempt': run.attempt or '',
+        'crashes': run.crashes or '',
+        'created': _moment(run.created),
+        'started': _moment(run.started),
+        'ended': _moment(run.ended),
+        'time': paint.age(run),
+        'retry': f'{command_name()} retry {paint.plain(run.id)}' if may_be_again else '',
+        'anew': to_run_again(run) if may_be_again else '',
+    }
+
+
+def _moment(at: float | None) -> str:
+    return '' if at is None else time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(at))
