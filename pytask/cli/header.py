@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pytask.embedded import Server
 
 
+_is_read = True
+
+
 def header(redis: str) -> None:
     line(f'pytask {pytask.__version__}   Python {platform.python_version()}   gevent {version("gevent")}')
     line(redis)
@@ -39,6 +42,7 @@ def line(text: str) -> bool:
 
     What is written after that goes nowhere.
     """
+    global _is_read  # noqa: PLW0603 - a process has one stdout
     encoding = sys.stdout.encoding or 'ascii'
     try:
         sys.stdout.write(text.encode(encoding, 'backslashreplace').decode(encoding) + '\n')
@@ -46,5 +50,5 @@ def line(text: str) -> bool:
     except BrokenPipeError:
         with open(os.devnull, 'w') as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return False
-    return True
+        _is_read = False
+    return _is_read
