@@ -171,4 +171,4 @@ def test_what_runs_is_told_and_workers_show_paused_queues(idle, processes, clien
     idle('pause', '--queue', 'mail')
     assert 'default,mail (paused)' in idle('workers').stdout
     assert json.loads(idle('workers', '--json').stdout)['paused'] == ['mail']
-    assert idle('stop', 'a', '--wait', '10').stdout == 'a\tSTOPPED\n'
+    assert idle('stop', 'a', '--wait', '10').stdout == 'a\tapplied\n'
