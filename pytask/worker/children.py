@@ -7,9 +7,11 @@ that spawned them, by its port: those of a reload's successor outlive the old in
 
 from __future__ import annotations
 
+from concurrent.futures import thread as executor
 from contextvars import copy_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 import gevent
 
@@ -39,6 +41,7 @@ class Failed(Protocol):
 
 _failed: Failed | None = None
 _hub: Any = None
+_threads: WeakSet[Thread] = WeakSet()
 
 
 def install(failed: Failed) -> None:
@@ -71,7 +74,11 @@ def adopt(child: Any) -> None:
     an executor, or of a library, serve other runs as well.
     """
     task = current.get()
-    if task is None or gevent.get_hub() is not _hub or _is_thread(child):
+    if task is None or gevent.get_hub() is not _hub:
+        return
+    thread = getattr(child._run, '__self__', None)  # noqa: SLF001 - as `Thread.start` spawns it
+    if isinstance(thread, Thread):
+        _threads.add(thread)
         return
     port: RunPort = task.pytask_port  # type: ignore[assignment]
     child.gr_context = copy_context()
@@ -80,10 +87,6 @@ def adopt(child: Any) -> None:
         port.children = set()
     port.children.add(child)
     child.rawlink(_died)
-
-
-def _is_thread(child: Any) -> bool:
-    return isinstance(getattr(child._run, '__self__', None), Thread)  # noqa: SLF001 - as `Thread.start` spawns it
 
 
 def _died(child: Any) -> None:
@@ -100,6 +103,14 @@ def _died(child: Any) -> None:
 
 def has_any(task: Task | None) -> bool:
     return task is not None and bool(task.pytask_port.children)  # type: ignore[attr-defined]
+
+
+def leave_threads() -> list[str]:
+    """Return the names of threads that runs have left, and see to it that the process does not wait for them."""
+    left = [thread for thread in list(_threads) if thread.is_alive()]
+    for thread in left:
+        executor._threads_queues.pop(thread, None)  # type: ignore[attr-defined]  # noqa: SLF001 - waits for its at exit
+    return [thread.name for thread in left]
 
 
 def goes_on(live: Live) -> bool:

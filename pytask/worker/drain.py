@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from pytask.clock import monotonic_s
+from pytask.worker.verdict import verdict
 
 if TYPE_CHECKING:
     from gevent.event import Event
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # What stop() with its GRACE, and the interruptions after it, may take. Runs whose GRACE has no limit, or a longer
 # one, are interrupted a second before: their `finally` blocks run, and they are given back.
 STOP_LIMIT_S, HURRY_AFTER_S = 13.0, 12.0
+RECORD_LIMIT_S = 2.0
 
 
 def drain(worker: Worker, hurry: Event) -> None:
@@ -32,6 +34,16 @@ def drain(worker: Worker, hurry: Event) -> None:
         if not was_hurried and (hurry.is_set() or monotonic_s() - since >= HURRY_AFTER_S):
             worker.report.hurrying()
             was_hurried = _tell(worker, hurry=True)
+        gevent.sleep(0.01)
+
+
+def time_out(worker: Worker) -> None:
+    """Record the ends of runs that ignore their TIMEOUT: they end with this process, and are not to run again."""
+    for live in _others(worker):
+        if live.ending == 'timeout' and live.is_open and live.run_id in worker.stopper.unkillable:
+            worker.writer.end(live, verdict(live, None, None))
+    since = monotonic_s()
+    while any(live.took_s for live in _others(worker)) and monotonic_s() - since < RECORD_LIMIT_S:
         gevent.sleep(0.01)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from pytask.hooks import call, name_of
+from pytask.worker import children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ def end(worker: Worker) -> None:
     for hook in worker.app.stop_hooks:
         _contained(worker, f'on_stop hook {name_of(hook)}', call, hook, worker.app)
     _close(worker)
+    worker.report.threads_left(children.leave_threads())
 
 
 def _close(worker: Worker) -> None:

@@ -155,6 +155,10 @@ class Reporter:
         first = f'{text["type"]}: {first_line(error)}'
         log.critical('on_start hook %s failed, so this worker ends: %s\n%s', name, first, text['traceback'])
 
+    def threads_left(self, names: list[str]) -> None:
+        if names:
+            log.debug('%s that runs have left: %s', _count(len(names), 'thread'), ', '.join(names)[:500])
+
     def killed(self, live: Live) -> None:
         log.warning('run %s %s: its greenlet was killed before its first step', live.run_id, live.task_name)
 

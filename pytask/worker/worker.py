@@ -20,7 +20,7 @@ from pytask.builtin import BUILTINS
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
 from pytask.worker import children, forks, life, readiness
-from pytask.worker.drain import drain
+from pytask.worker.drain import drain, time_out
 from pytask.worker.ending import Ending
 from pytask.worker.fetcher import Fetcher
 from pytask.worker.heartbeat import Heartbeat
@@ -166,6 +166,7 @@ class Worker:
         self.heartbeat.stop()  # leases were renewed to the end
         self.listener.stop()
         self.pressure.stop()
+        time_out(self)
         self.writer.stop()
         self._leave()
         code = EXIT_BROKEN if self.is_broken else EXIT_RESTART if self.wants_restart else EXIT_OK

@@ -109,6 +109,21 @@ def test_a_reload_without_data_keeps_it(hands):
     assert hands.wanted() == ('c', None, '{"a":1}')
 
 
+def test_a_reload_without_data_keeps_what_another_asked_for_before(hands):
+    hands.run('1', data=b'{"a":1}')
+    hands.command('1', 'reload', data=b'{"a":2}', command_id='c')
+    hands.command('1', 'reload', command_id='d')
+    assert hands.wanted() == ('d', '{"a":2}', '{"a":1}')
+
+
+def test_a_reload_of_what_waits_again_keeps_what_another_asked_for_before(hands):
+    claimed = hands.run('1', data=b'{"a":1}')
+    hands.command('1', 'reload', data=b'{"a":2}', command_id='c')
+    hands.release(claimed)
+    assert hands.command('1', 'reload', command_id='d') == 'APPLIED'
+    assert hands.hash()['data'] == '{"a":2}'
+
+
 def test_a_reload_of_what_waits_changes_its_data(hands):
     hands.start('1', data=b'{"a":1}')
     assert hands.command('1', 'reload', data=b'{"a":2}', command_id='c') == 'APPLIED'

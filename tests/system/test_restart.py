@@ -120,6 +120,14 @@ def test_a_task_that_swallows_everything_beside_200_innocents(client, log, redis
     assert worker.wait(20) == 0
 
 
+def test_one_that_ignores_its_timeout_is_not_run_again(client, log, redis):
+    worker = log.start()
+    run = client.start('deaf', timeout=0.5).wait(timeout=40)
+    assert (run.state, run.reason, run.attempt) == ('EXCEPTION', 'timeout', 1)
+    assert client.start('nap').wait(timeout=20).output == worker.pid
+    assert redis.zcard('leases') == 0
+
+
 def test_a_second_time_within_a_minute_is_for_the_supervisor(client, log):
     worker = log.start()
     for attempt in (1, 2):

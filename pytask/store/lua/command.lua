@@ -28,8 +28,7 @@ if state == 'RUNNING' and is_meant then
     end
     tell(grace ~= '' and ',"grace":' .. grace or '')
   else
-    redis.call('HDEL', key, 'reload_data')
-    if data ~= '' then redis.call('HSET', key, 'reload_data', data) end
+    if data ~= '' then redis.call('HSET', key, 'reload_data', data) end -- else what was asked for last, if it is pending
     redis.call('HSET', key, 'reload_id', command_id)
     tell(',"id":"' .. command_id .. '"')
   end
@@ -45,7 +44,8 @@ if command == 'stop' then
   end
   end_run(id, task, 'STOPPED', 'stop') -- its entry in the list is left alone: no claim takes it now
 else
-  redis.call('HDEL', key, 'reload_data', 'reload_id', 'reloading') -- one that an earlier attempt has not got to
-  if data ~= '' then redis.call('HSET', key, 'data', data) end
+  local new = data ~= '' and data or redis.call('HGET', key, 'reload_data') -- one that an earlier attempt has not got to
+  if new then redis.call('HSET', key, 'data', new) end
+  redis.call('HDEL', key, 'reload_data', 'reload_id', 'reloading')
 end
 return 'APPLIED'
