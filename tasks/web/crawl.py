@@ -19,9 +19,10 @@ from gevent.queue import Queue
 
 from pytask import Task
 
-from .page import AGENT, absolute, fetch, fetch_rules, links_of
+from .page import AGENT, absolute, fetch, fetch_robots, links_of, rules_in
 
 MAX_PAGES, MAX_BROKEN, MAX_DELAY_S = 100_000, 100, 60
+TIMEOUT_S = 10
 
 
 class Crawl(Task):
@@ -41,7 +42,7 @@ class Crawl(Task):
             raise self.Error(f'not an http or https URL: {url!r}')
         if not 0 < pages <= MAX_PAGES:
             raise self.Error(f'pages is {pages}; it must be 1 to {MAX_PAGES}')
-        self.limit, self.depth, self.timeout_s = pages, depth, 10
+        self.limit, self.depth = pages, depth
         self.on_delay(delay)
         origins = [first, *(absolute(f'http://{name}/', '') for name in hosts or ())]
         if None in origins:
@@ -86,7 +87,7 @@ class Crawl(Task):
                 self.forbidden += 1
                 return
             begun = time.monotonic()
-            page = fetch(url, self.timeout_s)
+            page = fetch(url, TIMEOUT_S)
         except OSError as error:
             self.emit('page', {'url': url, 'error': str(error)})
             self.is_broken(url, source, error=str(error))
@@ -107,7 +108,7 @@ class Crawl(Task):
 
     def rules_of(self, host: str, url: str) -> RobotFileParser:
         if host not in self.rules:
-            self.rules[host] = fetch_rules(url, self.timeout_s)
+            self.rules[host] = self.offload(rules_in, fetch_robots(url, TIMEOUT_S))
             self.sleep(self.delay_of(host))
         return self.rules[host]
 

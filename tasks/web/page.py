@@ -56,9 +56,9 @@ def fetch(url: str, timeout_s: float, types: tuple[str, ...] = HTML) -> Page:
         raise OSError(str(error) or type(error).__name__) from error
 
 
-def fetch_rules(url: str, timeout_s: float) -> RobotFileParser:
-    """Read the robots.txt beside a page; where there is none, all is allowed. Raises OSError."""
-    rules, place = RobotFileParser(), urljoin(url, '/robots.txt')
+def fetch_robots(url: str, timeout_s: float) -> str:
+    """Return the robots.txt beside a page; where there is none, nothing. Raises OSError."""
+    place = urljoin(url, '/robots.txt')
     for _ in range(MAX_REDIRECTS):
         page = fetch(place, timeout_s, types=())
         if page.redirect is None:
@@ -66,7 +66,16 @@ def fetch_rules(url: str, timeout_s: float) -> RobotFileParser:
         place = page.redirect
     if page.status >= 500:
         raise OSError(f'robots.txt answers {page.status}')  # the site is in trouble: leave it alone
-    rules.parse(page.text.lstrip('\ufeff').splitlines() if page.status == 200 else [])
+    return page.text.lstrip('\ufeff') if page.status == 200 else ''
+
+
+def rules_in(robots: str) -> RobotFileParser:
+    """Read a robots.txt; from one that can not be read everything is forbidden."""
+    rules = RobotFileParser()
+    try:
+        rules.parse(robots.splitlines())
+    except ValueError:  # a number of thousands of digits
+        rules.disallow_all = True
     return rules
 
 
