@@ -26,6 +26,7 @@ WORDS = {
     'settings',
     'clock',
     'hooks',
+    'shape',
     'resources',
 }
 
