@@ -3,7 +3,7 @@
     pytask start loop --id disk path=/var every=60
     pytask send disk every seconds=5        # another pace, from now on
     pytask ask disk status                  # {"looks": 12, "used_percent": 71.3, "every": 5.0}
-    pytask reload disk path=/home every=60  # another disk: a new instance takes the run over
+    pytask reload disk --data '{"path": "/home", "every": 60}'      # a new instance takes the run over
     pytask stop disk
 
 Worth learning from: put your own work in place of `look`, and you have a service. It stays what its data

@@ -49,7 +49,8 @@ class Relay(Task):
         try:
             listener = socket.create_server(self.place, family=family, backlog=1024)
         except OSError as error:
-            raise self.Error(f'can not listen at {self.place[0]}:{self.place[1]}: {error.strerror}') from error
+            why = str(error.strerror).partition(' (')[0]
+            raise self.Error(f'can not listen at {self.place[0]}:{self.place[1]}: {why}') from error
         with listener:
             host, port = listener.getsockname()[:2]
             self.emit('listening', {'host': host, 'port': port})

@@ -60,7 +60,7 @@ class Crawl(Task):
             self.spawn(self.crawl, host)
         self.over.wait()
         if 0 < self.done == self.broken_count:
-            raise self.Error(f'nothing found: {self.broken[0]}')
+            raise self.Error(f'nothing found: {self.broken[0]["url"]}: {self.broken[0]["why"]}')
         return {**self.on_status(), 'broken': self.broken, 'more_broken': self.broken_count - len(self.broken)}
 
     def stop(self) -> None:
@@ -90,21 +90,21 @@ class Crawl(Task):
             page = fetch(url, TIMEOUT_S)
         except OSError as error:
             self.emit('page', {'url': url, 'error': str(error)})
-            self.is_broken(url, source, error=str(error))
+            self.tell_broken(url, str(error), source)
             return
         ms = round((time.monotonic() - begun) * 1000)
         links = [page.redirect] if page.redirect else self.offload(links_of, page.text, url)
         self.emit('page', {'url': url, 'status': page.status, 'ms': ms, 'links': len(links)})
         if page.status >= 400:
-            self.is_broken(url, source, status=page.status)
+            self.tell_broken(url, page.status, source)
         for link in links:
             self.add(link, depth + (not page.redirect), url)
 
-    def is_broken(self, url: str, source: str | None, **why: object) -> None:
+    def tell_broken(self, url: str, why: object, source: str | None) -> None:
         self.broken_count += 1
-        self.message(f'broken: {url} {why}, linked from {source}')
+        self.message(f'{url}: {why}' + (f'; linked from {source}' if source else ''))
         if len(self.broken) < MAX_BROKEN:  # what a run leaves behind should be short
-            self.broken.append({'url': url, **why, 'from': source})
+            self.broken.append({'url': url, 'why': why, 'from': source})
 
     def rules_of(self, host: str, url: str) -> RobotFileParser:
         if host not in self.rules:

@@ -372,7 +372,7 @@ REFUSED = {
         class T(Task):
             async def start(self): pass
         """,
-        "'t' must be a plain function, not async and not a generator: inside a plain one, `self.offload(asyncio.run",
+        "'t' must be a plain function, not async and not a generator: inside a plain one, `self.offload(",
     ),
     'async function': (
         """

@@ -113,8 +113,8 @@ def test_it_visits_every_page_once_and_tells_which_links_are_broken(follow, site
     assert ended.state is State.SUCCESS
     assert site.visited() == Counter(['/', '/a', '/b/', '/b/deep', '/missing', '/gone?q=1&r=2'])
     broken = [
-        {'url': site.url('/missing'), 'status': 404, 'from': site.url('/')},
-        {'url': site.url('/gone?q=1&r=2'), 'status': 404, 'from': site.url('/b/deep')},
+        {'url': site.url('/missing'), 'why': 404, 'from': site.url('/')},
+        {'url': site.url('/gone?q=1&r=2'), 'why': 404, 'from': site.url('/b/deep')},
     ]
     assert ended.output == {'pages': 6, 'known': 6, 'forbidden': 0, 'broken': broken, 'more_broken': 0}
     told = {page['url']: page for page in run.of('page')}
@@ -331,8 +331,8 @@ def test_trouble_with_a_page_is_told_and_the_others_are_visited(follow, site):
     assert ended.output['pages'] == 6
     broken = {told['url'].rpartition('/')[2]: told for told in ended.output['broken']}
     assert set(broken) == {'nonsense', 'silent', 'fails'}  # of what is cut short, what came is read
-    assert broken['fails']['status'] == 500
-    assert all(broken[name]['error'] for name in ('nonsense', 'silent'))
+    assert broken['fails']['why'] == 500
+    assert all(isinstance(broken[name]['why'], str) for name in ('nonsense', 'silent'))
     assert len(run.of('message')) == 3
 
 
@@ -351,7 +351,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_timeout(follow, site, 
     run = crawl(follow, site).wait()
     over.set()
     assert run.output['broken'] == [
-        {'url': site.url('/drip'), 'error': 'no answer within 0.3 s', 'from': site.url('/')}
+        {'url': site.url('/drip'), 'why': 'no answer within 0.3 s', 'from': site.url('/')}
     ]
 
 
