@@ -56,7 +56,10 @@ def event_head(event: str, data: Any) -> bytes:
 
     Raises TypeError where `data` is not JSON.
     """
-    return b'{"event":' + encode(event) + b',"data":' + encode(data)
+    try:
+        return b'{"event":' + encode(event) + b',"data":' + encode(data)
+    except TypeError as error:
+        raise TypeError(f'event {event!r:.100}: {error}') from None
 
 
 def encode(value: Any) -> bytes:

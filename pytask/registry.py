@@ -20,6 +20,7 @@ from pytask.decorate import as_task_class
 from pytask.errors import ConfigError, NotFound
 from pytask.inputs import inputs_of
 from pytask.settings import bad_name
+from pytask.shape import what_is_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -114,10 +115,9 @@ def _check(task: type[Task]) -> None:
     start = getattr(task, 'start', None)
     if not callable(start):
         raise ConfigError(f'{place_of(task)}: task {name!r} has no start method')
-    body = getattr(task, 'pytask_function', start)
-    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    if any(is_kind(body) for is_kind in kinds):
-        raise ConfigError(f'{place_of(task)}: {name!r} must be a plain function, not async and not a generator')
+    wrong = what_is_wrong(task)
+    if wrong:
+        raise ConfigError(f'{place_of(task)}: {wrong}')
     for policy, (is_fit, wanted) in _POLICIES.items():
         value = getattr(task, policy)
         if not is_fit(value):

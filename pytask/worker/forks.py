@@ -8,6 +8,7 @@ the child greenlet that forked, is over. Nothing is claimed, renewed or recorded
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from typing import Any
@@ -16,7 +17,10 @@ from gevent import _hub_local
 from gevent.hub import Hub
 from greenlet import getcurrent
 
+# What the worker answers in a way of its own; to a child of it, as `Process.terminate()` sends it, it is an end.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _worker_pid = 0
+_mask: set[Any] = set()
 
 
 class ForkedHub(Hub):
@@ -36,7 +40,7 @@ def install() -> None:
     """Be told of forks, from now on."""
     global _worker_pid  # noqa: PLW0603 - a process is one worker
     if not _worker_pid:
-        os.register_at_fork(after_in_child=_forked)
+        os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_go, after_in_child=_forked)
     _worker_pid = os.getpid()
 
 
@@ -58,6 +62,7 @@ def _exit(code: int) -> None:
 
 
 def _forked() -> None:
+    _answer_signals_plainly()
     here = main = getcurrent()
     while main.parent is not None:
         main = main.parent
@@ -66,3 +71,20 @@ def _forked() -> None:
         hub.parent = main  # made here, it would be the child of its own child
         here.parent = hub
     _hub_local.set_hub(hub)
+
+
+def _hold_signals() -> None:
+    # One that comes before the child answers plainly would be heard by a worker that is not there.
+    global _mask  # noqa: PLW0603 - one for all: threads that fork have the process's mask
+    _mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _let_signals_go() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _mask)
+
+
+def _answer_signals_plainly() -> None:
+    for number in SIGNALS:
+        if str(getattr(signal.getsignal(number), '__module__', '')).startswith('pytask.'):
+            signal.signal(number, signal.SIG_DFL)
+    _let_signals_go()

@@ -32,6 +32,8 @@ BLOCKED_S = 0.5
 AGAIN_S = 10.0
 # A look that comes later than this found the process asleep, but for the time that it has computed.
 LATEST_S = 1.2 * EVERY_S
+# Its threads read pipes by calls that gevent does not know: it never comes back.
+POOL_HINT = '; multiprocessing.Pool waits without yielding, concurrent.futures.ProcessPoolExecutor yields'
 
 _start_thread = monkey.get_original('_thread', 'start_new_thread')
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
@@ -47,7 +49,8 @@ class Block(NamedTuple):
     stack: str
 
     def __str__(self) -> str:
-        return f'{self.who} blocks the hub for {self.seconds:.1f} s at {self.place}'
+        hint = POOL_HINT if '/multiprocessing/' in self.place.file else ''
+        return f'{self.who} blocks the hub for {self.seconds:.1f} s at {self.place}{hint}'
 
     @property
     def who(self) -> str:

@@ -116,7 +116,7 @@ class Runner:
     def build(self, live: Live, task_class: type[Task], data: bytes) -> Task:
         """Make the instance: the port first, so that `__init__` may emit. Raises InputError for bad data."""
         task = task_class.__new__(task_class)
-        task.pytask_port = RunPort(live, self._app, self._writer)
+        object.__setattr__(task, 'pytask_port', RunPort(live, self._app, self._writer))  # frozen dataclasses, too
         current.set(task)
         inputs = self._registry.inputs(task_class)
         bound = inputs.bind(read_object(task_class.NAME, data))

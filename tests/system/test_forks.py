@@ -75,6 +75,15 @@ FORKS = """
         return process.exitcode
 
     @task
+    def terminated():
+        process = multiprocessing.get_context('fork').Process(target=gevent.sleep, args=(600,))
+        process.start()
+        note('child')
+        process.terminate()
+        process.join()
+        return process.exitcode
+
+    @task
     def command():
         note('child')
         return subprocess.run([sys.executable, '-c', 'raise SystemExit(4)']).returncode
@@ -84,7 +93,7 @@ FORKS = """
 @pytest.mark.one_server
 @pytest.mark.parametrize(
     ('task', 'code'),
-    [('exits', 3), ('returns', 0), ('fails', 1), ('spawns', 0), ('multi', 0), ('command', 4)],
+    [('exits', 3), ('returns', 0), ('fails', 1), ('spawns', 0), ('multi', 0), ('terminated', -15), ('command', 4)],
 )
 def test_a_fork_records_nothing_and_runs_nothing_else(task, code, processes, redis, tmp_path, app):
     processes.tasks(FORKS)

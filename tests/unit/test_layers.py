@@ -27,6 +27,7 @@ WORDS = {
     'sources',
     'clock',
     'hooks',
+    'shape',
     'resources',
 }
 

@@ -1,0 +1,126 @@
+"""web/crawl: visit the pages of a site, one by one and politely, and tell which links are broken.
+
+    pytask run web/crawl url=https://example.org/ pages=500         # follow it, print what is broken
+    pytask start web/crawl --id docs url=http://localhost:8000/ hosts:='["127.0.0.1:8000"]' delay=0.1
+    pytask send docs delay seconds=5        # more politely, from now on
+    pytask ask docs status
+    pytask stop docs                        # at once, and with what is known so far as its output
+
+Worth learning from: one child greenlet for each host, so that hosts are visited at the same time, and each
+host by one request at a time; CPU work, as finding the links, goes to a thread with `self.offload`.
+"""
+
+import time
+from urllib.parse import urlsplit
+from urllib.robotparser import RobotFileParser
+
+from gevent.event import Event
+from gevent.queue import Queue
+
+from pytask import Task
+
+from .page import AGENT, absolute, fetch, fetch_robots, links_of, rules_in
+
+MAX_PAGES, MAX_BROKEN, MAX_DELAY_S = 100_000, 100, 60
+TIMEOUT_S = 10
+
+
+class Crawl(Task):
+    """Emit `page` with `url`, `status`, `ms` and `links`, or `url` and `error`; progress is pages of known pages.
+
+    Only pages of the URL's own host and of `hosts` are visited, where robots.txt allows it, up to `depth` links
+    away and `pages` in all. A redirect is a page with one link. Begun anew, it begins from the first page.
+    """
+
+    NAME = 'web/crawl'
+
+    def __init__(
+        self, url: str, hosts: list[str] | None = None, *, pages: int = 100, depth: int = 5, delay: float = 1
+    ) -> None:
+        first = absolute(url, '')
+        if first is None:
+            raise self.Error(f'not an http or https URL: {url!r}')
+        if not 0 < pages <= MAX_PAGES:
+            raise self.Error(f'pages is {pages}; it must be 1 to {MAX_PAGES}')
+        self.limit, self.depth = pages, depth
+        self.on_delay(delay)
+        origins = [first, *(absolute(f'http://{name}/', '') for name in hosts or ())]
+        if None in origins:
+            raise self.Error(f'hosts are {hosts}; each must be HOST or HOST:PORT')
+        self.waiting: dict[str, Queue] = {urlsplit(origin).netloc: Queue() for origin in origins}
+        self.rules: dict[str, RobotFileParser] = {}
+        self.known: set[str] = set()
+        self.broken: list[dict[str, object]] = []
+        self.done = self.forbidden = self.broken_count = 0
+        self.over = Event()
+        self.add(first, 0, None)
+
+    def start(self) -> dict[str, object]:
+        for host in self.waiting:
+            self.spawn(self.crawl, host)
+        self.over.wait()
+        if 0 < self.done == self.broken_count:
+            raise self.Error(f'nothing found: {self.broken[0]["url"]}: {self.broken[0]["why"]}')
+        return {**self.on_status(), 'broken': self.broken, 'more_broken': self.broken_count - len(self.broken)}
+
+    def stop(self) -> None:
+        self.over.set()  # the children end with the run
+
+    def add(self, url: str, depth: int, source: str | None) -> None:
+        waiting = self.waiting.get(urlsplit(url).netloc)
+        if waiting is not None and url not in self.known and len(self.known) < self.limit and depth <= self.depth:
+            self.known.add(url)
+            waiting.put((url, depth, source))
+
+    def crawl(self, host: str) -> None:
+        for url, depth, source in self.waiting[host]:
+            self.visit(host, url, depth, source)
+            self.done += 1
+            self.progress(self.done, target=len(self.known))
+            if self.done == len(self.known):
+                self.over.set()
+            self.sleep(self.delay_of(host))
+
+    def visit(self, host: str, url: str, depth: int, source: str | None) -> None:
+        try:
+            if not self.rules_of(host, url).can_fetch(AGENT, url):
+                self.forbidden += 1
+                return
+            begun = time.monotonic()
+            page = fetch(url, TIMEOUT_S)
+        except OSError as error:
+            self.emit('page', {'url': url, 'error': str(error)})
+            self.tell_broken(url, str(error), source)
+            return
+        ms = round((time.monotonic() - begun) * 1000)
+        links = [page.redirect] if page.redirect else self.offload(links_of, page.text, url)
+        self.emit('page', {'url': url, 'status': page.status, 'ms': ms, 'links': len(links)})
+        if page.status >= 400:
+            self.tell_broken(url, page.status, source)
+        for link in links:
+            self.add(link, depth + (not page.redirect), url)
+
+    def tell_broken(self, url: str, why: object, source: str | None) -> None:
+        self.broken_count += 1
+        self.message(f'{url}: {why}' + (f'; linked from {source}' if source else ''))
+        if len(self.broken) < MAX_BROKEN:  # what a run leaves behind should be short
+            self.broken.append({'url': url, 'why': why, 'from': source})
+
+    def rules_of(self, host: str, url: str) -> RobotFileParser:
+        if host not in self.rules:
+            self.rules[host] = self.offload(rules_in, fetch_robots(url, TIMEOUT_S))
+            self.sleep(self.delay_of(host))
+        return self.rules[host]
+
+    def delay_of(self, host: str) -> float:
+        wanted_s = self.rules[host].crawl_delay(AGENT) if host in self.rules else None
+        return max(self.delay_s, min(float(wanted_s or 0), MAX_DELAY_S))
+
+    def on_delay(self, seconds: float) -> None:
+        if not 0 <= seconds <= MAX_DELAY_S:
+            raise self.Error(f'delay is {seconds:g} s; it must be 0 to {MAX_DELAY_S}')
+        self.delay_s = seconds
+
+    def on_status(self) -> dict[str, int]:
+        counts = {'pages': self.done, 'known': len(self.known), 'forbidden': self.forbidden}
+        return {**counts, 'broken': self.broken_count}
