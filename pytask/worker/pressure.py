@@ -47,7 +47,7 @@ class Pressure(Service):
 
     def _short_of(self) -> str:
         if self.lag_s > LATE_S:
-            return f'the hub was {self.lag_s:.1f} s late'
+            return f'time: the hub was {self.lag_s:.1f} s late'
         used = resident_bytes()
         if used > MEMORY_SHARE * self._most_bytes:
             if self._worker.slots.empty.is_set():
