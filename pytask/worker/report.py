@@ -166,10 +166,6 @@ class Reporter:
         name = (port.live.run_id, port.live.task_name)
         log.warning('run %s %s: a greenlet of it failed: %s: %s', *name, type(error).__name__, first_line(error))
 
-    def thread_failed(self, port: RunPort, error: BaseException) -> None:
-        name = (port.live.run_id, port.live.task_name)
-        log.error('run %s %s: a thread of it failed: %s', *name, describe(error)['traceback'])
-
     def leaked(self, live: Live, error: BaseException) -> None:
         log.warning('run %s %s left a timer ticking: %s', live.run_id, live.task_name, type(error).__name__)
 

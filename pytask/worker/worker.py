@@ -19,7 +19,7 @@ import pytask
 from pytask.builtin import BUILTINS
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
-from pytask.worker import children, forks, life, readiness, threads
+from pytask.worker import children, forks, life, readiness
 from pytask.worker.drain import drain, time_out
 from pytask.worker.ending import Ending
 from pytask.worker.fetcher import Fetcher
@@ -141,7 +141,6 @@ class Worker:
     def _start_all(self) -> bool:
         children.install(self.ending.child_failed)
         forks.install()
-        threads.install(self.report)
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
         self.register()
         if not life.begin(self):

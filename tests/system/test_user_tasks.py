@@ -277,7 +277,7 @@ def test_what_people_write_works(processes, client):
 
 
 FAILS = """
-    import logging, pathlib, threading, time
+    import logging, pathlib
     from pytask import Task, task
 
     class EmitsAnObject(Task):
@@ -295,20 +295,6 @@ FAILS = """
     class StopsBadly(Task):
         def start(self):
             self.stop()
-
-    class ThreadFails(Task):
-        def start(self):
-            thread = threading.Thread(target=self.fail)
-            thread.start()
-            thread.join()
-
-        def fail(self):
-            raise KeyError('in a thread')
-
-    class ThreadLeft(Task):
-        def start(self):
-            threading.Thread(target=time.sleep, args=(600,)).start()
-            time.sleep(0)
 
     class Configures(Task):
         def start(self):
@@ -340,20 +326,6 @@ def test_errors_say_what_was_wrong(failing):
     assert 'of type generator is unsupported' in run.output['message']
     run, _ = failing('stops-badly')
     assert "no attribute 'stop'" in run.output['message']
-
-
-def test_the_error_of_a_thread_is_told_with_its_run(failing):
-    run, log = failing('thread-fails')
-    wait_until(lambda: f'run {run.id} thread-fails: a thread of it failed: ' in log(), 'it is told')
-    assert "KeyError: 'in a thread'" in log()
-
-
-def test_a_thread_that_ends_with_its_run_is_no_news(failing):
-    run, log = failing('thread-left')
-    assert run.state is State.SUCCESS
-    failing('thread-fails')
-    wait_until(lambda: 'a thread of it failed' in log(), 'the next one is told')
-    assert 'Interrupted' not in log()
 
 
 def test_a_task_that_sets_up_logging_does_not_double_the_workers_log(failing):
