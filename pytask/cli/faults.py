@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import linecache
 import sys
-import sysconfig
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytask.cli.watching import shown
+from pytask.cli.blame import is_own, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytask.errors import ConfigError
-
-_PACKAGE = Path(__file__).parents[1]
-_OTHERS = tuple(f'{sysconfig.get_path(kind)}/' for kind in ('stdlib', 'platstdlib', 'purelib', 'platlib'))
 
 
 def explain(error: ConfigError) -> str:
@@ -38,24 +33,19 @@ def explain(error: ConfigError) -> str:
 
 def files_of(error: ConfigError | None = None) -> list[str]:
     """Return the files of this folder that were imported, and those in which an error stands."""
-    here = str(Path.cwd())
     found = {str(getattr(module, '__file__', None) or '') for module in list(sys.modules.values())}
     if error is not None and error.__cause__ is not None:
         found |= {path for path, _ in _places(error.__cause__)}
-    return sorted(path for path in found if path.startswith(f'{here}/') and _is_own(path))
+    return sorted(path for path in found if path.endswith('.py') and is_own(path))
 
 
 def _places(cause: BaseException) -> Iterator[tuple[str, int]]:
     # The author's own code only, the deepest last.
     for frame in traceback.extract_tb(cause.__traceback__):
-        if _is_own(frame.filename):
+        if is_own(frame.filename):
             yield frame.filename, frame.lineno or 0
-    if isinstance(cause, SyntaxError) and cause.filename and _is_own(cause.filename):
+    if isinstance(cause, SyntaxError) and cause.filename and is_own(cause.filename):
         yield cause.filename, cause.lineno or 0
-
-
-def _is_own(path: str) -> bool:
-    return path.endswith('.py') and not path.startswith((*_OTHERS, f'{_PACKAGE}/', '<'))
 
 
 def _source(path: str, line: int, cause: BaseException | None) -> str:

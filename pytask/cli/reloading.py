@@ -15,9 +15,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from pytask.cli.blame import shown
 from pytask.cli.generation import FROM_TERMINAL, Generation
 from pytask.cli.header import header, line, redis_line
-from pytask.cli.watching import LOOK_EVERY_S, Watch, forget_bytecode, shown
+from pytask.cli.watching import LOOK_EVERY_S, Watch, forget_bytecode
 from pytask.clock import monotonic_s
 from pytask.embedded import Server
 

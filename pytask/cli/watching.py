@@ -82,13 +82,6 @@ def forget_bytecode(paths: Iterable[str]) -> None:
             Path(cache_from_source(path)).unlink()
 
 
-def shown(path: str) -> str:
-    """Return a path as it is named here: from this folder on, where it is below."""
-    with suppress(ValueError, OSError):
-        return str(Path(path).relative_to(Path.cwd()))
-    return path
-
-
 def _python_files(folder: Path) -> Iterator[str]:
     for parent, below, names in os.walk(folder):
         below[:] = [name for name in below if not name.startswith(('.', '__'))]
