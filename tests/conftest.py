@@ -78,9 +78,10 @@ def server_binary(server_choice):
 
 
 @pytest.fixture
-def server(server_choice, tmp_path):
+def server(request, server_choice, tmp_path):
     binary, kind = server_choice
-    with kind(binary, tmp_path / 'server') as running:
+    options = {'appendonly': True} if request.node.get_closest_marker('durable') else {}
+    with kind(binary, tmp_path / 'server', **options) as running:
         yield running
 
 

@@ -4,14 +4,13 @@ from collections import Counter
 
 import gevent
 import pytest
-from support import InProcess, TestServer, wait_until
-from test_matrix import LEASE_S, TASKS, WAIT_S, Door, Matrix
+from matrix import WAIT_S, Matrix
+from support import wait_until
 
-from pytask import PyTask, RunEnded
-from pytask.launch import Launch
+from pytask import RunEnded
 
 COMMANDS = ('pause', 'send', 'ask', 'extend')
-pytestmark = [pytest.mark.one_server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.one_server, pytest.mark.durable, pytest.mark.timeout(240)]
 
 # State → command → receipt.
 WAITS = {'pause': 'applied', 'send': 'requested', 'ask': 1, 'extend': 'applied'}
@@ -30,12 +29,8 @@ HELD = ('waiting', 'due', 'orphaned')
 class Talk(Matrix):
     commands = COMMANDS
 
-    def start(self, state, task='cell', queue='default'):
-        ids = [f'{state}-{command}' for command in COMMANDS]
-        self.client.start_many(
-            [Launch(task, {'n': 1}, run_id, queue, 500 if run_id.endswith('extend') else None) for run_id in ids]
-        )
-        return ids
+    def timeout(self, run_id):
+        return 500 if run_id.endswith('extend') else None
 
     def is_told(self, state, command):
         return (state, command) in self.receipts or (command == 'ask' and self.has_message(f'{state}-ask'))
@@ -65,50 +60,17 @@ class Talk(Matrix):
 
 
 @pytest.fixture
-def server(server_binary, tmp_path):
-    with TestServer(server_binary, tmp_path / 'server', appendonly=True) as running:
-        yield running
+def talk(matrix_app, tmp_path):
+    return Talk(matrix_app.client, tmp_path)
 
 
-@pytest.fixture
-def app(server, tmp_path, monkeypatch):
-    monkeypatch.setenv('PYTASK_MATRIX', str(tmp_path))
-    app = PyTask(server.url, lease=LEASE_S, queue=['default', 'orphaned'], drain=0)
-    app.discover(TASKS)
-    yield app
-    app.client.close()
-
-
-@pytest.fixture
-def talk(app, tmp_path):
-    return Talk(app.client, tmp_path)
-
-
-@pytest.fixture
-def start_worker(processes, tmp_path):
-    def start_worker(queue):
-        options = ('--tasks', TASKS, '--lease', str(LEASE_S), '--drain', '0', '--queue', queue)
-        with (tmp_path / f'log-{queue}').open('a') as stderr:
-            return processes.worker(*options, stderr=stderr, environment={'PYTASK_MATRIX': str(tmp_path)})
-
-    return start_worker
-
-
-@pytest.fixture
-def inside(app):
-    running = InProcess(app)
-    yield running
-    if running.greenlet is not None:
-        running.stop()
-
-
-def test_everything_that_is_said_in_every_state(talk, start_worker, inside, server, redis):
-    begin_elsewhere(talk, start_worker, redis)
+def test_everything_that_is_said_in_every_state(talk, matrix_worker, inside, server, redis):
+    begin_elsewhere(talk, matrix_worker, redis)
     worker = inside.start()
-    redis.zadd('due', {f'due-{command}': 1 for command in COMMANDS}, xx=True)
+    talk.come_due(redis)
     begin_here(talk, worker)
-    check_cut(talk, redis)
-    check_restart(talk, server)
+    talk.command_while_cut(redis)
+    talk.command_while_restarting(server)
     gevent.joinall(talk.given, timeout=WAIT_S)
     wrong = {cell: told for cell, told in talk.receipts.items() if told != EXPECTED[cell[0]][cell[1]]}
     assert wrong == {}
@@ -120,16 +82,11 @@ def test_everything_that_is_said_in_every_state(talk, start_worker, inside, serv
 
 
 def begin_elsewhere(talk, start_worker, redis):
-    talk.start('waiting')
-    due = talk.start('due')
-    for run_id in due:
-        redis.lrem('new-task', 0, run_id)
-        redis.zadd('due', {run_id: 10**15})
-    orphans, blocked = talk.start('orphaned', queue='orphaned'), talk.start('blocked', 'blocked', 'blocked')
+    talk.begin_waiting(redis)
+    orphans = talk.start('orphaned', queue='orphaned')
     victim = start_worker('orphaned')
     talk.begun(orphans)
-    start_worker('blocked')
-    wait_until(lambda: set(blocked) & set(talk.beginnings()), 'one is blocked', 20)
+    talk.begin_blocked(start_worker)
     victim.kill()
     victim.wait()
     for state in ('blocked', 'orphaned', 'waiting', 'due'):
@@ -143,56 +100,10 @@ def begin_here(talk, worker):
     talk.command('ended')
     talk.begun([*running, *ignoring])
     talk.command('running'), talk.command('ignoring')
-    stopping = talk.start('stopping', 'slow-stop')
-    talk.begun(stopping)
-    talk.client.stop_many(stopping)
-    wait_until(
-        lambda: all((talk.folder / f'in-stop-{run_id}').exists() for run_id in stopping), 'all are in stop()'
-    )
+    talk.begin_stopping()
     talk.command('stopping')
-    claim(talk, worker)
-    finish(talk, worker)
-
-
-def claim(talk, worker):
-    door = Door(worker, 'launch')
-    ids = talk.start('claimed')
-    wait_until(lambda: {run.state for run in talk.client.store.runs.read(ids)} == {'RUNNING'}, 'all are claimed')
-    talk.command('claimed')
-    door.open()
-
-
-def finish(talk, worker):
-    ids = talk.start('finishing')
-    talk.begun(ids)
-    door = Door(worker.writer, '_send')
-    talk.let_go('finishing')
-    wait_until(lambda: not any(worker.slots.get(run_id).task for run_id in ids), 'all have returned')
-    talk.command('finishing')
-    door.open()
-
-
-def check_cut(talk, redis):
-    talk.begun(talk.start('cut'))
-
-    def cut():
-        while True:
-            redis.client_kill_filter(_type='pubsub')
-            gevent.sleep(0.01)
-
-    cutter = gevent.spawn(cut)
-    talk.command('cut')
-    gevent.get_hub().join(timeout=0.3)
-    cutter.kill()
-
-
-def check_restart(talk, server):
-    talk.begun(talk.start('restarting'))
-    server.kill()
-    restarted = gevent.spawn(server.start)
-    told = [gevent.spawn(talk.give, 'restarting', command) for command in COMMANDS]
-    restarted.get()
-    gevent.joinall(told, timeout=WAIT_S)
+    talk.command_between_claim_and_start(worker)
+    talk.command_finishing(worker)
 
 
 def check_ends(talk):
