@@ -1,0 +1,514 @@
+"""Plays the scenes of docs/troubleshooting.rst: what goes wrong, and what is printed then.
+
+`python tests/docs/scenes.py --write` writes the page's transcripts anew; `--json [NAME]...` prints them, as the test
+wants them; with names alone they are shown. On the page each stands below a comment with its name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from stage import ROOT, Failed, Stage
+
+PAGE = ROOT / 'docs/troubleshooting.rst'
+PLACE = re.compile(r'^(\.\. scene: ([\w-]+)\n\n\.\. code:: text\n\n)((?:    .*\n|\n(?=    ))+)', re.MULTILINE)
+AT_ONCE = 4
+
+HELLO = """\
+from pytask import task
+
+@task
+def hello(name: str = 'world') -> str:
+    return f'hello {name}'
+"""
+HOLD = """\
+from pytask import Task
+
+class Hold(Task):
+    def start(self):
+        self.stopping.wait()
+"""
+SLOW_IMPORT = 'import time\nprint("importing", flush=True)\ntime.sleep(30)\n'
+SCENES: dict = {}
+
+
+def scene(function):
+    SCENES[function.__name__.replace('_', '-')] = function
+    return function
+
+
+# Slips of the pen.
+
+
+@scene
+def wrong_command(stage):
+    stage.type('pytask wrokers')
+
+
+@scene
+def wrong_option(stage):
+    stage.type('pytask run hello --tiemout 5')
+
+
+@scene
+def wrong_task(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis()
+    stage.worker()
+    stage.begin('pytask run helo').until('waits').ctrl_c().until('goes on').end()
+
+
+@scene
+def wrong_argument(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.type('pytask run hello nmae=you')
+
+
+@scene
+def wrong_setting(stage):
+    stage.shown('pyproject.toml', '[tool.pytask]\nconcurency = 50\n')
+    stage.type('pytask worker')
+
+
+@scene
+def wrong_variable(stage):
+    stage.type('PYTASK_CONCURENCY=50 pytask worker')
+
+
+@scene
+def wrong_value(stage):
+    stage.type('PYTASK_LEASE=soon pytask worker')
+
+
+@scene
+def wrong_state(stage):
+    stage.type('pytask ls --state runing')
+
+
+@scene
+def wrong_queue(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis()
+    stage.worker()
+    stage.begin('pytask run hello --queue mial').until('waits').ctrl_c().until('goes on').end()
+
+
+@scene
+def bad_queue(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis()
+    stage.type('pytask start hello --queue "my queue"')
+
+
+@scene
+def wrong_app(stage):
+    stage.file('web.py', 'from pytask import PyTask\n\napp = PyTask()\n')
+    stage.type('pytask -A wbe:app worker')
+
+
+# Data.
+
+
+@scene
+def bad_json(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.type("pytask run hello 'name:={first: 1}'")
+
+
+@scene
+def bad_data(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.type("""pytask run hello --data '["you"]'""")
+
+
+@scene
+def no_data_file(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.type('pytask run hello --data @inputs.json')
+
+
+@scene
+def no_equals(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.type('pytask run hello you')
+
+
+# Files.
+
+
+@scene
+def no_tasks(stage):
+    stage.type('pytask worker')
+
+
+@scene
+def no_tasks_for_dev(stage):
+    stage.type('pytask dev | cat')
+
+
+@scene
+def bad_toml(stage):
+    stage.shown('pytask.toml', 'lease = 30\nqueue = [default]\n')
+    stage.type('pytask ls')
+
+
+@scene
+def syntax_error(stage):
+    stage.file('tasks/hello.py', HELLO.replace('return f', 'retrun f'))
+    stage.type('pytask worker')
+
+
+@scene
+def import_error(stage):
+    stage.file('tasks/hello.py', 'import reqeusts\n' + HELLO)
+    stage.type('pytask worker')
+
+
+@scene
+def two_of_one_name(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.file('tasks/other.py', HELLO)
+    stage.type('pytask worker')
+
+
+@scene
+def unreadable_task(stage):
+    stage.folder.joinpath('tasks/hello.py').mkdir(parents=True)
+    stage.type('pytask worker')
+
+
+@scene
+def no_rights_for_init(stage):
+    stage.file('tasks')
+    stage.type('pytask init')
+
+
+@scene
+def no_rights_for_redis(stage):
+    stage.file('.pytask')
+    stage.type('pytask redis start')
+
+
+@scene
+def no_space(stage):
+    stage.redis()
+    stage.type('pytask tasks --json > /dev/full')
+
+
+@scene
+def no_space_for_init(stage):
+    stage.type('pytask init', real='ulimit -f 0; pytask init')
+
+
+# Redis.
+
+
+@scene
+def redis_down_worker(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.uses(stage.free_port('6379'))
+    stage.type('pytask worker')
+
+
+@scene
+def redis_down_client(stage):
+    stage.uses(stage.free_port('6379'))
+    stage.type('pytask ls')
+
+
+@scene
+def redis_down_watch(stage):
+    server = stage.redis()
+    screen = stage.begin('pytask ls --watch').until('0 WAIT')
+    server.kill()
+    screen.until(' old')
+    screen.shot()
+    screen.ctrl_c().wait()
+
+
+@scene
+def redis_down_run(stage):
+    stage.file('tasks/hold.py', HOLD)
+    server = stage.redis()
+    stage.worker()
+    screen = stage.begin('pytask run hold').until('RUNNING')
+    server.kill()
+    screen.end()
+
+
+@scene
+def wrong_password(stage):
+    server = stage.redis('--requirepass', 'sesame')
+    stage.uses(server.port, ':guess@')
+    stage.type('pytask ls')
+
+
+@scene
+def no_password(stage):
+    stage.redis('--requirepass', 'sesame')
+    stage.type('pytask ls')
+
+
+@scene
+def redis_full(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis('--maxmemory', '1')
+    stage.type('pytask run hello')
+
+
+@scene
+def wrong_url(stage):
+    stage.type('pytask ls --redis localhost:6379')
+
+
+@scene
+def no_server(stage):
+    stage.type('pytask redis start', real='PYTASK_REDIS_SERVER=/opt/redis/redis-server pytask redis start')
+
+
+# Ports.
+
+
+def taken(stage, shown):
+    """Return a port at which somebody listens."""
+    held = socket.create_server(('127.0.0.1', 0))
+    stage.held = held
+    stage.hides_port(held.getsockname()[1], shown)
+    return held.getsockname()[1]
+
+
+@scene
+def health_port_taken(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis()
+    port = taken(stage, '8080')
+    stage.type('pytask worker --health 127.0.0.1:8080', real=f'pytask worker --health 127.0.0.1:{port}')
+
+
+@scene
+def relay_port_taken(stage):
+    stage.redis()
+    stage.quietly('pytask init gallery tcp/relay')
+    stage.worker()
+    words = 'pytask run tcp/relay port={} to_port=5432'
+    stage.type(words.format(8000), real=words.format(taken(stage, '8000')))
+
+
+# Workers.
+
+
+@scene
+def two_of_one_worker(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis()
+    stage.worker('--name web')
+    stage.begin('pytask worker --name web').until('queues').ctrl_c().end()
+
+
+@scene
+def other_lease(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis()
+    stage.worker()
+    stage.type('pytask worker --lease 60')
+
+
+@scene
+def other_project(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.file('../site/pytask-0.5.5.dist-info/METADATA', 'Metadata-Version: 2.1\nName: pytask\nVersion: 0.5.5\n')
+    stage.type('pytask worker', PYTHONPATH=f'{ROOT}:{stage.folder.parent}/site')
+
+
+# Runs.
+
+
+@scene
+def unknown_id(stage):
+    stage.redis()
+    stage.type('pytask show 1m7zx5')
+
+
+@scene
+def ambiguous_id(stage):
+    stage.redis()
+    for name in ('mail-1', 'mail-2'):
+        stage.quietly(f'pytask start mail --id {name}')
+    stage.type('pytask stop mail')
+
+
+@scene
+def stop_what(stage):
+    stage.redis()
+    stage.type('pytask stop')
+
+
+@scene
+def stop_many(stage):
+    stage.redis()
+    for name in ('mail-1', 'mail-2'):
+        stage.quietly(f'pytask start mail --id {name}')
+    stage.type('pytask stop --task mail | tee stopped.txt')
+
+
+# Ctrl-C.
+
+
+@scene
+def ctrl_c_import(stage):
+    stage.file('tasks/slow.py', SLOW_IMPORT)
+    stage.redis()
+    stage.begin('pytask run hello').until('importing').ctrl_c().end()
+
+
+@scene
+def ctrl_c_before(stage):
+    stage.file('tasks/hello.py', HELLO + '\nprint("importing", flush=True)\n')
+    server = stage.redis()
+    server.freeze()
+    screen = stage.begin('pytask run hello').until('importing')
+    time.sleep(0.5)  # it stands before a Redis that does not answer
+    screen.ctrl_c()
+    time.sleep(0.5)
+    server.thaw()
+    screen.end()
+
+
+@scene
+def ctrl_c_run(stage):
+    stage.file('tasks/hold.py', HOLD)
+    stage.redis()
+    stage.worker()
+    stage.begin('pytask run hold').until('RUNNING').ctrl_c().until('goes on').end()
+
+
+@scene
+def ctrl_c_twice(stage):
+    stage.file('tasks/hold.py', HOLD)
+    stage.redis()
+    stage.worker()
+    stage.begin('pytask run hold').until('RUNNING').ctrl_c().until('Ctrl-C again').ctrl_c().end()
+
+
+@scene
+def ctrl_c_wait(stage):
+    stage.redis()
+    stage.quietly('pytask start mail --id mail-1')
+    stage.begin('pytask wait mail-1').until('waits').ctrl_c().end()
+
+
+@scene
+def ctrl_c_dev(stage):
+    stage.file('tasks/slow.py', SLOW_IMPORT)
+    stage.begin('pytask dev').until('importing').ctrl_c().end()
+
+
+@scene
+def ctrl_c_worker(stage):
+    stage.file('tasks/hold.py', HOLD.replace('self.stopping.wait()', 'self.sleep(3600)'))
+    stage.redis()
+    screen = stage.begin('pytask worker').until('queues')
+    stage.quietly('pytask start hold')
+    time.sleep(1)
+    screen.ctrl_c().until('10').ctrl_c().end()
+
+
+# Pipes.
+
+
+@scene
+def closed_pipe(stage):
+    stage.redis()
+    for name in ('mail-1', 'mail-2'):
+        stage.quietly(f'pytask start mail --id {name}')
+    stage.type('pytask ls | head -1')
+
+
+@scene
+def closed_pipe_tail(stage):
+    stage.file('tasks/hello.py', HELLO)
+    stage.redis()
+    stage.worker()
+    screen = stage.begin('pytask tail --event success | head -1').until('events of all runs')
+    for _ in range(3):
+        stage.quietly('pytask run hello')
+    screen.end()
+
+
+@scene
+def watch_in_a_pipe(stage):
+    stage.type('pytask ls --watch | cat')
+
+
+# How they are played, and written.
+
+
+def play(name):
+    """Play one scene; return its transcript. Raises Failed."""
+    with tempfile.TemporaryDirectory(prefix='scene-') as folder:
+        stage = Stage(Path(folder))
+        try:
+            SCENES[name](stage)
+        except Exception as error:
+            raise Failed(f'{name}: {error}; so far:\n{stage.transcript()}') from error
+        finally:
+            stage.close()
+        return stage.transcript()
+
+
+def play_all(names):
+    """Return {name: transcript}, or an error's text in `failed`."""
+    told, failed = {}, {}
+
+    def one(name):
+        try:
+            told[name] = play(name)
+        except Exception:
+            failed[name] = traceback.format_exc()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, names))
+    return told, failed
+
+
+def on_the_page():
+    """Return {name: transcript} as the page has them."""
+    return {name: textwrap.dedent(text).strip('\n') + '\n' for _, name, text in PLACE.findall(PAGE.read_text())}
+
+
+def write(told):
+    def anew(place):
+        if place[2] not in told:
+            return place[0]
+        return place[1] + textwrap.indent(told[place[2]], '    ')
+
+    PAGE.write_text(PLACE.sub(anew, PAGE.read_text()))
+
+
+def main(words):
+    names = [word for word in words if not word.startswith('-')] or list(SCENES)
+    told, failed = play_all(names)
+    if '--json' in words:
+        print(json.dumps({'told': told, 'failed': failed}))
+        return 0
+    if '--write' in words:
+        write(told)
+    else:
+        print('\n'.join(f'== {name}\n{told[name]}' for name in names if name in told))
+    print('\n'.join(failed.values()), end='', file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
