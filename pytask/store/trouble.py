@@ -64,6 +64,7 @@ _REMEDIES = {
     "NOPERM|ACL failure in script|user executing the script can't": (
         "its user '{user}' lacks a right that pytask needs: {text}; docs/redis.rst lists them"
     ),
+    'used memory >': 'it is full: it holds as much as its maxmemory allows',
     'certificate has expired': 'its certificate has expired: renew it',
     "mismatch, (certificate is not valid for '.+?')": 'its {0}: write a host that stands in it',
     'CERTIFICATE_VERIFY_FAILED': 'its certificate is not trusted: {text}; name its issuer: ?ssl_ca_certs=PATH',

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stage import ROOT, Failed, Stage
+from stage import ROOT, Failed, Skipped, Stage
 
 PAGE = ROOT / 'docs/troubleshooting.rst'
 PLACE = re.compile(r'^(\.\. scene: ([\w-]+)\n\n\.\. code:: text\n\n)((?:    .*\n|\n(?=    ))+)', re.MULTILINE)
@@ -154,7 +153,7 @@ def no_tasks(stage):
 
 @scene
 def no_tasks_for_dev(stage):
-    stage.type('pytask dev | cat')
+    stage.type('pytask dev < /dev/null')
 
 
 @scene
@@ -165,7 +164,7 @@ def bad_toml(stage):
 
 @scene
 def syntax_error(stage):
-    stage.file('tasks/hello.py', HELLO.replace('return f', 'retrun f'))
+    stage.file('tasks/hello.py', HELLO.replace("{name}'", "{name}'.strip("))
     stage.type('pytask worker')
 
 
@@ -184,31 +183,50 @@ def two_of_one_name(stage):
 
 @scene
 def unreadable_task(stage):
-    stage.folder.joinpath('tasks/hello.py').mkdir(parents=True)
-    stage.type('pytask worker')
+    stage.file('tasks/hello.py', HELLO).chmod(0)
+    stage.type('pytask worker', real=f'{stage.without_rights()}pytask worker')
 
 
 @scene
 def no_rights_for_init(stage):
+    stage.folder.chmod(0o555)
+    stage.type('pytask init', real=f'{stage.without_rights()}pytask init')
+
+
+@scene
+def file_for_a_folder(stage):
     stage.file('tasks')
     stage.type('pytask init')
 
 
 @scene
 def no_rights_for_redis(stage):
-    stage.file('.pytask')
-    stage.type('pytask redis start')
+    stage.folder.chmod(0o555)
+    stage.type('pytask redis start', real=f'{stage.without_rights()}pytask redis start')
 
 
 @scene
 def no_space(stage):
-    stage.redis()
-    stage.type('pytask tasks --json > /dev/full')
+    if not Path('/dev/full').exists():
+        raise Skipped('there is no /dev/full')
+    stage.file('tasks/hello.py', HELLO)
+    stage.type('pytask tasks > tasks.txt', real='pytask tasks > /dev/full')
 
 
 @scene
 def no_space_for_init(stage):
-    stage.type('pytask init', real='ulimit -f 0; pytask init')
+    """On a file system without a free inode."""
+    disk = stage.folder / 'tasks'
+    disk.mkdir()
+    mounted = subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', 'size=4k,nr_inodes=1', 'tmpfs', disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        raise Skipped('mount is not allowed')
+    try:
+        stage.type('pytask init')
+    finally:
+        subprocess.run(['umount', disk], check=True)
 
 
 # Redis.
@@ -249,21 +267,25 @@ def redis_down_run(stage):
 
 @scene
 def wrong_password(stage):
-    server = stage.redis('--requirepass', 'sesame')
+    server = stage.redis()
+    with server.client() as client:
+        client.config_set('requirepass', 'sesame')
     stage.uses(server.port, ':guess@')
     stage.type('pytask ls')
 
 
 @scene
 def no_password(stage):
-    stage.redis('--requirepass', 'sesame')
+    with stage.redis().client() as client:
+        client.config_set('requirepass', 'sesame')
     stage.type('pytask ls')
 
 
 @scene
 def redis_full(stage):
     stage.file('tasks/hello.py', HELLO)
-    stage.redis('--maxmemory', '1')
+    with stage.redis().client() as client:
+        client.config_set('maxmemory', 1)
     stage.type('pytask run hello')
 
 
@@ -301,7 +323,7 @@ def relay_port_taken(stage):
     stage.redis()
     stage.quietly('pytask init gallery tcp/relay')
     stage.worker()
-    words = 'pytask run tcp/relay port={} to_port=5432'
+    words = 'pytask run tcp/relay target=127.0.0.1:5432 port={}'
     stage.type(words.format(8000), real=words.format(taken(stage, '8000')))
 
 
@@ -313,7 +335,10 @@ def two_of_one_worker(stage):
     stage.file('tasks/hello.py', HELLO)
     stage.redis()
     stage.worker('--name web')
-    stage.begin('pytask worker --name web').until('queues').ctrl_c().end()
+    stage.worker('--name web')
+    for name, real in zip(('web-1c29', 'web-8e05'), stage.quietly('pytask workers | cut -f1').split(), strict=True):
+        stage.hidden.append((real, name))
+    stage.type('pytask workers | cut -f1,4,5')
 
 
 @scene
@@ -421,7 +446,7 @@ def ctrl_c_worker(stage):
     screen = stage.begin('pytask worker').until('queues')
     stage.quietly('pytask start hold')
     time.sleep(1)
-    screen.ctrl_c().until('10').ctrl_c().end()
+    screen.ctrl_c().until('still going').ctrl_c().end()
 
 
 # Pipes.
@@ -460,6 +485,8 @@ def play(name):
         stage = Stage(Path(folder))
         try:
             SCENES[name](stage)
+        except Skipped:
+            raise
         except Exception as error:
             raise Failed(f'{name}: {error}; so far:\n{stage.transcript()}') from error
         finally:
@@ -468,18 +495,20 @@ def play(name):
 
 
 def play_all(names):
-    """Return {name: transcript}, or an error's text in `failed`."""
-    told, failed = {}, {}
+    """Return {name: transcript}, {name: why it failed} and {name: why it was not played}."""
+    told, failed, skipped = {}, {}, {}
 
     def one(name):
         try:
             told[name] = play(name)
+        except Skipped as error:
+            skipped[name] = str(error)
         except Exception:
             failed[name] = traceback.format_exc()
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(one, names))
-    return told, failed
+    return told, failed, skipped
 
 
 def on_the_page():
@@ -498,9 +527,9 @@ def write(told):
 
 def main(words):
     names = [word for word in words if not word.startswith('-')] or list(SCENES)
-    told, failed = play_all(names)
+    told, failed, skipped = play_all(names)
     if '--json' in words:
-        print(json.dumps({'told': told, 'failed': failed}))
+        print(json.dumps({'told': told, 'failed': failed, 'skipped': skipped}))
         return 0
     if '--write' in words:
         write(told)

@@ -36,11 +36,14 @@ IN_TERMINAL = (
     'import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])'
 )
 ID, WORKER = '1m7zx5gshdz8j88r', 'web-1'
-SAID = 'Try, in another terminal:'
 
 
 class Failed(Exception):
     """A scene did not come to its end."""
+
+
+class Skipped(Exception):
+    """A scene can not be played on this machine, and this says why."""
 
 
 class Stage:
@@ -74,9 +77,9 @@ class Stage:
         self.file(name, text)
         self.lines += [f'$ cat {name}', *text.splitlines()]
 
-    def redis(self, *options):
+    def redis(self):
         """Start a Redis that the commands from now on use."""
-        server = TestServer(SERVER, self.folder.parent / f'redis-{len(self._servers)}', more=options)
+        server = TestServer(SERVER, self.folder.parent / f'redis-{len(self._servers)}')
         self._servers.append(server)
         self.uses(server.port)
         return server.start()
@@ -117,6 +120,14 @@ class Stage:
         screen = self.begin(f'pytask worker {words}', quietly=True)
         return screen.until(until)
 
+    def without_rights(self):
+        """Return what stands before a command that is to heed the rights of files, which root need not."""
+        if os.geteuid():
+            return ''
+        if not shutil.which('setpriv'):
+            raise Skipped('root may read and write everything, and there is no setpriv')
+        return 'setpriv --bounding-set=-dac_override,-dac_read_search '
+
     def close(self):
         for screen in self._screens:
             screen.close()
@@ -135,16 +146,18 @@ class Stage:
             line = re.sub(real, name, line)
         for pattern, name in USUAL:
             line = re.sub(pattern, name, line)
-        return line.rstrip()
+        return line.expandtabs().rstrip()
 
 
 USUAL = [
+    (r'^pytask \d\S+   Python \S+   gevent \S+$', 'pytask 0.1.0   Python 3.13.0   gevent 26.9.0'),
+    (r'^redis   redis://127.0.0.1:\d+/0   .*, data', 'redis   redis://127.0.0.1:6379/0   redis-server, data'),
+    (r'\(process \d+\)', '(process 4711)'),
     (r'\b1[a-z0-9]{15}\b', ID),
     (r'\b\d\d:\d\d:\d\d\b', '12:00:00'),
     (rf'\b{re.escape(os.uname().nodename)}-[0-9a-z]+\b', WORKER),
     (r'\b\d+(\.\d+)? ?(ms|s) old', '2 s old'),
-    (r'\(process \d+\)', '(process 4711)'),
-    (r'(?<=  )\d+\.\d+s$', '0.02s'),
+    (r'(?<=\s)\d+(\.\d+)?s$', '0.02s'),
 ]
 
 
