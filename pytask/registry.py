@@ -212,7 +212,7 @@ def _guarded(path: Path, load: Any) -> Any:
         return load()
     except (Exception, SystemExit) as error:
         if isinstance(error, OSError) and error.filename == str(path):
-            raise ConfigError(f'{path} can not be read: {error.strerror}; see `ls -l {path}`') from error
+            raise ConfigError(f'{path} can not be read: {error.strerror}; see its rights with ls -l') from error
         where = ''
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         if isinstance(error, SyntaxError) and error.filename == str(path):

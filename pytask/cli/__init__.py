@@ -160,7 +160,11 @@ def _show_anything() -> None:
 
 def _explain(error: click.ClickException) -> None:
     # What is wrong first, how it is used after that.
-    click.echo(f'Error: {error.format_message()}', err=True)
+    text = error.format_message()
+    if isinstance(error, click.NoSuchOption):  # in click's own words it is another one in every version
+        hint = f' Did you mean {" or ".join(sorted(error.possibilities))}?' if error.possibilities else ''
+        text = f'No such option {error.option_name!r}.{hint}'
+    click.echo(f'Error: {text}', err=True)
     ctx = getattr(error, 'ctx', None)
     if ctx is not None:
         click.echo(f'  - {ctx.get_usage().replace("Usage: ", "usage:  ")}', err=True)

@@ -61,7 +61,7 @@ def _accepted(run: Run) -> Iterator[None]:
         yield
     except Unavailable as error:
         again = f'{command_name()} show {run.id} --watch'
-        raise Unavailable(f'{error}\n  - the run is not lost; when Redis is back: {again}') from error
+        raise Unavailable(f'{error}\n  - the run was accepted; when Redis is back, look with: {again}') from error
 
 
 def interrupted(asked: Client, run_id: str) -> int:

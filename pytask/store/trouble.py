@@ -58,7 +58,7 @@ _CLUSTER = {
     ),
 }
 _REMEDIES = {
-    'NOAUTH|Authentication required|unauthenticated': 'it wants a password: write redis://user:password@host:6379/0',
+    'NOAUTH|Authentication required|unauthenticated': 'it wants a password: redis://user:password@host:6379/0',
     'WRONGPASS|invalid username-password|invalid password': "it does not take this password of user '{user}'",
     'without any password|no password is set': 'it has no password set, but the URL has one: leave that out',
     "NOPERM|ACL failure in script|user executing the script can't": (

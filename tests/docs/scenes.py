@@ -6,19 +6,22 @@ wants them; with names alone they are shown. On the page each stands below a com
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
-import time
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stage import ROOT, Failed, Skipped, Stage
+from support import wait_until
 
 PAGE = ROOT / 'docs/troubleshooting.rst'
 PLACE = re.compile(r'^(\.\. scene: ([\w-]+)\n\n\.\. code:: text\n\n)((?:    .*\n|\n(?=    ))+)', re.MULTILINE)
@@ -38,7 +41,7 @@ class Hold(Task):
     def start(self):
         self.stopping.wait()
 """
-SLOW_IMPORT = 'import time\nprint("importing", flush=True)\ntime.sleep(30)\n'
+SLOW_IMPORT = "import time\n\nprint('importing')\ntime.sleep(30)\n"
 SCENES: dict = {}
 
 
@@ -336,9 +339,9 @@ def two_of_one_worker(stage):
     stage.redis()
     stage.worker('--name web')
     stage.worker('--name web')
-    for name, real in zip(('web-1c29', 'web-8e05'), stage.quietly('pytask workers | cut -f1').split(), strict=True):
-        stage.hidden.append((real, name))
-    stage.type('pytask workers | cut -f1,4,5')
+    ids = sorted(stage.quietly('pytask workers | cut -f1').split())
+    stage.hidden += zip(ids, ('web-1c29', 'web-8e05'), strict=True)
+    stage.type('pytask workers | cut -f1,5,6 | sort')
 
 
 @scene
@@ -392,22 +395,20 @@ def stop_many(stage):
 
 @scene
 def ctrl_c_import(stage):
-    stage.file('tasks/slow.py', SLOW_IMPORT)
+    stage.shown('tasks/slow.py', SLOW_IMPORT)
     stage.redis()
     stage.begin('pytask run hello').until('importing').ctrl_c().end()
 
 
 @scene
 def ctrl_c_before(stage):
-    stage.file('tasks/hello.py', HELLO + '\nprint("importing", flush=True)\n')
-    server = stage.redis()
-    server.freeze()
-    screen = stage.begin('pytask run hello').until('importing')
-    time.sleep(0.5)  # it stands before a Redis that does not answer
-    screen.ctrl_c()
-    time.sleep(0.5)
-    server.thaw()
-    screen.end()
+    stage.file('tasks/hello.py', HELLO)
+    with Late(stage.redis().port) as redis:
+        stage.uses(redis.port)
+        screen = stage.begin('pytask run hello')
+        redis.connected.acquire(timeout=20)
+        redis.answers.set()
+        screen.ctrl_c().end()
 
 
 @scene
@@ -435,7 +436,7 @@ def ctrl_c_wait(stage):
 
 @scene
 def ctrl_c_dev(stage):
-    stage.file('tasks/slow.py', SLOW_IMPORT)
+    stage.shown('tasks/slow.py', SLOW_IMPORT)
     stage.begin('pytask dev').until('importing').ctrl_c().end()
 
 
@@ -444,9 +445,43 @@ def ctrl_c_worker(stage):
     stage.file('tasks/hold.py', HOLD.replace('self.stopping.wait()', 'self.sleep(3600)'))
     stage.redis()
     screen = stage.begin('pytask worker').until('queues')
-    stage.quietly('pytask start hold')
-    time.sleep(1)
+    stage.quietly('pytask start hold --id mail-1')
+    wait_until(lambda: 'RUNNING' in stage.quietly('pytask ls --state RUNNING'), 'it runs', 30)
     screen.ctrl_c().until('still going').ctrl_c().end()
+
+
+class Late:
+    """A Redis behind a port of its own, which answers nobody who had connected before it `answers`."""
+
+    def __init__(self, port):
+        self.connected, self.answers = threading.Semaphore(0), threading.Event()
+        self._behind, self._front, self._open = port, socket.create_server(('127.0.0.1', 0)), []
+        self.port = self._front.getsockname()[1]
+
+    def _serve(self):
+        with contextlib.suppress(OSError):  # it was closed
+            while True:
+                self._open.append(self._front.accept()[0])
+                if self.answers.is_set():
+                    self._open.append(socket.create_connection(('127.0.0.1', self._behind)))
+                    for pair in (self._open[-2:], self._open[:-3:-1]):
+                        threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+                self.connected.release()
+
+    @staticmethod
+    def _pass_on(come, go):
+        with contextlib.suppress(OSError):
+            while got := come.recv(65536):
+                go.sendall(got)
+            go.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        for end in (self._front, *self._open):
+            end.close()
 
 
 # Pipes.
@@ -526,6 +561,8 @@ def write(told):
 
 
 def main(words):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     names = [word for word in words if not word.startswith('-')] or list(SCENES)
     told, failed, skipped = play_all(names)
     if '--json' in words:
@@ -535,7 +572,8 @@ def main(words):
         write(told)
     else:
         print('\n'.join(f'== {name}\n{told[name]}' for name in names if name in told))
-    print('\n'.join(failed.values()), end='', file=sys.stderr)
+    lines = [f'{name}: not played, {why}\n' for name, why in skipped.items()] + list(failed.values())
+    print(''.join(lines), end='', file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -157,7 +157,7 @@ USUAL = [
     (r'\b\d\d:\d\d:\d\d\b', '12:00:00'),
     (rf'\b{re.escape(os.uname().nodename)}-[0-9a-z]+\b', WORKER),
     (r'\b\d+(\.\d+)? ?(ms|s) old', '2 s old'),
-    (r'(?<=\s)\d+(\.\d+)?s$', '0.02s'),
+    (r'(?<=\s)\d+(\.\d+)?s(?=\s*$)', '0.02s'),
 ]
 
 
@@ -234,7 +234,9 @@ class Screen:
 
     def lines(self):
         # What was wiped does not stand there any more.
-        plain = [re.sub(r'\x1b\[[?\d;]*[A-Za-z]', '', line.rpartition('\r')[2]) for line in self.text().splitlines()]
+        plain = [
+            re.sub(r'\x1b\[[?\d;]*[A-Za-z]', '', line.rpartition('\r')[2]) for line in self.text().splitlines()
+        ]
         return [line for line in plain if line.strip()]
 
     def close(self):
