@@ -1,7 +1,7 @@
 """Plays the scenes of docs/troubleshooting.rst: what goes wrong, and what is printed then.
 
-`python tests/docs/scenes.py --write` writes the page's transcripts anew; `--json [NAME]...` prints them, as the test
-wants them; with names alone they are shown. On the page each stands below a comment with its name.
+`python tests/docs/scenes.py --write [NAME]...` writes transcripts of the page anew; with `--json` they are printed
+for the test, and else to be read. On the page each stands below a comment with its name.
 """
 
 from __future__ import annotations
@@ -538,7 +538,7 @@ def play_all(names):
             told[name] = play(name)
         except Skipped as error:
             skipped[name] = str(error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is told with the others
             failed[name] = traceback.format_exc()
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

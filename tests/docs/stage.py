@@ -1,4 +1,4 @@
-"""Where a scene of docs/troubleshooting.rst is played: a folder, a terminal, a Redis; and what then stands on the screen.
+"""Where a scene of docs/troubleshooting.rst is played: a folder, a terminal, a Redis, and what is on the screen.
 
 A command is typed into a terminal of its own, so that Ctrl-C is what the terminal makes of it. What differs each
 time is written as it might have been: port 6379, one id, one time.
