@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -42,6 +43,8 @@ class Hold(Task):
         self.stopping.wait()
 """
 SLOW_IMPORT = "import time\n\nprint('importing')\ntime.sleep(30)\n"
+# Whether a command was under way decides how its end is told.
+HOW_IT_WENT = (r'(?<=/0 \()[^)]*(?=\))', 'connection refused')
 SCENES: dict = {}
 
 
@@ -251,6 +254,7 @@ def redis_down_client(stage):
 @scene
 def redis_down_watch(stage):
     server = stage.redis()
+    stage.hidden.append(HOW_IT_WENT)
     screen = stage.begin('pytask ls --watch').until('0 WAIT')
     server.kill()
     screen.until(' old')
@@ -263,6 +267,7 @@ def redis_down_run(stage):
     stage.file('tasks/hold.py', HOLD)
     server = stage.redis()
     stage.worker()
+    stage.hidden.append(HOW_IT_WENT)
     screen = stage.begin('pytask run hold').until('RUNNING')
     server.kill()
     screen.end()
@@ -328,6 +333,15 @@ def relay_port_taken(stage):
     stage.worker()
     words = 'pytask run tcp/relay target=127.0.0.1:5432 port={}'
     stage.type(words.format(8000), real=words.format(taken(stage, '8000')))
+
+
+@scene
+def embedded_port_taken(stage):
+    server = stage.redis()
+    del stage.environment['PYTASK_REDIS']
+    left = {'pid': os.getpid(), 'port': server.port, 'url': server.url, 'binary': 'redis-server', 'owner': 0}
+    stage.file('.pytask/redis/server.json', json.dumps(left))
+    stage.type('pytask redis stop')
 
 
 # Workers.
