@@ -58,7 +58,7 @@ def stop_server(folder: Path) -> None:
     pid, port = running
     # A process of this id is killed only if it is the server itself that names it.
     if f'process_id:{pid}\r'.encode() not in _asked(port, b'INFO server\r\n'):
-        raise ConfigError(f'what answers at port {port} is not the server of {folder}: stop it by hand')
+        raise ConfigError(f'another server has port {port} now; remove {_home(folder)}/server.json')
     os.kill(pid, signal.SIGTERM)
     limit = monotonic_s() + STOP_LIMIT_S
     while _answers(port):  # not until its process is gone: where nobody reaps that, it stays for ever

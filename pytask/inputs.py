@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, get_origin, get_type_hints
 
 import msgspec
@@ -62,7 +63,7 @@ class Inputs:
                 if self.takes_more:
                     bound[name] = value
                 else:
-                    problems.append((name, self._unknown()))
+                    problems.append((name, self._unknown(name)))
                 continue
             try:
                 bound[name] = field.convert(value)
@@ -75,10 +76,11 @@ class Inputs:
             raise InputError(self.task, problems, self.usage)
         return bound
 
-    def _unknown(self) -> str:
+    def _unknown(self, name: str) -> str:
         if not self.fields:
             return f'is not taken: `{self.task}` declares no inputs'
-        return 'is not an input'
+        near = get_close_matches(name, self.fields, n=1)
+        return f'is not an input; did you mean {near[0]}?' if near else 'is not an input'
 
 
 def inputs_of(task_class: type[Task]) -> Inputs:

@@ -148,7 +148,7 @@ def _import_all(folder: Path) -> Iterator[Any]:
     ):
         parts = path.relative_to(folder).with_suffix('').parts
         parts = parts[:-1] if parts[-1] == '__init__' else parts
-        if not parts or any(part.startswith(('.', '__')) for part in parts):
+        if not parts or path.is_dir() or any(part.startswith(('.', '__')) for part in parts):
             continue
         name = '.'.join((root, *parts))
         yield _guarded(path, lambda name=name: importlib.import_module(name))
@@ -211,6 +211,8 @@ def _guarded(path: Path, load: Any) -> Any:
     try:
         return load()
     except (Exception, SystemExit) as error:
+        if isinstance(error, OSError) and error.filename == str(path):
+            raise ConfigError(f'{path} can not be read: {error.strerror}; see its rights with ls -l') from error
         where = ''
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         if isinstance(error, SyntaxError) and error.filename == str(path):

@@ -70,6 +70,8 @@ class Settings:
                 raise ConfigError(f'{key} = {getattr(self, name)!r}: {problem}')
 
 
+_WANTED = {float: 'a number', int: 'a whole number', bool: 'true or false'}
+
 # What was chosen, and where that stands: key → (value, source).
 Chosen = dict[str, tuple[Any, str]]
 
@@ -134,7 +136,8 @@ def _checked(key: str, value: Any, source: str) -> Any:
     try:
         converted = msgspec.convert(listed, _TYPES[key], strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f'{source}: {key} = {value!r}: {str(error).replace("`", "")}') from error
+        wanted = _WANTED.get(_TYPES[key], 'a text') if key != 'queue' else 'texts'
+        raise ConfigError(f'{source}: {key} = {value!r}: must be {wanted}') from error
     problem = _problem(key, converted)
     if problem:
         raise ConfigError(f'{source}: {key} = {value!r}: {problem}')

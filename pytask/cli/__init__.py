@@ -6,10 +6,12 @@ called, and they import the store only inside functions: `pytask --help` must an
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
@@ -80,6 +82,20 @@ class LazyGroup(click.Group):
             ctx.fail(f'No command {name!r}.{hint}')
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        # Here, because click answers a closed pipe itself, with exit code 1.
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader has seen enough: `pytask tail | head -1`
+            _close_stdout()
+            return 0
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            _close_stdout()
+            click.echo(f'Error: can not write the output: {error.strerror}', err=True)
+            return 1
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
 
@@ -125,13 +141,12 @@ def command_line(argv: list[str] | None = None) -> int:
         _explain(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo(err=True)
+        click.echo('\ninterrupted', err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough: `pytask ls | head -1`
-        _close_stdout()
-        return 0
     except errors.PytaskError as error:
-        click.echo(f'Error: {error}{_remedy(error)}', err=True)
+        from pytask.cli.remedies import told
+
+        click.echo(f'Error: {told(error)}', err=True)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     return code if isinstance(code, int) else 0
 
@@ -145,25 +160,18 @@ def _show_anything() -> None:
 
 def _explain(error: click.ClickException) -> None:
     # What is wrong first, how it is used after that.
-    click.echo(f'Error: {error.format_message()}', err=True)
+    text = error.format_message()
+    if isinstance(error, click.NoSuchOption):  # in click's own words it is another one in every version
+        hint = f' Did you mean {" or ".join(sorted(error.possibilities))}?' if error.possibilities else ''
+        text = f'No such option {error.option_name!r}.{hint}'
+    click.echo(f'Error: {text}', err=True)
     ctx = getattr(error, 'ctx', None)
     if ctx is not None:
         click.echo(f'  - {ctx.get_usage().replace("Usage: ", "usage:  ")}', err=True)
         click.echo(f'  - more:   {ctx.command_path} --help', err=True)
 
 
-def _remedy(error: errors.PytaskError) -> str:
-    if not isinstance(error, errors.Unavailable):
-        return ''
-    return (
-        '\n  - use the built-in one:  pytask dev'
-        '\n  - or point at yours:     --redis redis://host:6379/0   or PYTASK_REDIS=...'
-    )
-
-
 def _close_stdout() -> None:
     # Else the interpreter complains once more while it flushes at exit.
-    try:
+    with suppress(OSError):
         sys.stdout.close()
-    except BrokenPipeError:
-        return

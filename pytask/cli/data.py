@@ -50,7 +50,7 @@ def whole_data(text: str | None) -> dict[str, Any]:
         return {}
     value = _json(_content(text), '--data')
     if not isinstance(value, dict):
-        raise click.UsageError('--data must be a JSON object')
+        raise click.UsageError('--data must be a JSON object: {"name": value}')
     return value
 
 

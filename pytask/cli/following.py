@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -42,13 +43,25 @@ def follow(run: Run, events: Iterator[Event | None]) -> None:
 
     line = StatusLine()
     explain_at = monotonic_s() + EXPLAIN_AFTER_S
-    with line:
+    with line, _accepted(run):
         for event in events:
-            if event is not None:
+            if event is not None and event.event == 'wait':
+                explain_at = 0.0  # better than by its event
+            elif event is not None:
                 line.show(run, event)
             elif monotonic_s() >= explain_at:
                 explain_at = monotonic_s() + 5 * EXPLAIN_AFTER_S
                 line.say(_why(run))
+
+
+@contextlib.contextmanager
+def _accepted(run: Run) -> Iterator[None]:
+    # What is lost is the sight of it.
+    try:
+        yield
+    except Unavailable as error:
+        again = f'{command_name()} show {run.id} --watch'
+        raise Unavailable(f'{error}\n  - the run was accepted; when Redis is back, look with: {again}') from error
 
 
 def interrupted(asked: Client, run_id: str) -> int:

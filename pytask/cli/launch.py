@@ -10,21 +10,32 @@ import click
 from pytask.cli import paint
 from pytask.cli.completion import task_names
 from pytask.cli.data import check, pairs, whole_data
-from pytask.cli.following import finish, follow, interrupted
+from pytask.cli.following import EXIT_INTERRUPTED, finish, follow, interrupted
 from pytask.cli.more import span
 from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
 from pytask.errors import WaitTimeout
+from pytask.settings import bad_name
 
 if TYPE_CHECKING:
     from pytask.app import PyTask
     from pytask.client import Client
+
+LONGEST_QUEUE = 64
+
+
+def _queue(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    wrong = bad_name(name, LONGEST_QUEUE) if name is not None else ''
+    if wrong:
+        raise click.UsageError(f'--queue {wrong}', ctx)
+    return name
 
 
 def _launching(command: Any) -> Any:
     for add in (
         click.option('--timeout', type=span, metavar='SECONDS', help='How long it may take. Default: its TIMEOUT.'),
         click.option('--id', 'run_id', metavar='ID', help='Id of your own: the same start again is the same run.'),
-        click.option('--queue', '-q', metavar='NAME', help='Queue to wait in. Default: the task\'s own.'),
+        click.option('--queue', '-q', metavar='NAME', callback=_queue,
+                     help='Queue to wait in. Default: the task\'s own.'),
         click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),
         click.argument('data', nargs=-1, callback=pairs, metavar='[name=text | name:=JSON]...'),
         click.argument('task', shell_complete=task_names),
@@ -65,8 +76,8 @@ def run(task: str, data: dict[str, Any], wait_s: float | None, whole: str | None
     given = whole_data(whole) | data
     asked = _checked_client(task, given)
     run_id = options.pop('run_id') or asked.new_id()
-    events = asked.watch(run_id, timeout=wait_s)  # before it starts: a short run is over at once
     try:
+        events = asked.watch(run_id, timeout=wait_s)  # before it starts: a short run is over at once
         follow(asked.start(task, given, run_id=run_id, **options), events)
     except KeyboardInterrupt:
         return interrupted(asked, run_id)
@@ -80,7 +91,11 @@ def run(task: str, data: dict[str, Any], wait_s: float | None, whole: str | None
 def _checked_client(task: str, data: dict[str, Any]) -> Client:
     """Return the client, once the data was checked as far as the task is known here. Raises InputError."""
     app = make_app()
-    load_tasks(app, is_needed=False)
+    try:
+        load_tasks(app, is_needed=False)
+    except KeyboardInterrupt:
+        paint.say('\nnothing was started')
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     known = app.registry.get(task)
     if known is None:
         _point_out_near(app, task)

@@ -10,9 +10,9 @@ import click
 from pytask.cli import paint
 from pytask.cli.completion import run_ids as running_ids
 from pytask.cli.completion import task_names
-from pytask.cli.following import EXIT_OF, EXPLAIN_AFTER_S
+from pytask.cli.following import EXIT_INTERRUPTED, EXIT_OF, EXPLAIN_AFTER_S
 from pytask.cli.look import Names
-from pytask.cli.options import client, common, find_id, is_json
+from pytask.cli.options import client, command_name, common, find_id, is_json
 from pytask.messages import ENDING_EVENTS
 from pytask.states import State
 
@@ -112,9 +112,12 @@ def wait(run_ids: tuple[str, ...], timeout: float | None) -> int:
     asked = client()
     ids = list(dict.fromkeys(find_id(asked, text) for text in run_ids))
     waiting = Waiting(asked, ids)
-    for event in asked.watch(*ids, timeout=timeout):
-        waiting.heard(event)
-    waiting.look()
+    try:
+        for event in asked.watch(*ids, timeout=timeout):
+            waiting.heard(event)
+        waiting.look()
+    except KeyboardInterrupt:
+        return waiting.interrupted()
     worst = (1, 5, 0)  # an error is worse than a stop
     return min((EXIT_OF[state] for state in waiting.ended.values()), key=worst.index)
 
@@ -153,6 +156,10 @@ class Waiting:
         ids = list(self._open)
         for at in range(0, len(ids), PAGE):
             self._print_ended(ids[at : at + PAGE])
+
+    def interrupted(self) -> int:
+        paint.say(f'\nwhat was waited for goes on; wait again with: {command_name()} wait {" ".join(self._open)}')
+        return EXIT_INTERRUPTED
 
     def _print_ended(self, ids: list[str]) -> None:
         for run in self._asked.store.runs.read([run_id for run_id in ids if run_id in self._open]):

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXAMPLES = (
-    'write redis://host:6379/0, rediss://host:6379/0 (TLS), unix:///path/to/redis.sock?db=0, '
-    'or redis+sentinel://host:26379,host2:26379/service/0'
+    'write redis://host:6379/0\n'
+    '  - or rediss://host:6379/0 (TLS), unix:///path/to/redis.sock?db=0,\n'
+    '    redis+sentinel://host:26379,host2:26379/service/0'
 )
 LOOK_EVERY_S = 2.0
 # They bound pools: those of a URL that is shared with another program are not meant for ours.

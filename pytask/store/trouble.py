@@ -58,12 +58,13 @@ _CLUSTER = {
     ),
 }
 _REMEDIES = {
-    'NOAUTH|Authentication required|unauthenticated': 'it wants a password: write redis://user:password@host:6379/0',
+    'NOAUTH|Authentication required|unauthenticated': 'it wants a password: redis://user:password@host:6379/0',
     'WRONGPASS|invalid username-password|invalid password': "it does not take this password of user '{user}'",
     'without any password|no password is set': 'it has no password set, but the URL has one: leave that out',
     "NOPERM|ACL failure in script|user executing the script can't": (
         "its user '{user}' lacks a right that pytask needs: {text}; docs/redis.rst lists them"
     ),
+    'used memory >': 'it is full: it holds as much as its maxmemory allows',
     'certificate has expired': 'its certificate has expired: renew it',
     "mismatch, (certificate is not valid for '.+?')": 'its {0}: write a host that stands in it',
     'CERTIFICATE_VERIFY_FAILED': 'its certificate is not trusted: {text}; name its issuer: ?ssl_ca_certs=PATH',

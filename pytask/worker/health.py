@@ -145,6 +145,6 @@ def _listener(text: str, host: str, port: int) -> socket.socket:
         listener.listen(64)
     except OSError as error:
         listener.close()
-        why = f'port {port} is taken' if error.errno == errno.EADDRINUSE else error.strerror
+        why = f'port {port} is taken; name another one' if error.errno == errno.EADDRINUSE else error.strerror
         raise ConfigError(f'health = {text!r}: {why}') from error
     return listener

@@ -48,7 +48,9 @@ def connect():
     ],
 )  # fmt: skip
 def test_what_is_no_url_is_a_config_error_with_examples(url):
-    with pytest.raises(ConfigError, match=r'not a Redis URL: .*; write redis://host:6379/0.*redis\+sentinel://'):
+    with pytest.raises(
+        ConfigError, match=r'(?s)not a Redis URL: .*; write redis://host:6379/0\n.*redis\+sentinel://'
+    ):
         Server(url, 1)
 
 

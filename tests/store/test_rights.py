@@ -34,7 +34,7 @@ pytestmark = pytest.mark.any_rights
 
 def test_a_server_that_wants_a_password_says_how_to_write_it(trouble, redis):
     redis.config_set('requirepass', PASSWORD)
-    assert trouble() == 'it wants a password: write redis://user:password@host:6379/0'
+    assert trouble() == 'it wants a password: redis://user:password@host:6379/0'
 
 
 @pytest.mark.parametrize(('who', 'user'), [('', 'default'), ('me', 'me')])

@@ -43,7 +43,10 @@ def test_what_looks_like_json_and_went_in_as_text_is_pointed_out(idle, redis, wo
     [
         (['ids=[1,2]'], "ids  expected array, got str ('[1,2]'); for JSON write 'ids:=[1,2]'"),
         (['ids=1'], "ids  expected array, got str ('1')\n"),
-        (['idds=1', 'b=2'], 'idds  is not an input\n  b  is not an input\n  usage  take(x=None, ids: list[int]'),
+        (
+            ['idds=1', 'b=2'],
+            'idds  is not an input; did you mean ids?\n  b  is not an input\n  usage  take(x=None, ids: list[int]',
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_before_anything_is_enqueued(idle, redis, words, says):
