@@ -160,7 +160,7 @@ class Dev:
         label = paint.colour(f'{shown:<9}', shown)
         self._say(f'  {mark} {event.run_id:<{ID_WIDTH}}  {task:<14} {label}  {text}'.rstrip())
 
-    def _end_with_demo(self, window: gevent.Greenlet[[], None]) -> None:
+    def _end_with_demo(self, window: gevent.Greenlet[..., None]) -> None:
         ended = self._app.client.wait(*self._demo) if self._demo else []
         self._ended_well = all(run.state is State.SUCCESS for run in ended)
         gevent.sleep(0.05)  # the last events
