@@ -20,6 +20,7 @@ from pytask.cli.generation import ignore_the_terminal
 from pytask.cli.header import header, line, redis_line
 from pytask.cli.look import Names
 from pytask.cli.options import command_name, given, load_tasks, make_app
+from pytask.cli.traces import folded
 from pytask.cli.watching import LOOK_EVERY_S
 from pytask.embedded import Server
 from pytask.errors import ConfigError, Unavailable
@@ -152,7 +153,7 @@ class Dev:
         if event.event in ENDING_EVENTS:
             mark, shown = MARKS[State(state)][not _has_unicode()], state
             if state == State.EXCEPTION and isinstance(event.data, dict):
-                text = str(event.data.get('message')) + '\n' + str(event.data.get('traceback', '')).rstrip()
+                text = _told(event.data)
         elif event.event == 'running':
             shown, text = 'RUNNING', ''
         elif event.event == 'progress':
@@ -207,6 +208,12 @@ def head(task: str, run_id: str) -> str:
     if not paint.is_terminal():
         return f'{task} {run_id} | '
     return paint.dim(f'{task} {run_id} {"│" if _has_unicode() else "|"}') + ' '
+
+
+def _told(error: dict[str, Any]) -> str:
+    trace = str(error.get('traceback') or '')
+    first = paint.plain(f'{error.get("type")}: {error.get("message")}')
+    return f'{first}\n{paint.plain_lines(folded(trace))}' if trace else first
 
 
 def _is_not_in_the_window(record: logging.LogRecord) -> bool:

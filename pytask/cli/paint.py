@@ -117,12 +117,14 @@ def row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
 
 
 def bar(run: Run) -> str:
-    """Return progress as text: `████░░░░  40%`, or the bare number without a target."""
+    """Return progress as text: `████░░░░  40%`, `40%` once it has ended; the bare number without a target."""
     if run.progress is None:
         return ''
     if not run.target or run.target < 0:
         return f'{run.progress:,}'
     share = min(1.0, max(0.0, run.progress / run.target))
+    if run.is_ended:
+        return f'{share:.0%}'
     full = round(share * BAR)
     done, rest = ('█', '░') if is_utf8() else ('#', '.')
     return f'{done * full}{rest * (BAR - full)} {share:4.0%}'

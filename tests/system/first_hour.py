@@ -116,7 +116,7 @@ class Terminal:
         self._read, self._seen = b'', 0
         self.process = subprocess.Popen(
             command.split(), cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave,
-            preexec_fn=_take_terminal,
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - it calls the system, and takes no lock
         )  # fmt: skip
         os.close(slave)
         self._reader = threading.Thread(target=self._keep_reading, daemon=True)
@@ -258,6 +258,7 @@ def normal(text, folder):
     """Return a transcript with placeholders for what differs each time, as wide as that where columns matter."""
     host = re.escape(socket.gethostname().partition('.')[0])
     for pattern, placeholder in (
+        (rf"'{re.escape(folder)}([\w./-]*)'", r'/FOLDER\1'),  # as a shell needs it
         (re.escape(folder), '/FOLDER'),
         (r'(?<=127\.0\.0\.1:)\d+', 'PORT'),
         (r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d', 'YYYY-MM-DD HH:MM:SS'),
@@ -267,7 +268,6 @@ def normal(text, folder):
         (r'[\d,]+(?= open files)', 'N'),
         (r'(?:redis|valkey)-server', 'redis-server'),
         (r'(?<=✓ redis        )\w+ (?=[\d.]+ at)', 'Redis '),
-        (r'(hiredis) (no|[\d.]+)', r'\1 VERSION'),
         (r'\b((?:pytask|Python|gevent|redis|Redis|msgspec|click) +)\d+\.[\w.]+', r'\1VERSION'),
         (r'\. Did you mean: .*\?', ''),  # as newer Pythons say
     ):
