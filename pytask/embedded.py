@@ -56,9 +56,6 @@ def stop_server(folder: Path) -> None:
     if running is None:
         return
     pid, port = running
-    # A process of this id is killed only if it is the server itself that names it.
-    if f'process_id:{pid}\r'.encode() not in _asked(port, b'INFO server\r\n'):
-        raise ConfigError(f'another server has port {port} now; remove {_home(folder)}/server.json')
     os.kill(pid, signal.SIGTERM)
     limit = monotonic_s() + STOP_LIMIT_S
     while _answers(port):  # not until its process is gone: where nobody reaps that, it stays for ever
@@ -252,7 +249,8 @@ def _running(home: Path) -> tuple[int, int] | None:
         pid, port = int(facts['pid']), int(facts['port'])
     except (ValueError, KeyError, TypeError):
         return None
-    return (pid, port) if _answers(port) else None
+    # The server itself names its process: another one may have the port by now, or another process that id.
+    return (pid, port) if f'process_id:{pid}\r'.encode() in _asked(port, b'INFO server\r\n') else None
 
 
 def _has_process(pid: int) -> bool:

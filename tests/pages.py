@@ -73,9 +73,8 @@ class Shell:
             script = scripts / name
             script.write_text(f'#!/bin/sh\nexec {words}\n')
             script.chmod(0o755)
-        self._environment = processes.environment(
-            PATH=f'{scripts}{os.pathsep}{os.environ["PATH"]}', NODE_PATH=str(NODE_MODULES)
-        )
+        self.environment = processes.environment()
+        self._more = {'PATH': f'{scripts}{os.pathsep}{os.environ["PATH"]}', 'NODE_PATH': str(NODE_MODULES)}
 
     def write(self, blocks):
         """Write the blocks that are files."""
@@ -94,6 +93,6 @@ class Shell:
 
     def _run(self, words, timeout=60):
         return subprocess.run(
-            words, cwd=self.folder, env=self._environment, capture_output=True, text=True, timeout=timeout,
-            check=False,
+            words, cwd=self.folder, env=self.environment | self._more, capture_output=True, text=True,
+            timeout=timeout, check=False,
         )  # fmt: skip

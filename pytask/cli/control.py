@@ -10,6 +10,7 @@ import click
 from pytask.cli import paint
 from pytask.cli.completion import run_ids as ids_in
 from pytask.cli.completion import task_names
+from pytask.cli.data import point_out, taken, whole_data
 from pytask.cli.options import STATES, F, client, common, find_id, is_json
 from pytask.states import ENDED, State
 
@@ -78,7 +79,7 @@ def report(answers: dict[str, str]) -> int:
         for answer, n in Counter(answers.values()).items():
             click.echo(f'{n:,} {answer}')
     else:
-        paint.table(('ID', ''), list(answers.items()))
+        paint.table(('', ''), list(answers.items()))
     if not answers:
         paint.say('no runs fit')
     codes = {'not_found': 3, 'refused': 1, 'kept': 1}
@@ -134,15 +135,18 @@ def rm(**by: Any) -> int:
 
 @click.command()
 @click.argument('run_id', metavar='ID', shell_complete=ids_in(State.RUNNING, State.WAIT))
-@click.option('--data', 'whole', metavar='JSON|@FILE|-', help='New data as one JSON object. Default: the same.')
+@taken
 @common
-def reload(run_id: str, whole: str | None) -> int:
-    """Start a run anew inside its worker: same id, same attempt. Bad data leaves the old instance going."""
-    from pytask.cli.data import whole_data
+def reload(run_id: str, data: dict[str, Any], whole: str | None) -> int:
+    """Start a run anew inside its worker: same id, same attempt, with the same data or other data.
 
+    What is given takes the place of all data that it has; nothing of that is kept. Bad data leaves the old instance
+    going.
+    """
     asked = client()
     full = find_id(asked, run_id)
-    return report({full: asked.reload(full, None if whole is None else whole_data(whole))})
+    point_out(data)
+    return report({full: asked.reload(full, whole_data(whole) | data if data or whole is not None else None)})
 
 
 def stop_workers(texts: Sequence[str]) -> int:

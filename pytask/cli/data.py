@@ -29,6 +29,12 @@ AROUND = 30
 LONGEST = 2000
 
 
+def taken(command: Any) -> Any:
+    """Add `--data` (as `whole`) and `name=text`, `name:=JSON` (as `data`) to a command."""
+    whole = click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.')
+    return whole(click.argument('data', nargs=-1, callback=pairs, metavar='[name=text | name:=JSON]...')(command))
+
+
 def pairs(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     texts = set()

@@ -20,6 +20,7 @@ from pytask.cli.generation import ignore_the_terminal
 from pytask.cli.header import header, line, redis_line
 from pytask.cli.look import Names
 from pytask.cli.options import command_name, given, load_tasks, make_app
+from pytask.cli.traces import folded
 from pytask.cli.watching import LOOK_EVERY_S
 from pytask.embedded import Server
 from pytask.errors import ConfigError, Unavailable
@@ -27,6 +28,7 @@ from pytask.messages import ENDING_EVENTS
 from pytask.states import State
 from pytask.worker import output, restart
 from pytask.worker.process import run_worker
+from pytask.worker.report import ENDED_EXCEPTION
 from pytask.worker.worker import EXIT_CONFIG, EXIT_RESTART
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ if TYPE_CHECKING:
     from pytask.cli.channel import Channel
     from pytask.messages import Event
     from pytask.run import Run
+    from pytask.store.channels import EventStream
 
+# Of the ids that are made; those of users come under them.
+ID_WIDTH = 16
 SIGNALS = ('SIGTERM', 'SIGINT', 'SIGHUP')
 MARKS = {State.SUCCESS: '✓+', State.STOPPED: '■=', State.ERROR: '✗x', State.EXCEPTION: '✗x'}  # and in ASCII
 
@@ -68,6 +73,7 @@ class Dev:
     def serve(self, app: PyTask, *, signals: Sequence[str] = SIGNALS) -> int:
         """Run the worker, and return its exit code."""
         self._app = app
+        logging.getLogger('pytask').addFilter(_is_not_in_the_window)
         return run_worker(app, level=logging.WARNING, on_ready=self._begin, restarts=False, signals=signals)
 
     def _alone(self, url: str, redis: str) -> int:
@@ -94,10 +100,10 @@ class Dev:
             paint.say(note)
         slots = f'{app.settings.concurrency:,} slots   ' if self._is_first else ''
         blank = '\n' if self._is_first else ''
+        stream = self._events()  # before anybody reads that the worker is there
         self._say(f'worker  {app.worker_id}   {slots}{count} from {where_from(app)}{blank}')
-        window = gevent.spawn(self._watch)
+        window = gevent.spawn(self._watch, stream)
         if self._with_demo:
-            gevent.sleep(0.05)  # let the window subscribe first
             self._demo = [app.client.start(task, data) for task in own if (data := task.DEMO) is not None]
         if self._exits:
             gevent.spawn(self._end_with_demo, window)
@@ -107,7 +113,7 @@ class Dev:
     def _hint(self, own: list[Any]) -> None:
         first = next((task.NAME for task in own if task.DEMO is not None), own[0].NAME if own else 'TASK')
         pytask_ = command_name()
-        reloads = 'Save a file, and its new code takes over. ' if self._reloads else ''
+        reloads = 'Save a file, and its new code takes over.\n' if self._reloads else ''
         self._say(
             f'Try, in another terminal:   {pytask_} run {first}\n'
             f'                            {pytask_} ls\n'
@@ -119,17 +125,23 @@ class Dev:
         if not line(text):  # who reads has seen enough: `pytask dev | head`
             self._app.stop()
 
-    def _watch(self) -> None:
-        store = self._app.client.store
+    def _events(self) -> EventStream | None:
+        try:
+            return self._app.client.store.events()
+        except Unavailable:
+            return None
+
+    def _watch(self, stream: EventStream | None) -> None:
         names = Names(self._app.client)
         while True:
             try:
-                stream = store.events()
+                stream = stream or self._app.client.store.events()
                 while True:
                     event = stream.read(timeout_s=1.0)
                     if event is not None:
                         self._show(event, names.of(event.run_id))
             except Unavailable:
+                stream = None
                 gevent.sleep(1.0)
 
     def _show(self, event: Event, task: str) -> None:
@@ -141,13 +153,15 @@ class Dev:
         if event.event in ENDING_EVENTS:
             mark, shown = MARKS[State(state)][not _has_unicode()], state
             if state == State.EXCEPTION and isinstance(event.data, dict):
-                text = str(event.data.get('message')) + '\n' + str(event.data.get('traceback', '')).rstrip()
+                text = _told(event.data)
         elif event.event == 'running':
             shown, text = 'RUNNING', ''
+        elif event.event == 'progress':
+            text = paint.progress(event.data)
         label = paint.colour(f'{shown:<9}', shown)
-        self._say(f'  {mark} {event.run_id}  {task:<14} {label}  {text}'.rstrip())
+        self._say(f'  {mark} {event.run_id:<{ID_WIDTH}}  {task:<14} {label}  {text}'.rstrip())
 
-    def _end_with_demo(self, window: gevent.Greenlet[[], None]) -> None:
+    def _end_with_demo(self, window: gevent.Greenlet[..., None]) -> None:
         ended = self._app.client.wait(*self._demo) if self._demo else []
         self._ended_well = all(run.state is State.SUCCESS for run in ended)
         gevent.sleep(0.05)  # the last events
@@ -194,6 +208,17 @@ def head(task: str, run_id: str) -> str:
     if not paint.is_terminal():
         return f'{task} {run_id} | '
     return paint.dim(f'{task} {run_id} {"│" if _has_unicode() else "|"}') + ' '
+
+
+def _told(error: dict[str, Any]) -> str:
+    trace = str(error.get('traceback') or '')
+    first = paint.plain(f'{error.get("type")}: {error.get("message")}')
+    return f'{first}\n{paint.plain_lines(folded(trace))}' if trace else first
+
+
+def _is_not_in_the_window(record: logging.LogRecord) -> bool:
+    # The event tells the same, traceback and all.
+    return record.msg is not ENDED_EXCEPTION
 
 
 def _has_unicode() -> bool:

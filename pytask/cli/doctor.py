@@ -75,7 +75,7 @@ def _tell(finding: Finding) -> int:
 
 
 def _versions() -> Iterator[Finding]:
-    found = [f'{name} {_version(name) or "no"}' for name in DEPENDENCIES]
+    found = [f'{name} {version}' if (version := _version(name)) else f'no {name}' for name in DEPENDENCIES]
     yield Finding(
         'versions', OK, ', '.join([f'pytask {pytask.__version__}', f'Python {platform.python_version()}', *found])
     )

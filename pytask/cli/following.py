@@ -160,7 +160,8 @@ class StatusLine:
 
     def _wipe(self) -> None:
         if self._is_live:
-            click.echo('\r\x1b[2K', err=True, nl=False)
+            sys.stderr.write('\r\x1b[2K')  # not by click, which with NO_COLOR takes this for a colour
+            sys.stderr.flush()
 
     def __enter__(self) -> StatusLine:
         return self

@@ -229,5 +229,6 @@ def _next(path: Path) -> str:
         f'  sudo systemctl link {file}\n'
         '  sudo systemctl enable --now pytask\n'
         '  systemctl status pytask; journalctl -fu pytask\n'
-        'After a deploy: sudo systemctl restart pytask (runs finish first, or go back to their queues).'
+        'After a deploy (runs finish first, or go back to their queues):\n'
+        '  sudo systemctl restart pytask'
     )

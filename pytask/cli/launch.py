@@ -9,7 +9,7 @@ import click
 
 from pytask.cli import paint
 from pytask.cli.completion import task_names
-from pytask.cli.data import check, pairs, whole_data
+from pytask.cli.data import check, taken, whole_data
 from pytask.cli.following import EXIT_INTERRUPTED, finish, follow, interrupted
 from pytask.cli.more import span
 from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
@@ -36,8 +36,7 @@ def _launching(command: Any) -> Any:
         click.option('--id', 'run_id', metavar='ID', help='Id of your own: the same start again is the same run.'),
         click.option('--queue', '-q', metavar='NAME', callback=_queue,
                      help='Queue to wait in. Default: the task\'s own.'),
-        click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),
-        click.argument('data', nargs=-1, callback=pairs, metavar='[name=text | name:=JSON]...'),
+        taken,
         click.argument('task', shell_complete=task_names),
     ):  # fmt: skip
         command = add(command)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def ls(  # noqa: PLR0913 - its options
     states: tuple[str, ...], task: str | None, queues: tuple[str, ...], limit: int, *, with_own: bool, watches: bool
 ) -> None:
-    """List runs: those that run, those that wait, then those that ended, newest first."""
+    """List runs: those that run, those that wait, then those that ended, failures first."""
     asked = client()
     if watches:
         from pytask.cli.watch import Wanted, watch

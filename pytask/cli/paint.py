@@ -85,7 +85,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         return
     widths = widths_of(head, lines)
     room = shutil.get_terminal_size().columns
-    if lines:
+    if lines and any(head):
         click.echo(bold(row(head, widths, room)))
     for line in lines:
         click.echo(row(line, widths, room))
@@ -103,7 +103,10 @@ def widths_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
 
 def row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
     """Return one aligned line of at most `room` columns, its state coloured."""
-    text = '  '.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()[:room]
+    text = '  '.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    if len(text) > room:
+        cut = '…' if is_utf8() else '...'
+        text = text[: max(0, room - len(cut))] + cut
     at = 0
     for cell, width in zip(cells, widths, strict=True):
         end = at + len(cell)
@@ -114,15 +117,25 @@ def row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
 
 
 def bar(run: Run) -> str:
-    """Return progress as text: `████░░░░  40%`, or the bare number without a target."""
+    """Return progress as text: `████░░░░  40%`, `40%` once it has ended; the bare number without a target."""
     if run.progress is None:
         return ''
     if not run.target or run.target < 0:
         return f'{run.progress:,}'
     share = min(1.0, max(0.0, run.progress / run.target))
+    if run.is_ended:
+        return f'{share:.0%}'
     full = round(share * BAR)
     done, rest = ('█', '░') if is_utf8() else ('#', '.')
     return f'{done * full}{rest * (BAR - full)} {share:4.0%}'
+
+
+def progress(data: Any) -> str:
+    """Return the data of an event `progress` as text: `3/10`, or the bare number without a target."""
+    if not isinstance(data, dict):
+        return plain(data)
+    done, target = data.get('progress'), data.get('target')
+    return plain(done) if target is None else f'{plain(done)}/{plain(target)}'
 
 
 def age(run: Run) -> str:
@@ -145,11 +158,20 @@ def span(seconds: float) -> str:
 
 
 def outcome(run: Run) -> str:
-    """Return the end of a run in one line."""
-    if isinstance(run.output, dict) and run.state == 'EXCEPTION':
-        return f'{run.output.get("type")}: {run.output.get("message")}'
-    text = '' if run.output is None else plain(run.output)
-    return ' '.join(part for part in (text, f'({run.reason})' if run.reason else '') if part)
+    """Return the end of a run in one line, with its reason."""
+    reason = f'({plain(run.reason)})' if run.reason and not _is_exception(run) else ''
+    return ' '.join(part for part in (output_line(run), reason) if part)
+
+
+def output_line(run: Run) -> str:
+    """Return what a run has left, in one line."""
+    if _is_exception(run):
+        return plain(f'{run.output["type"]}: {run.output["message"]}')
+    return '' if run.output is None else plain(run.output)
+
+
+def _is_exception(run: Run) -> bool:
+    return run.state == 'EXCEPTION' and isinstance(run.output, dict) and {'type', 'message'} <= run.output.keys()
 
 
 def bold(text: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import select
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,8 @@ class Reloading:
 
     def _end(self) -> int:
         since, is_told = monotonic_s(), False
+        if sys.stdout.isatty():
+            line('')  # below the ^C that the terminal shows
         self._drop_next()
         now = self._now
         while now is not None and now.code is None:

@@ -87,7 +87,7 @@ def _facts(run: Run) -> dict[str, Any]:
         'state': paint.colour(run.state, run.state),
         'reason': paint.plain(run.reason),
         'data': paint.plain(run.data),
-        'output': paint.plain(paint.outcome(run)) if run.is_ended else '',
+        'output': paint.output_line(run) if run.is_ended else '',
         'progress': paint.bar(run),
         'queue': paint.plain(run.queue),
         'worker': paint.plain(run.worker),

@@ -9,7 +9,7 @@ import click
 from pytask.cli import paint
 from pytask.cli.completion import run_ids
 from pytask.cli.control import report
-from pytask.cli.data import pairs, point_out, whole_data
+from pytask.cli.data import point_out, taken, whole_data
 from pytask.cli.options import client, common, find_id
 from pytask.errors import RunEnded
 from pytask.states import State
@@ -20,8 +20,7 @@ EXIT_OF = {'requested': 0, 'not_found': 3, State.STOPPED.value: 5}
 
 def _talking(command: Any) -> Any:
     for add in (
-        click.option('--data', 'whole', metavar='JSON|@FILE|-', help='All data as one JSON object.'),
-        click.argument('data', nargs=-1, callback=pairs, metavar='[name=text | name:=JSON]...'),
+        taken,
         click.argument('name'),
         click.argument('run_id', metavar='ID', shell_complete=run_ids(State.RUNNING, State.WAIT)),
     ):

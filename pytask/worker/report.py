@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger('pytask')
 # An outage is told when it begins, once a minute, and when it is over: for so long no service was refused anything.
 OUTAGE_EVERY_S, OVER_AFTER_S = 60.0, 2.0
+# Left out by who shows it already.
+ENDED_EXCEPTION = 'run %s %s EXCEPTION %s: %s\n%s'
 
 
 class Reporter:
@@ -77,7 +79,7 @@ class Reporter:
             log.info('run %s %s ERROR: %s', *name, (_told(outcome).splitlines() or [''])[0][:500])
         elif outcome.state is State.EXCEPTION and outcome.exception is not None:
             text = _told(outcome)
-            log.error('run %s %s EXCEPTION %s: %s\n%s', *name, text['type'], text['message'], text['traceback'])
+            log.error(ENDED_EXCEPTION, *name, text['type'], text['message'], text['traceback'])
         else:
             log.debug('run %s %s %s', *name, outcome.state)
 

@@ -152,9 +152,8 @@ class Worker:
         self.local_runs.start()
         self.app.bind(self)
         self.is_ready = True
-        self.report.started(
-            self.id, self.app.settings.queue, len(self.app.registry.names()), self.slots.size, self.store.db.url
-        )
+        tasks = sum(not name.startswith('pytask/') for name in self.app.registry.names())
+        self.report.started(self.id, self.app.settings.queue, tasks, self.slots.size, self.store.db.url)
         return True
 
     def _stop_all(self) -> int:

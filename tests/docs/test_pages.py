@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
+import signal
 import subprocess
 import sys
 import tomllib
 
 import pytest
+from devs import Devs
 from pages import Page, Shell, needs_node, needs_redis_cli
 from support import ROOT, wait_until
 
@@ -23,6 +24,12 @@ EXECUTED = {'first-task', 'tasks', 'control', 'wire', 'settings'}
 @pytest.fixture
 def shell(processes, tmp_path):
     return Shell(processes, tmp_path)
+
+
+@pytest.fixture
+def devs(tmp_path, server_binary):
+    with Devs(tmp_path, server_binary) as devs:
+        yield devs
 
 
 def good(done):
@@ -60,25 +67,24 @@ def test_every_block_is_found_and_executed_or_shown(path):
         assert max(map(len, block.text.splitlines())) <= 112 or path.stem == 'redis', 'it would have to be scrolled'
 
 
-def test_first_task(shell, processes, tmp_path):
+@pytest.mark.one_server
+def test_first_task(shell, devs):
     page = Page('docs/first-task.rst')
     install, dev, see, wrong, slip, cure, cured, hold = page.blocks()
     assert install.text.splitlines()[2].split('#')[0].strip() == 'pytask init'
     assert dev.text == 'pytask dev\n'
+    shell.environment = devs.environment
     good(shell.run('pytask init'))
-    if not (shell.folder / 'tasks').is_dir():
-        shutil.copytree(ROOT / 'tasks', shell.folder / 'tasks')
-
-    worker = processes.worker()
+    daemon = devs.start()
+    daemon.shows('Ctrl-C stops everything')
     plain, named = good(shell.run(see.text))[-2:]
     assert (plain, named) == ('hello world', 'hello you')
 
     def edit(block, text):
-        nonlocal worker
-        (shell.folder / block.file).write_text(text)
-        worker.terminate()
-        assert worker.wait(20) == 0
-        worker = processes.worker()
+        workers = daemon.text.count('\nworker  ')
+        devs.save(block.file, text)
+        daemon.shows('\nworker  ', workers + 1)
+        assert f'{block.file} saved: reloading' in daemon.text
 
     edit(wrong, wrong.text)
     done = shell.run(slip.text)
@@ -94,6 +100,8 @@ def test_first_task(shell, processes, tmp_path):
     assert lines[0] == 'long'
     assert 'long\tapplied' in lines
     assert any(line.split() == ['state', 'STOPPED'] for line in lines)
+    daemon.process.send_signal(signal.SIGINT)
+    assert daemon.ended() == 0
 
 
 def test_tasks(shell, processes, redis):

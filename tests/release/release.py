@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / 'dist'
 # What a new user does first, by the installed wheel: run by its Python, its `pytask` on PATH, in an empty folder.
-FIRST_HOUR = [ROOT / 'tests/release/first_hour.py']
+FIRST_HOUR = [ROOT / 'tests/system/first_hour.py', '--here']
 # What no archive may hold, wherever it lies.
 PRIVATE = re.compile(r'(^|/)(\.env|\.git|\.venv|\.pytask|__pycache__|node_modules)(/|$)|\.pyc$')
 USAGE = (

@@ -253,6 +253,20 @@ def test_reload_gives_a_running_run_new_data(cli, redis):
     assert redis.hget('task-f', 'output') == '7'
 
 
+def test_reload_takes_data_as_start_does(cli, redis):
+    cli('start', 'forever', '--id', 'f', 'n=1')
+    wait_until(lambda: redis.hget('task-f', 'state') == 'RUNNING', 'it runs')
+    for words, data in (
+        (['n=7'], '{"n":"7"}'), (['n:=8'], '{"n":8}'), ([], '{"n":8}'), (['--data', '{"n": 6}', 'n:=9'], '{"n":9}'),
+        (['--data', '{}'], '{}'),
+    ):  # fmt: skip
+        assert cli('reload', 'f', *words).stdout == 'f\tapplied\n'
+        assert redis.hget('task-f', 'data') == data
+    assert cli('reload', 'f', 'n').returncode == 2
+    assert 'was not reloaded' in first_line(cli('reload', 'f', 'm=1'))
+    cli('stop', 'f', '--wait', '5')
+
+
 def test_tail_follows_a_run_to_its_end(cli):
     cli('start', 'forever', '--id', 'f', 'n=3')
     with subprocess.Popen(

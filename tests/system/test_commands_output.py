@@ -66,7 +66,7 @@ def test_on_a_terminal_colour_is_for_those_who_do_not_refuse_it(idle, processes,
 
 
 def test_what_is_not_utf8_gets_what_it_has_letters_for(idle, processes, redis):
-    redis.hset('task-x', mapping={'task': '→', 'data': '{}', 'state': 'SUCCESS', 'progress': 5, 'target': 10})
+    redis.hset('task-x', mapping={'task': '→', 'data': '{}', 'state': 'WAIT', 'progress': 5, 'target': 10})
     done = idle('show', 'x', PYTHONIOENCODING='latin-1')
     assert done.returncode == 0
     assert '##########..........  50%' in done.stdout

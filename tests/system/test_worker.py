@@ -74,6 +74,13 @@ def test_without_redis_it_says_so_in_three_lines_and_exits_69(processes, tasks):
     assert 'PYTASK_REDIS' in lines[2]
 
 
+def test_a_worker_counts_the_tasks_of_its_user(processes):
+    folder = processes.tasks('from pytask import task\n\n@task\ndef one():\n    pass\n')
+    worker = processes.worker('--tasks', folder)
+    worker.terminate()
+    assert ': 1 task, ' in worker.communicate(timeout=20)[1].splitlines()[0]
+
+
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.one_server
 def test_a_signal_gives_runs_back_to_the_front_and_exits_0(processes, tasks, client, redis, number):
