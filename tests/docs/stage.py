@@ -203,7 +203,10 @@ class Screen:
 
     def ctrl_c(self):
         """Press Ctrl-C; the terminal tells all who stand before it."""
-        time.sleep(0.1)  # what is printed just now comes first
+        seen = b''
+        while seen != self._raw:  # what is printed just now comes first
+            seen = bytes(self._raw)
+            time.sleep(0.3)
         self._raw += b'^C\n'
         self._mark = len(self.text())
         os.write(self._terminal, b'\x03')
