@@ -42,6 +42,7 @@ class LocalRuns:
             claimed = self.claimed(name, data)
             self.write_down(claimed)
             self._worker.launch(claimed, boot_s(), is_local=True)
+            self._worker.heartbeat.hurry()  # which lists it
 
     def stop(self) -> None:
         for supervisor in self._supervisors:
@@ -72,11 +73,11 @@ class Supervisor(Service):
 
     def turn(self) -> None:
         claimed = self._local_runs.claimed(self.name, {})
-        self._live = live = Live(
-            claimed, boot_s(), is_local=True
-        )  # before it is written down: stop() clears that away
+        # Before it is written down: stop() clears that away.
+        self._live = live = Live(claimed, boot_s(), is_local=True)
         self._local_runs.write_down(claimed)
         self._worker.slots.add(live)
+        self._worker.heartbeat.hurry()
         self._report.redis_is_back(self.name)  # a turn is as long as the task runs
         try:
             outcome = self._worker.runner.perform(live)

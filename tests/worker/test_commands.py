@@ -240,8 +240,7 @@ def test_a_worker_told_by_its_channel_and_its_hash_is_not_hurried(alone, app, ho
 def test_a_local_run_that_did_not_hear_it_is_told_by_the_heartbeat(app, worker, redis, hold):
     app.start_local_task(hold)
     worker()
-    wait_until(lambda: hold.begun, 'it runs')
-    [run] = [run for run in app.client.list(task='hold') if run.is_local]
+    [run] = wait_until(lambda: app.client.list(task='hold'), 'it is listed')
     redis.hset(f'task-{run.id}', mapping={'stop': 1, 'grace': 0})
     wait_until(lambda: run.refresh().state is State.STOPPED, 'it is over')
 

@@ -324,7 +324,7 @@ def test_a_local_run_that_did_not_hear_it_is_told_by_the_heartbeat(app, worker):
     app.start_local_task(task.NAME, {})
     running = worker()
     wait_until(lambda: task.turns > 2, 'it works')
-    [run] = app.client.list(task=task.NAME)
+    [run] = wait_until(lambda: app.client.list(task=task.NAME), 'it is listed')
     obey, running.orders.obey = running.orders.obey, lambda *_: None
     assert run.pause() == 'requested'
     wait_until(lambda: has_halted(task, 0.1), 'it halts')
