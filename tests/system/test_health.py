@@ -114,7 +114,7 @@ def test_a_taken_port_is_a_bad_setting_and_no_worker_is_left(processes, tasks, r
         taken = other.getsockname()[1]
         done = processes.run('worker', '--tasks', tasks, PYTASK_HEALTH=str(taken))
     assert done.returncode == 78
-    assert done.stderr.strip() == f"Error: health = '{taken}': port {taken} is taken"
+    assert done.stderr.strip() == f"Error: health = '{taken}': port {taken} is taken; name another one"
     assert redis.zcard('workers') == 0
 
 
