@@ -119,7 +119,8 @@ def test_a_client_that_is_silent_is_cut_off_and_blocks_nobody(port, monkeypatch,
 def test_a_taken_port_is_a_bad_setting(server, worker):
     with socket.create_server(('127.0.0.1', 0)) as other:
         app = PyTask(server.url, lease=30, health=str(other.getsockname()[1]))
-        with pytest.raises(ConfigError, match=r'^health = .*: port \d+ is taken; name another one$'), Health(worker(app)):
+        taken = r'^health = .*: port \d+ is taken; name another one$'
+        with pytest.raises(ConfigError, match=taken), Health(worker(app)):
             pass
         app.client.close()
 
