@@ -42,7 +42,7 @@ TASKS = """
     class Keeps(Task):
         on_partition = 'keep'
         def start(self):
-            gevent.sleep(3)
+            gevent.sleep(8)
             return self.attempt
 """
 
@@ -128,11 +128,11 @@ def test_a_frozen_process_did_not_hang(processes, client):
 def test_a_run_that_is_kept_goes_on_without_its_lease(processes, client, server):
     """Two leases without Redis; nobody else is there to take it."""
     processes.tasks(TASKS)
-    processes.worker('--lease', '1')
+    processes.worker('--lease', '3')  # whose quarters are long enough on a busy machine, too
     run = client.start('keeps')
     wait_until(lambda: run.refresh().state == 'RUNNING', 'it runs')
     server.freeze()
-    time.sleep(2)  # time itself is the subject
+    time.sleep(6)  # time itself is the subject
     server.thaw()
-    ended = run.wait(timeout=10)
+    ended = run.wait(timeout=20)
     assert (ended.state, ended.output, ended.attempt) == ('SUCCESS', 1, 1)
