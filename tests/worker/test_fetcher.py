@@ -151,7 +151,7 @@ def test_an_unknown_task_is_parked_with_a_reason(make_app, worker, redis):
     app.task(name='hello')(lambda: None)
     worker(app)
     run = app.client.start('helo')
-    wait_until(lambda: run.refresh().reason, 'it is parked')
+    wait_until(lambda: 'mean' in run.refresh().reason, 'it is parked, and explained')
     assert run.state is State.WAIT
     assert run.reason == 'no worker knows "helo"; did you mean "hello"?'
     assert redis.lrange('parked-helo', 0, -1) == [run.id]
