@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from pytask.store.own_socket import OwnSocket
+
 if TYPE_CHECKING:
     from pytask.store.address import Server
 
@@ -34,7 +36,7 @@ class PlainTcp(redis.Connection):
         for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, 0, socket.SOCK_STREAM):
             sock: Any = socket.socket(family, kind, protocol)
             try:
-                sock = self._prepared(sock)
+                sock = OwnSocket(self._prepared(sock))
                 sock.connect(address)
                 sock.settimeout(self.socket_timeout)
             except OSError as failed:
@@ -71,6 +73,11 @@ class PlainTls(PlainTcp, redis.SSLConnection):
         return error
 
 
+class PlainUnix(redis.UnixDomainSocketConnection):
+    def _connect(self) -> Any:
+        return OwnSocket(super()._connect())  # type: ignore[no-untyped-call]
+
+
 class _Following:
     """What makes a connection follow its server."""
 
@@ -104,7 +111,7 @@ class Tls(_Following, PlainTls):
     pass
 
 
-class Unix(_Following, redis.UnixDomainSocketConnection):
+class Unix(_Following, PlainUnix):
     pass
 
 

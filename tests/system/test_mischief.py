@@ -140,6 +140,17 @@ def test_the_worker_goes_on_and_ends_when_told(worker, client, redis, kind):
     assert redis.zcard('leases') == redis.zcard('workers') == 0
 
 
+@pytest.mark.promise(4)
+def test_sockets_closed_again_and_again_leave_nobody_with_the_socket_of_another(worker, client):
+    # The number of a closed socket is given to the next one: who does not notice reads another's answers.
+    for _ in range(60):
+        mischief = client.start('mischief', {'kind': 'close_sockets'}).wait(timeout=30)
+        assert (mischief.state, mischief.crashes, worker.poll()) == ('SUCCESS', 0, None)
+    assert client.start('quick').wait(timeout=20).output == 'unharmed'
+    wait_until(lambda: ends(worker), 'it ends when told', 20)
+    assert worker.returncode == 0
+
+
 def ends(worker):
     # What a task did to the signal handlers is put right within a second: until then it may not hear.
     worker.send_signal(signal.SIGTERM)

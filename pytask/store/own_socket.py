@@ -1,0 +1,93 @@
+"""A socket that knows which one it is, and leaves its descriptor alone once that is another's.
+
+A task can close every socket of its process. The next ones get the same numbers, and then two connections
+would share one and read each other's answers. So a socket remembers its inode; where that has changed it is
+lost, and lets go of the number without closing it. Which is asked before and after all that is sent or read,
+and costs 1 µs each. macOS numbers no TCP sockets: there only what was closed, or is no socket, is noticed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import weakref
+from typing import Any
+
+_all: weakref.WeakValueDictionary[int, OwnSocket] = weakref.WeakValueDictionary()
+
+
+class OwnSocket:
+    """As much of a socket as redis-py uses; what uses a descriptor raises OSError where it was lost."""
+
+    def __init__(self, sock: Any) -> None:
+        let_go_of_the_lost()
+        self._sock = sock
+        self._number: int = sock.fileno()
+        self._inode = _inode(self._number)
+        self.thread_id = threading.get_native_id()
+        _all[id(self)] = self
+
+    @property
+    def is_lost(self) -> bool:
+        return _inode(self._number) != self._inode
+
+    def fileno(self) -> int:
+        self._check()
+        return self._number
+
+    def sendall(self, data: Any) -> None:
+        self._check()
+        self._sock.sendall(data)
+
+    def recv(self, *options: Any) -> Any:
+        self._check()
+        got = self._sock.recv(*options)
+        self._check()  # while it waited it may have lost its own, and got what was meant for another
+        return got
+
+    def recv_into(self, *options: Any) -> Any:
+        self._check()
+        got = self._sock.recv_into(*options)
+        self._check()
+        return got
+
+    def shutdown(self, how: int) -> None:
+        self._check()
+        self._sock.shutdown(how)
+
+    def close(self) -> None:
+        if self.is_lost:
+            self.let_go()
+        else:
+            self._number = -1
+            self._sock.close()
+
+    def let_go(self) -> None:
+        """Give up a number that is another's; gevent wakes who waits for it."""
+        if self._number >= 0:
+            self._number = -1
+            self._sock.detach()
+
+    def _check(self) -> None:
+        if self.is_lost:
+            let_go_of_the_lost()
+            raise OSError(errno.EBADF, 'its socket was closed by something else in this process')
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def let_go_of_the_lost() -> None:
+    """Let go of all that were lost: who waits for one would wait in vain, or wake for what another gets."""
+    here = threading.get_native_id()  # sockets of gevent belong to the thread that made them
+    for own in [found() for found in _all.valuerefs()]:
+        if own is not None and own.thread_id == here and own.is_lost:
+            own.let_go()
+
+
+def _inode(number: int) -> tuple[int, int] | None:
+    try:
+        return os.fstat(number)[1:3]  # inode and device
+    except OSError:
+        return None
