@@ -1,9 +1,9 @@
 """A socket that knows which one it is, and leaves its descriptor alone once that is another's.
 
 A task can close every socket of its process. The next ones get the same numbers, and then two connections
-would share one and read each other's answers. So a socket remembers its inode; where that has changed it is
-lost, and lets go of the number without closing it. Which is asked before and after all that is sent or read,
-and costs 1 µs each. macOS numbers no TCP sockets: there only what was closed, or is no socket, is noticed.
+would share one and read each other's answers. So a socket remembers its inode; once its number stands for
+another, it is lost, and lets go of the number without closing it. It looks before and after all that it sends
+and reads, 1 µs each time. macOS has no inodes for TCP: there it notices only what is closed or no such socket.
 """
 
 from __future__ import annotations
@@ -58,20 +58,12 @@ class OwnSocket:
 
     def close(self) -> None:
         if self.is_lost:
-            self.let_go()
+            self._sock.detach()  # of gevent's it wakes who waits for it
         else:
-            self._number = -1
             self._sock.close()
-
-    def let_go(self) -> None:
-        """Give up a number that is another's; gevent wakes who waits for it."""
-        if self._number >= 0:
-            self._number = -1
-            self._sock.detach()
 
     def _check(self) -> None:
         if self.is_lost:
-            let_go_of_the_lost()
             raise OSError(errno.EBADF, 'its socket was closed by something else in this process')
 
     def __getattr__(self, name: str) -> Any:
@@ -83,7 +75,7 @@ def let_go_of_the_lost() -> None:
     here = threading.get_native_id()  # sockets of gevent belong to the thread that made them
     for own in [found() for found in _all.valuerefs()]:
         if own is not None and own.thread_id == here and own.is_lost:
-            own.let_go()
+            own.close()
 
 
 def _inode(number: int) -> tuple[int, int] | None:
