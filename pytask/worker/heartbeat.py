@@ -17,7 +17,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import gevent
-from gevent import monkey
+from gevent import _hub_local, monkey
+from gevent.hub import Hub
 
 from pytask.clock import boot_s
 from pytask.errors import PytaskError
@@ -90,6 +91,8 @@ class Heartbeat:
 
     def _run(self) -> None:
         try:
+            # epoll ends the process if a task closes the socket of this thread while it begins to wait for it.
+            _hub_local.set_hub(Hub('select', default=False))
             app = self._worker.app
             # Its own connection, made here; a reply that takes longer than this is a missed beat.
             self._store = Store(app.url, app.settings.prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))
