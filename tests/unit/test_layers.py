@@ -20,6 +20,12 @@ WORDS = {
     'decorate',
     'prompt',
     'inputs',
+    'kinds',
+    'lookups',
+    'misfits',
+    'notgiven',
+    'outputs',
+    'params',
     'run',
     'messages',
     'registry',
@@ -29,6 +35,7 @@ WORDS = {
     'hooks',
     'shape',
     'resources',
+    'telling',
 }
 
 CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses'}
