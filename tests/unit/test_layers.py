@@ -26,8 +26,13 @@ WORDS = {
     'settings',
     'sources',
     'clock',
+    'cron',
     'hooks',
+    'schedule',
     'shape',
+    'timetable',
+    'trigger',
+    'zones',
     'resources',
 }
 
