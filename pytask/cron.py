@@ -18,9 +18,9 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from pytask import zones
 from pytask.errors import ConfigError
 from pytask.trigger import Trigger
+from pytask.zones import change_in, in_ms, moment_of, offset_at, read_moment, wall_of, zone_of
 
 FIELDS = ('year', 'month', 'day', 'week', 'day_of_week', 'hour', 'minute', 'second')
 NICKNAMES = {
@@ -43,10 +43,10 @@ class Cron(Trigger):
     def __init__(
         self, tz: Any = None, start_date: Any = None, end_date: Any = None, jitter: float | None = None
     ) -> None:
-        self.zone = zones.zone_of(tz)
+        self.zone = zone_of(tz)
         self.tz = self.zone.key
-        self._start = None if start_date is None else zones.read_moment(start_date, self.zone, 'start_date')
-        self._end = None if end_date is None else zones.read_moment(end_date, self.zone, 'end_date')
+        self._start = None if start_date is None else read_moment(start_date, self.zone, 'start_date')
+        self._end = None if end_date is None else read_moment(end_date, self.zone, 'end_date')
         if jitter is not None and not 0 <= jitter < 86_400:
             raise ConfigError(f'jitter {jitter!r}: give seconds, less than a day')
         self.jitter_s = jitter or 0
@@ -59,8 +59,8 @@ class Cron(Trigger):
         return self.next_ms(now_ms, now_ms)
 
     def next_ms(self, now_ms: int, at_ms: int) -> int | None:
-        moment = self.next_after(zones.at_ms(max(now_ms, at_ms)))
-        return None if moment is None else zones.in_ms(moment)
+        moment = self.next_after(at_ms(max(now_ms, at_ms)))
+        return None if moment is None else in_ms(moment)
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first firing after a moment, both in UTC; None where there is none."""
@@ -70,30 +70,28 @@ class Cron(Trigger):
         return None if found is None or found > (self._end or LAST) else found
 
     def _fixed_after(self, moment: datetime) -> datetime | None:
-        wall = zones.wall_of(moment, self.zone)
+        wall = wall_of(moment, self.zone)
         while (match := self.wall_after(wall)) is not None:
-            found = zones.moment_of(match, self.zone)
+            found = moment_of(match, self.zone)
             if found > moment:  # else the clock shows it a second time
                 return found
             wall = match
         return None
 
     def _shown_after(self, moment: datetime) -> datetime | None:
-        wall = zones.wall_of(moment, self.zone)
+        wall = wall_of(moment, self.zone)
         while (match := self.wall_after(wall)) is not None:
-            offset = zones.offset_at(moment, self.zone)
+            offset = offset_at(moment, self.zone)
             found = match.replace(tzinfo=UTC) - offset
             near = min(found, moment + SPAN)
-            if (
-                zones.offset_at(near, self.zone) != offset
-            ):  # the clock is changed before: go on with what it shows then
-                moment = zones.change_in(moment, near, self.zone)
-                wall = zones.wall_of(moment, self.zone) - TICK
+            if offset_at(near, self.zone) != offset:  # the clock is changed before: go on with what it shows then
+                moment = change_in(moment, near, self.zone)
+                wall = wall_of(moment, self.zone) - TICK
             elif near == found:
                 return found
             else:
                 moment = found - SPAN
-                wall = zones.wall_of(moment, self.zone)
+                wall = wall_of(moment, self.zone)
         return None
 
     def _options(self) -> dict[str, Any]:

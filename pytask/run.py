@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Run(Handle):
-    """One run. Times are Unix seconds by Redis, None where they have not come yet.
+    """One run. Times are Unix seconds by Redis, None where they have not come yet; `at` is when it was to start.
 
     `output` is what the run left behind: the return value, an error's message, or
     `{"type", "message", "traceback"}` after an EXCEPTION.
@@ -45,6 +45,7 @@ class Run(Handle):
     created: float | None = None
     started: float | None = None
     ended: float | None = None
+    at: float | None = None
     is_local: bool = False
     client: Client | None = field(default=None, repr=False, compare=False)
 
@@ -69,6 +70,7 @@ class Run(Handle):
             created=_number(text.get('created')),
             started=_number(text.get('started')),
             ended=_number(text.get('ended')),
+            at=_number(text.get('at')),
             is_local='local' in text,
             client=client,
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pytask import zones
 from pytask.errors import ConfigError
+from pytask.zones import in_ms, read_moment, zone_of
 
 SHORTEST_S, LONGEST_S = 0.1, 100 * 365 * 86_400
 
@@ -66,14 +66,14 @@ class Date(Trigger):
     is_once = True
 
     def __init__(self, run_date: Any = None, tz: Any = None) -> None:
-        zone = zones.zone_of(tz)
+        zone = zone_of(tz)
         self.tz = zone.key
-        self._at = None if run_date is None else zones.read_moment(run_date, zone, 'run_date')
+        self._at = None if run_date is None else read_moment(run_date, zone, 'run_date')
         self._text = '' if self._at is None else self._at.astimezone(zone).isoformat()
 
     def first_ms(self, now_ms: int) -> int | None:
         """Return its date; None where that is past: it never runs."""
-        at_ms = now_ms if self._at is None else zones.in_ms(self._at)
+        at_ms = now_ms if self._at is None else in_ms(self._at)
         return at_ms if at_ms >= now_ms else None
 
     def next_ms(self, now_ms: int, at_ms: int) -> None:  # noqa: ARG002 - it fires once

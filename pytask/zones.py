@@ -69,10 +69,10 @@ def change_in(since: datetime, until: datetime, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(high, UTC)
 
 
-def read_moment(given: Any, zone: tzinfo, what: str) -> datetime:
+def read_moment(given: Any, zone: tzinfo | None, what: str) -> datetime:
     """Read a moment: a date (its midnight), a datetime, or ISO 8601 text of one. Raises ConfigError.
 
-    Without a zone of its own it is what the clock of `zone` shows.
+    Without a zone of its own it is what the clock of `zone` shows, or of this machine.
     """
     try:
         read = datetime.fromisoformat(given.strip()) if isinstance(given, str) else given
@@ -82,7 +82,7 @@ def read_moment(given: Any, zone: tzinfo, what: str) -> datetime:
         read = datetime(read.year, read.month, read.day)  # noqa: DTZ001 - a wall time
     if not isinstance(read, datetime):
         raise ConfigError(f'{what} {given!r} is no date; write ISO 8601, such as 2026-11-30T08:00 or 2026-11-30')
-    return moment_of(read, zone) if read.tzinfo is None else read.astimezone(UTC)
+    return moment_of(read, zone) if zone is not None and read.tzinfo is None else read.astimezone(UTC)
 
 
 def in_ms(moment: datetime) -> int:
