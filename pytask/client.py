@@ -19,6 +19,7 @@ from pytask.follow import follow
 from pytask.launch import Ids, Launch, new_run
 from pytask.pauses import Pauses
 from pytask.run import Run
+from pytask.schedules import Schedules
 from pytask.states import State
 from pytask.store import NewRun, Store
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RunList = list[Run]
 
 
-class Client(Commands, Pauses):
+class Client(Commands, Pauses, Schedules):
     """A client of one Redis and prefix. Connects on first use; cheap to keep, safe to share.
 
     `registry` lets it check data against a task's inputs before anything is enqueued.

@@ -20,7 +20,7 @@ from typing import Any
 
 from pytask.errors import ConfigError
 from pytask.trigger import Trigger
-from pytask.zones import change_in, in_ms, moment_of, offset_at, read_moment, wall_of, zone_of
+from pytask.zones import change_in, in_ms, moment_at, moment_of, offset_at, read_moment, wall_of, zone_of
 
 FIELDS = ('year', 'month', 'day', 'week', 'day_of_week', 'hour', 'minute', 'second')
 NICKNAMES = {
@@ -59,7 +59,7 @@ class Cron(Trigger):
         return self.next_ms(now_ms, now_ms)
 
     def next_ms(self, now_ms: int, at_ms: int) -> int | None:
-        moment = self.next_after(at_ms(max(now_ms, at_ms)))
+        moment = self.next_after(moment_at(max(now_ms, at_ms)))
         return None if moment is None else in_ms(moment)
 
     def next_after(self, moment: datetime) -> datetime | None:

@@ -58,19 +58,19 @@ class Run(Handle):
             id=run_id,
             task=text.get('task', ''),
             state=State(state) if state in State.__members__ else State.WAIT,
-            data=_json(text.get('data', '{}')),
-            output=_json(text['output']) if 'output' in text else None,
+            data=as_json(text.get('data', '{}')),
+            output=as_json(text['output']) if 'output' in text else None,
             reason=text.get('reason', ''),
             queue=text.get('queue') or 'default',
             worker=text.get('worker', ''),
-            attempt=int(_number(text.get('attempt')) or 0),
-            crashes=int(_number(text.get('crashes')) or 0),
+            attempt=int(as_number(text.get('attempt')) or 0),
+            crashes=int(as_number(text.get('crashes')) or 0),
             progress=_whole(text.get('progress')),
             target=_whole(text.get('target')),
-            created=_number(text.get('created')),
-            started=_number(text.get('started')),
-            ended=_number(text.get('ended')),
-            at=_number(text.get('at')),
+            created=as_number(text.get('created')),
+            started=as_number(text.get('started')),
+            ended=as_number(text.get('ended')),
+            at=as_number(text.get('at')),
             is_local='local' in text,
             client=client,
         )
@@ -102,14 +102,16 @@ class Run(Handle):
         return self._client.events(self.id, timeout=timeout)
 
 
-def _json(text: str) -> Any:
+def as_json(text: str) -> Any:
+    """Read JSON; what is none stays as it is."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError):
         return text
 
 
-def _number(text: str | None) -> float | None:
+def as_number(text: str | None) -> float | None:
+    """Read a finite number; None for what is none."""
     try:
         number = float(text) if text else None
     except ValueError:
@@ -118,5 +120,5 @@ def _number(text: str | None) -> float | None:
 
 
 def _whole(text: str | None) -> int | None:
-    number = _number(text)
+    number = as_number(text)
     return None if number is None else int(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,11 +10,12 @@ import msgspec
 
 from pytask.cron import Crontab, Fields
 from pytask.errors import ConfigError
+from pytask.run import as_json, as_number
 from pytask.trigger import Date, Every, Trigger
-from pytask.zones import at_ms
+from pytask.zones import moment_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 LONGEST_NAME = 200
 
@@ -36,21 +38,47 @@ class Declared(NamedTuple):
 class Schedule:
     """A schedule as it stands in Redis. Times are Unix seconds, None for never.
 
-    `is_missed` says that its date was past when it was declared: it never runs. `is_declared` says whether a living
-    worker has it in its code; where none has, it does not fire.
+    `next_at` is when it fires next, `last_at` for when it fired last, and `last_run` the id of that run. `missed`
+    says that its date was past when it was declared: it never runs. `is_declared` says whether a living worker has
+    it in its code; it fires only while one has.
     """
 
     name: str
     task: str
     data: Any
+    queue: str
     trigger: str
     tz: str
     next_at: float | None
-    last_at: float | None = None
-    last_run: str = ''
-    is_paused: bool = False
-    missed: bool = False
-    is_declared: bool = True
+    last_at: float | None
+    last_run: str
+    is_paused: bool
+    missed: bool
+    is_declared: bool
+
+    @classmethod
+    def from_hash(cls, name: str, raw: Mapping[bytes, bytes], next_ms: float, *, is_declared: bool) -> Schedule:
+        """Read a hash. Never fails: junk of foreign hands is shown as it is."""
+        text = {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
+        try:
+            trigger: Any = read_trigger(text.get('trigger', ''))
+            tz = trigger.tz
+        except ConfigError:  # or this process lacks APScheduler
+            trigger, tz = text.get('trigger', ''), ''
+        return cls(
+            name=name,
+            task=text.get('task', ''),
+            data=as_json(text.get('data', '{}')),
+            queue=text.get('queue') or 'default',
+            trigger=str(trigger),
+            tz=tz,
+            next_at=next_ms / 1000 if math.isfinite(next_ms) else None,
+            last_at=as_number(text.get('last_at')),
+            last_run=text.get('last_run', ''),
+            is_paused='paused' in text,
+            missed='missed' in text,
+            is_declared=is_declared,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -81,5 +109,5 @@ _KINDS: dict[str, Callable[..., Trigger]] = {'cron': Crontab, 'fields': Fields, 
 
 def id_of_firing(name: str, milliseconds: int) -> str:
     """Return the id of the run that a schedule starts at a time: whoever computes it gets the same."""
-    at = at_ms(milliseconds).replace(tzinfo=None)
+    at = moment_at(milliseconds).replace(tzinfo=None)
     return f'{name}@{at.isoformat(timespec="seconds" if at.microsecond == 0 else "milliseconds")}Z'

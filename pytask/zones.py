@@ -90,6 +90,6 @@ def in_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def at_ms(milliseconds: float) -> datetime:
+def moment_at(milliseconds: float) -> datetime:
     """Return the moment of Unix milliseconds."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

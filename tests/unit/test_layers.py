@@ -36,7 +36,7 @@ WORDS = {
     'resources',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'schedules'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 
