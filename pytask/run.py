@@ -6,13 +6,11 @@ of a run it holds is `pytask.worker.slots.Live`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pytask.handle import Handle
+from pytask.hashes import as_json, as_number, as_whole, texts
 from pytask.states import State
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class Run(Handle):
     @classmethod
     def from_hash(cls, run_id: str, raw: Mapping[bytes, bytes], client: Client | None = None) -> Run:
         """Read a hash. Never fails: foreign hands write here too, and junk is shown as it is."""
-        text = {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
+        text = texts(raw)
         state = text.get('state', '')
         return cls(
             id=run_id,
@@ -65,8 +63,8 @@ class Run(Handle):
             worker=text.get('worker', ''),
             attempt=int(as_number(text.get('attempt')) or 0),
             crashes=int(as_number(text.get('crashes')) or 0),
-            progress=_whole(text.get('progress')),
-            target=_whole(text.get('target')),
+            progress=as_whole(text.get('progress')),
+            target=as_whole(text.get('target')),
             created=as_number(text.get('created')),
             started=as_number(text.get('started')),
             ended=as_number(text.get('ended')),
@@ -100,25 +98,3 @@ class Run(Handle):
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Yield its events from now on until it ends. Raises WaitTimeout."""
         return self._client.events(self.id, timeout=timeout)
-
-
-def as_json(text: str) -> Any:
-    """Read JSON; what is none stays as it is."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
-        return text
-
-
-def as_number(text: str | None) -> float | None:
-    """Read a finite number; None for what is none."""
-    try:
-        number = float(text) if text else None
-    except ValueError:
-        return None
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _whole(text: str | None) -> int | None:
-    number = as_number(text)
-    return None if number is None else int(number)

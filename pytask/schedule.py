@@ -10,7 +10,7 @@ import msgspec
 
 from pytask.cron import Crontab, Fields
 from pytask.errors import ConfigError
-from pytask.run import as_json, as_number
+from pytask.hashes import as_json, as_number, texts
 from pytask.trigger import Date, Every, Trigger
 from pytask.zones import moment_at
 
@@ -59,7 +59,7 @@ class Schedule:
     @classmethod
     def from_hash(cls, name: str, raw: Mapping[bytes, bytes], next_ms: float, *, is_declared: bool) -> Schedule:
         """Read a hash. Never fails: junk of foreign hands is shown as it is."""
-        text = {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
+        text = texts(raw)
         try:
             trigger: Any = read_trigger(text.get('trigger', ''))
             tz = trigger.tz

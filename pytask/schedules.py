@@ -9,10 +9,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pytask.errors import NotFound
+from pytask.launch import Launch
 from pytask.schedule import id_of_firing, read_trigger
 from pytask.talk import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytask.run import Run
     from pytask.schedule import Schedule
     from pytask.store import Store
@@ -25,7 +28,7 @@ class Schedules:
     def store(self) -> Store:
         raise NotImplementedError
 
-    def start(self, task: Any, data: dict[str, Any] | None = None, **options: Any) -> Run:
+    def start_many(self, launches: Iterable[Any]) -> list[Run]:
         raise NotImplementedError
 
     def schedules(self) -> list[Schedule]:
@@ -46,7 +49,7 @@ class Schedules:
         """Start what a schedule starts, now; its times stay as they are, paused or not. Raises as `start` does."""
         found = self.schedule(name)
         run_id = id_of_firing(name, self.store.schedules.now_ms())
-        return self.start(found.task, found.data, run_id=run_id, queue=found.queue)
+        return self.start_many([Launch(found.task, found.data, run_id, found.queue)])[0]
 
     def pause_schedule(self, name: str) -> str:
         """Let a schedule not fire until it is resumed, also through restarts. Answers `applied`, `not_found`."""

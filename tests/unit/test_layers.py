@@ -13,6 +13,7 @@ PACKAGE = ROOT / 'pytask'
 WORDS = {
     'address',
     'handle',
+    'hashes',
     'inbox',
     'states',
     'errors',
