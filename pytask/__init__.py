@@ -27,8 +27,12 @@ if TYPE_CHECKING:
         Unavailable,
         WaitTimeout,
     )
+    from pytask.flows import Flow
+    from pytask.machine import flow, force, retry, routine, submit
     from pytask.run import Run
+    from pytask.signals import spawn, wait
     from pytask.states import Outcome, State
+    from pytask.steps import Routine, Step, step
 
 __version__ = '0.1.0'
 
@@ -37,6 +41,7 @@ _HOMES = {
     'Cleanup': 'pytask.builtin',
     'Client': 'pytask.client',
     'ConfigError': 'pytask.errors',
+    'Flow': 'pytask.flows',
     'InputError': 'pytask.errors',
     'Interrupted': 'pytask.errors',
     'Monitor': 'pytask.builtin',
@@ -44,16 +49,26 @@ _HOMES = {
     'Outcome': 'pytask.states',
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
+    'Routine': 'pytask.steps',
     'Run': 'pytask.run',
     'RunEnded': 'pytask.errors',
     'RunExists': 'pytask.errors',
     'State': 'pytask.states',
+    'Step': 'pytask.steps',
     'Task': 'pytask.definition',
     'Unavailable': 'pytask.errors',
     'WaitTimeout': 'pytask.errors',
     'current_task': 'pytask.definition',
     'default_app': 'pytask.app',
+    'flow': 'pytask.machine',
+    'force': 'pytask.machine',
+    'retry': 'pytask.machine',
+    'routine': 'pytask.machine',
+    'spawn': 'pytask.signals',
+    'step': 'pytask.steps',
+    'submit': 'pytask.machine',
     'task': 'pytask.decorate',
+    'wait': 'pytask.signals',
 }
 
 __all__ = [
@@ -61,6 +76,7 @@ __all__ = [
     'Cleanup',
     'Client',
     'ConfigError',
+    'Flow',
     'InputError',
     'Interrupted',
     'Monitor',
@@ -68,16 +84,26 @@ __all__ = [
     'Outcome',
     'PyTask',
     'PytaskError',
+    'Routine',
     'Run',
     'RunEnded',
     'RunExists',
     'State',
+    'Step',
     'Task',
     'Unavailable',
     'WaitTimeout',
     'current_task',
     'default_app',
+    'flow',
+    'force',
+    'retry',
+    'routine',
+    'spawn',
+    'step',
+    'submit',
     'task',
+    'wait',
 ]
 
 

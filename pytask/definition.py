@@ -16,7 +16,7 @@ from pytask.errors import TaskError
 from pytask.prompt import Flag, Port, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from pytask.app import PyTask
@@ -48,7 +48,8 @@ class Task:
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
     `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end
     before their lease is over, 'keep' for those that go on without, and may then run twice; `DEMO` the
-    data with which `pytask dev` starts a first run, None for no such run.
+    data with which `pytask dev` starts a first run, None for no such run; `CHECK_EVERY` the seconds after which
+    its `check` is asked again while it holds a flow. `results` and `state` are those of the flow it is a step of.
     """
 
     NAME: ClassVar[str]
@@ -58,6 +59,7 @@ class Task:
     graceful: ClassVar[bool] = False
     on_partition: ClassVar[str] = 'stop'
     DEMO: ClassVar[dict[str, Any] | None] = None
+    CHECK_EVERY: ClassVar[float | None] = None
     Error: ClassVar[type[TaskError]] = TaskError
 
     pytask_port: Port = Prompt()
@@ -67,6 +69,8 @@ class Task:
     attempt = _Attached[int]('attempt')
     stopping = _Attached[Flag]('stopping')
     log = _Attached[Any]('log')
+    results = _Attached['Mapping[Any, Any]']('results')
+    state = _Attached['dict[str, Any]']('state')
     app = _Attached['PyTask']('app')
     client = _Attached['Client']('client')
     redis = _Attached[Any]('redis')

@@ -34,6 +34,10 @@ class Port(Protocol):
     @property
     def stopping(self) -> Any: ...
     @property
+    def results(self) -> Any: ...
+    @property
+    def state(self) -> dict[str, Any]: ...
+    @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
 
     def emit(self, event: str, data: Any) -> None: ...
@@ -55,6 +59,8 @@ class Prompt:
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
+        self.results: dict[Any, Any] = {}
+        self.state: dict[str, Any] = {}
         self.log = logging.LoggerAdapter(logging.getLogger('pytask.task'), {})
 
     def emit(self, event: str, data: Any) -> None:

@@ -46,6 +46,7 @@ class Run(Handle):
     started: float | None = None
     ended: float | None = None
     is_local: bool = False
+    parent: str = ''
     client: Client | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -70,6 +71,7 @@ class Run(Handle):
             started=_number(text.get('started')),
             ended=_number(text.get('ended')),
             is_local='local' in text,
+            parent=text.get('parent', ''),
             client=client,
         )
 

@@ -184,7 +184,7 @@ def check_keys(client, prefix=''):
     for state in END_STATES:
         owned |= set(client.zrange(keys.ended_in(state), 0, -1))
     fixed = {keys.leases, keys.due, keys.held, keys.dead, keys.workers, keys.stats, keys.parked_names}
-    fixed |= {keys.queues, keys.suspects, keys.end_task, keys.paused}
+    fixed |= {keys.queues, keys.suspects, keys.end_task, keys.paused, keys.routines}
     fixed |= {keys.ended_in(state) for state in END_STATES}
     everything = list(client.scan_iter(f'{prefix}*', count=1000))
     for key in everything:
@@ -195,7 +195,7 @@ def check_keys(client, prefix=''):
         kinds.pttl(key)
     for key, ttl in zip(everything, kinds.execute(), strict=True):
         is_list = key.startswith((keys.lines, keys.parked)) and client.type(key) == 'list'
-        is_list |= key.startswith(keys.inboxes) and key.removeprefix(keys.inboxes) in owned
+        is_list |= any(key.removeprefix(of) in owned for of in (keys.inboxes, keys.flows) if key.startswith(of))
         is_owned = key in fixed or is_list or keys.run_id(key) in owned
         assert is_owned or ttl != -1, f'no owner and no time to live: {key}'
 

@@ -20,6 +20,7 @@ from pytask.cli.options import (
     make_app,
     option,
 )
+from pytask.registry import is_own
 
 if TYPE_CHECKING:
     from pytask.run import Run
@@ -54,7 +55,7 @@ def ls(  # noqa: PLR0913 - its options
         watch(asked, Wanted(states, task, queues, with_own=with_own))
         return
     runs = asked.list(states=states, task=task, queues=queues, limit=limit or None)
-    shown = [run for run in runs if with_own or not run.task.startswith('pytask/')]
+    shown = [run for run in runs if with_own or not is_own(run.task)]
     if is_json():
         for run in shown:
             paint.json_line(run.to_json())

@@ -16,6 +16,8 @@ class Keys:
         self.lines = f'{prefix}new-task'  # and -<queue>, but for the default queue
         self.queues = f'{prefix}queues'  # every queue that ever had a run, for those who look
         self.inboxes = f'{prefix}inbox-'  # and the id: messages that its run has not handled
+        self.flows = f'{prefix}flow-'  # and the id: steps, results and state of a flow
+        self.routines = f'{prefix}routines'
         self.leases = f'{prefix}leases'
         self.due = f'{prefix}due'
         self.held = f'{prefix}held'
@@ -43,6 +45,9 @@ class Keys:
 
     def inbox(self, run_id: str) -> str:
         return self.inboxes + run_id
+
+    def flow(self, run_id: str) -> str:
+        return self.flows + run_id
 
     def line(self, queue: str) -> str:
         return self.lines if queue == 'default' else f'{self.lines}-{queue}'

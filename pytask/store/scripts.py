@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
 
 NAMES = (
-    'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'handle', 'handled', 'pause', 'promote',
-    'prune', 'recover', 'register', 'release', 'reload', 'reloaded', 'renew', 'resume', 'retry', 'send',
-    'start', 'sweep', 'taken', 'tell',
+    'advance', 'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'flow', 'force', 'handle',
+    'handled', 'pause', 'place', 'promote', 'prune', 'recover', 'register', 'release', 'reload', 'reloaded', 'renew',
+    'resume', 'retry', 'routine', 'send', 'start', 'submit', 'sweep', 'taken', 'tell', 'wait',
 )  # fmt: skip
 
 

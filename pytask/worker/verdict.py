@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytask import messages
 from pytask.errors import InputError, Interrupted, TaskError
+from pytask.signals import Signal
 from pytask.states import Outcome, State
 from pytask.worker.explain import describe
 
@@ -44,6 +45,8 @@ def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
 def _output(value: Any) -> Outcome:
     if value is None:
         return Outcome(State.SUCCESS)
+    if isinstance(value, Signal):
+        return _unfit('wait and spawn steer a flow: this run is no step of one')
     try:
         output = messages.encode(value)
     except BaseException as error:  # noqa: BLE001 - user objects run code while they are encoded
