@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pytask.errors import TaskError
-from pytask.prompt import Flag, Port, Prompt
+from pytask.prompt import Attached, Flag, Port, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from pytask.app import PyTask
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar('T')
 
 current: ContextVar[Task | None] = ContextVar('pytask_current_task', default=None)
-
-
-class _Attached(Generic[T]):
-    """An attribute of the port, shadowed by whatever the task assigns to the same name."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __get__(self, task: Task | None, owner: type | None = None) -> T:
-        return getattr(task.pytask_port, self.name) if task is not None else self  # type: ignore[return-value]
 
 
 class Task:
@@ -65,15 +55,15 @@ class Task:
     pytask_port: Port = Prompt()
     pytask_app: ClassVar[Any] = None  # the PyTask it was added to
 
-    id = _Attached[str]('run_id')
-    attempt = _Attached[int]('attempt')
-    stopping = _Attached[Flag]('stopping')
-    log = _Attached[Any]('log')
-    results = _Attached['Mapping[Any, Any]']('results')
-    state = _Attached['dict[str, Any]']('state')
-    app = _Attached['PyTask']('app')
-    client = _Attached['Client']('client')
-    redis = _Attached[Any]('redis')
+    id = Attached[str]('run_id')
+    attempt = Attached[int]('attempt')
+    stopping = Attached[Flag]('stopping')
+    log = Attached[Any]('log')
+    results = Attached[Any]('results')
+    state = Attached[dict[str, Any]]('state')
+    app = Attached['PyTask']('app')
+    client = Attached['Client']('client')
+    redis = Attached[Any]('redis')
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from pytask.clock import wall_s
 from pytask.errors import InputError, NotFound, PytaskError, RunEnded, RunExists
+from pytask.foreign import json_of
 from pytask.inbox import new_message
 from pytask.launch import is_valid_id
 from pytask.messages import encode
 from pytask.run import Run
 from pytask.states import ENDED, State
-from pytask.steps import FLOW, SUBMIT, Results, Routine, Step, as_steps, check_name, decoded, read_steps, step_at
+from pytask.steps import FLOW, SUBMIT, Results, Routine, Step, as_steps, check_name, read_steps, step_at
 from pytask.store.flows import NewFlow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytask.client import Client
     from pytask.store import Store
     from pytask.store.flows import Stand
 
@@ -93,7 +95,7 @@ class Flow:
         return self.refresh()
 
     @property
-    def client(self) -> Any:
+    def client(self) -> Client:
         if self.run.client is None:
             raise RuntimeError(f'flow {self.id} came without a client')
         return self.run.client
@@ -144,7 +146,7 @@ class Flows:
         found = self.store.flows.routines().items()
         return [Routine(name, version, read_steps(steps)) for name, (version, steps) in found]
 
-    def flow(  # noqa: PLR0913 - what a flow is made of
+    def flow(
         self,
         of: Any,
         name: str | None = None,
@@ -183,7 +185,7 @@ class Flows:
         """Put a flow in line with this data, and return its id.
 
         One that waits gets the data for its step's `check`, which is asked again. The same again changes nothing.
-        Raises RunEnded for one that has ended, PytaskError for one that runs and does not wait, NotFound, InputError.
+        Raises RunEnded for one that has ended, PytaskError for one that does not wait, NotFound, InputError.
         """
         flow_id = _id(flow)
         text = _encoded(data)
@@ -229,14 +231,14 @@ def _flow(run: Run, stand: Stand) -> Flow:
     flow.results = Results.read(fields)
     flow.errors = _numbered(fields, 'error')
     flow.forced = {at: about for at, about in _numbered(fields, 'forced').items() if isinstance(about, dict)}
-    saved = decoded(fields.get('saved', b'{}'))
+    saved = json_of(fields.get('saved', b'{}'))
     flow.saved = saved if isinstance(saved, dict) else {}
     return flow
 
 
 def _numbered(fields: dict[str, bytes], word: str) -> dict[int, Any]:
     found = {name.removeprefix(f'{word}:'): raw for name, raw in fields.items() if name.startswith(f'{word}:')}
-    return {int(at): decoded(raw) for at, raw in found.items() if at.isdecimal()}
+    return {int(at): json_of(raw) for at, raw in found.items() if at.isdecimal()}
 
 
 def _id(flow: Flow | str) -> str:

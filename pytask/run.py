@@ -6,12 +6,10 @@ of a run it holds is `pytask.worker.slots.Live`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from pytask.foreign import json_of, number_of, whole_of
 from pytask.handle import Handle
 from pytask.states import State
 
@@ -58,18 +56,18 @@ class Run(Handle):
             id=run_id,
             task=text.get('task', ''),
             state=State(state) if state in State.__members__ else State.WAIT,
-            data=_json(text.get('data', '{}')),
-            output=_json(text['output']) if 'output' in text else None,
+            data=json_of(text.get('data', '{}')),
+            output=json_of(text['output']) if 'output' in text else None,
             reason=text.get('reason', ''),
             queue=text.get('queue') or 'default',
             worker=text.get('worker', ''),
-            attempt=int(_number(text.get('attempt')) or 0),
-            crashes=int(_number(text.get('crashes')) or 0),
-            progress=_whole(text.get('progress')),
-            target=_whole(text.get('target')),
-            created=_number(text.get('created')),
-            started=_number(text.get('started')),
-            ended=_number(text.get('ended')),
+            attempt=int(number_of(text.get('attempt')) or 0),
+            crashes=int(number_of(text.get('crashes')) or 0),
+            progress=whole_of(text.get('progress')),
+            target=whole_of(text.get('target')),
+            created=number_of(text.get('created')),
+            started=number_of(text.get('started')),
+            ended=number_of(text.get('ended')),
             is_local='local' in text,
             parent=text.get('parent', ''),
             client=client,
@@ -100,23 +98,3 @@ class Run(Handle):
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Yield its events from now on until it ends. Raises WaitTimeout."""
         return self._client.events(self.id, timeout=timeout)
-
-
-def _json(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
-        return text
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text else None
-    except ValueError:
-        return None
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _whole(text: str | None) -> int | None:
-    number = _number(text)
-    return None if number is None else int(number)

@@ -36,7 +36,7 @@ class Spawn(Signal):
 
 
 def wait(reason: str = '', until: Any = None) -> Wait:
-    """Make the signal that holds a flow, for `return wait(reason='…')` in a step's `start` or `check`.
+    """Make the signal that holds a flow: a step returns it from `start`, or from `check`.
 
     `until` is when it goes on at the latest, or its `check` is asked: Unix seconds, a datetime (without a zone:
     the local one) or ISO 8601 text. Raises PytaskError for what is no moment.
@@ -51,7 +51,7 @@ def spawn(
     data: Mapping[str, Any] | None = None,
     routine: Any = None,
 ) -> Spawn:
-    """Make the signal that starts a child and holds the flow until that has ended, for `return spawn(…)`.
+    """Make the signal that starts a child and holds the flow until its end: a step returns it.
 
     The child is a run of `task`, or a flow of `routine` (its name). Raises PytaskError for both or none.
     """

@@ -14,6 +14,7 @@ import msgspec
 
 from pytask.decorate import as_task_class
 from pytask.errors import PytaskError
+from pytask.foreign import json_of
 
 # The task of every flow. Its runs come from a queue, unlike those of pytask's other tasks.
 FLOW = 'pytask/flow'
@@ -131,7 +132,7 @@ class Results(Mapping[Any, Any]):
         for field, raw in fields.items():
             position, colon, key = field.partition(':')
             if colon and position.isdecimal():
-                results.put(int(position), key, decoded(raw))
+                results.put(int(position), key, json_of(raw))
         return results
 
     def put(self, position: int, key: str, value: Any) -> None:
@@ -157,14 +158,6 @@ class Results(Mapping[Any, Any]):
     def to_json(self) -> list[dict[str, Any]]:
         rows = sorted(self.by_position.items())
         return [{'position': position, 'key': key, 'value': value} for position, (key, value) in rows]
-
-
-def decoded(raw: bytes) -> Any:
-    """Read JSON; what foreign hands have made of it is text."""
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return raw.decode('utf-8', 'replace')
 
 
 def _word(given: Any) -> str:

@@ -92,11 +92,11 @@ class Flows:
         return bool(self._scripts.flow(*new) == b'OK')
 
     def submit(self, flow_id: str, data: bytes, message: bytes) -> str:
-        """Submit a flow; answer APPLIED, REQUESTED, FULL, REFUSED, NOT_FOUND or the state of one that does not wait."""
+        """Submit a flow; answers as the script tells, with the state of one that does not wait."""
         answer: bytes = self._scripts.submit(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
         return answer.decode()
 
-    def force(self, flow_id: str, position: int, key: str, value: bytes, forced: bytes) -> str:  # noqa: PLR0913, PLR0917 - the fields of one step
+    def force(self, flow_id: str, position: int, key: str, value: bytes, forced: bytes) -> str:
         """Pass a step by hand; answer APPLIED, REFUSED, NOT_FOUND, MOVED, or its state."""
         answer: bytes = self._scripts.force(flow_id, position, key, value, forced)
         return answer.decode()
@@ -117,7 +117,7 @@ class Flows:
 
     # What its worker does, for the holder of the token only; each is false for another.
 
-    def place(self, flow_id: str, token: str, step: str, steps: bytes, routine: str) -> bool:  # noqa: PLR0913, PLR0917 - as above
+    def place(self, flow_id: str, token: str, step: str, steps: bytes, routine: str) -> bool:
         """Write down at which step it stands; and its steps, where these were not known."""
         return bool(self._scripts.place(flow_id, token, step, steps, routine) == b'OK')
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 NAMES = (
     'advance', 'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'flow', 'force', 'handle',
-    'handled', 'pause', 'place', 'promote', 'prune', 'recover', 'register', 'release', 'reload', 'reloaded', 'renew',
-    'resume', 'retry', 'routine', 'send', 'start', 'submit', 'sweep', 'taken', 'tell', 'wait',
+    'handled', 'pause', 'place', 'promote', 'prune', 'recover', 'register', 'release', 'reload', 'reloaded',
+    'renew', 'resume', 'retry', 'routine', 'send', 'start', 'submit', 'sweep', 'taken', 'tell', 'wait',
 )  # fmt: skip
 
 

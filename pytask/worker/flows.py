@@ -122,7 +122,7 @@ class Flows:
         return self._unknown(following) if following else None
 
     def _held(self, live: Live, passage: Passage, signal: Signal, step_class: type[Task] | None) -> Outcome:
-        every_s = getattr(step_class, 'CHECK_EVERY', None)
+        every_s = None if step_class is None else step_class.CHECK_EVERY
         child = self._child(live, signal) if isinstance(signal, Spawn) else None
         return Held(
             State.WAIT,

@@ -9,12 +9,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytask.errors import PytaskError
+from pytask.foreign import json_of
 from pytask.inbox import method_name, read_message
 from pytask.inputs import inputs_of_call, read_object
 from pytask.messages import encode
 from pytask.signals import Signal, Wait
 from pytask.states import Outcome, State
-from pytask.steps import SUBMIT, Results, decoded
+from pytask.steps import SUBMIT, Results
 from pytask.worker import hearing
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Passage:
 
     def _start_anew(self) -> None:
         self.waits = self.is_due = False
-        self.reason, self.until_ms = '', None
+        self.reason = ''
+        self.until_ms: int | None = None
         self.message: Message | None = None
         self.child = self.child_state = ''
         self.offload = b'null'
@@ -62,7 +64,7 @@ class Passage:
         self.position = int(run['position']) if run.get('position', '').isdecimal() else 0
         self.last = fields.get(f'{self.position - 1}:{self._key_before()}', b'null')
         self.saved = fields.get('saved', b'{}')
-        state = decoded(self.saved)
+        state = json_of(self.saved)
         self.state = state if isinstance(state, dict) else {}
         if 'wait' not in run:
             return
@@ -77,7 +79,7 @@ class Passage:
 
     def go_on(self, value: bytes) -> None:
         """Stand at the next step: this one has left that."""
-        self.results.put(self.position, self.steps[self.position].key, decoded(value))
+        self.results.put(self.position, self.steps[self.position].key, json_of(value))
         self.position += 1
         self.last = value
         self._start_anew()
@@ -101,20 +103,23 @@ class Passage:
         """Decide what is to become of a step that waits where nobody need be asked; None where somebody is."""
         if not self.waits or step_class is None:
             return None
-        has_news = self.child_state or self.message or self.is_due
-        if callable(getattr(step_class, 'check', None)):
-            if has_news or getattr(step_class, 'CHECK_EVERY', None) is not None:
-                return None
-        elif self.child_state:
+        has_check = callable(getattr(step_class, 'check', None))
+        has_news = self.child_state or self.message is not None or self.is_due
+        if has_check and (has_news or step_class.CHECK_EVERY is not None):
+            return None
+        outcome = None if has_check else self._unchecked()
+        if outcome is None:
+            self.signal = self._stay()
+        return outcome or Outcome(State.SUCCESS)
+
+    def _unchecked(self) -> Outcome | None:
+        if self.child_state:
             return self._as_child()
-        elif self.message is not None and self.message.name != SUBMIT:
+        if self.message is not None and self.message.name != SUBMIT:
             if self.message.ask:
                 self.answer = (self.message.ask, encode({'value': None}))
             return Outcome(State.SUCCESS, encode(self.message.data))
-        elif self.is_due:
-            return Outcome(State.SUCCESS)
-        self.signal = self._stay()
-        return Outcome(State.SUCCESS)
+        return Outcome(State.SUCCESS) if self.is_due else None
 
     def _as_child(self) -> Outcome:
         state = State(self.child_state) if self.child_state in State.__members__ else State.EXCEPTION
@@ -140,7 +145,7 @@ class Passage:
     def _ask(self, task: Task, data: bytes) -> Any:
         given = read_object(task.NAME, data)
         if self.child_state:
-            given |= {'offload': decoded(self.offload), 'ended': self.child_state}
+            given |= {'offload': json_of(self.offload), 'ended': self.child_state}
         if self.message is not None:
             self._hear(task, self.message)
             given |= self.message.data if isinstance(self.message.data, dict) else {}

@@ -18,6 +18,7 @@ from pytask.inputs import read_object
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
 from pytask.worker import forks
+from pytask.worker.flows import Flows
 from pytask.worker.passage import fitting
 from pytask.worker.port import RunPort
 from pytask.worker.verdict import verdict
@@ -36,7 +37,7 @@ class Runner:
         self._app, self._writer, self._report = worker.app, worker.writer, worker.report
         self._stopper, self._reloader = worker.stopper, worker.reloader
         self._ending = worker.ending
-        self._registry, self._flows = worker.app.registry, worker.flows
+        self._registry, self._flows = worker.app.registry, Flows(worker)
 
     def run(self, live: Live, older: Live | None) -> None:
         """Be the body of an attempt's greenlet; it begins when the older attempt, if one is here, is over."""

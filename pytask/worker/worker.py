@@ -25,7 +25,6 @@ from pytask.worker import children, forks, life, readiness
 from pytask.worker.drain import drain, time_out
 from pytask.worker.ending import Ending
 from pytask.worker.fetcher import Fetcher
-from pytask.worker.flows import Flows
 from pytask.worker.heartbeat import Heartbeat
 from pytask.worker.inbox import Inbox
 from pytask.worker.listener import Listener
@@ -68,7 +67,6 @@ class Worker:
         self.stopper = Stopper(self.report, self.restart)
         self.reloader = Reloader(self)
         self.ending = Ending(self)
-        self.flows = Flows(self)
         self.runner = Runner(self)
         self.heartbeat = Heartbeat(self)
         self.pressure = Pressure(self)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / 'pytask'
 WORDS = {
     'address',
+    'foreign',
     'handle',
     'inbox',
     'states',
@@ -29,9 +30,11 @@ WORDS = {
     'hooks',
     'shape',
     'resources',
+    'signals',
+    'steps',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'flows', 'machine'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 

@@ -3,7 +3,7 @@
 import pytest
 from support import wait_until
 
-from pytask import NotFound, PytaskError, RunEnded, State, Task, spawn, task, wait
+from pytask import PytaskError, RunEnded, State, Task, spawn, task, wait
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -165,7 +165,9 @@ def machine(app, worker):
 
 
 def held(client, flow_id, reason, redis):
-    wait_until(lambda: client.get_flow(flow_id).reason == reason and redis.zscore('held', flow_id), f'held: {reason}')
+    wait_until(
+        lambda: client.get_flow(flow_id).reason == reason and redis.zscore('held', flow_id), f'held: {reason}'
+    )
     return client.get_flow(flow_id)
 
 

@@ -16,8 +16,9 @@ if v[1] == FLOW and (position ~= '' or v[2] == 'SUCCESS') then
   redis.call('HSET', key, 'position', from)
   redis.call('HDEL', key, 'step') -- its worker knows which
   if from == 0 then redis.call('HDEL', flows .. id, 'saved') end
-  for _, field in ipairs(redis.call('HKEYS', flows .. id)) do
-    if (tonumber(string.match(field, '^(%d+):')) or -1) >= from then redis.call('HDEL', flows .. id, field) end
+  local all = redis.call('HGETALL', flows .. id)
+  for i = 1, #all, 2 do
+    if (tonumber(string.match(all[i], '^(%d+):')) or -1) >= from then redis.call('HDEL', flows .. id, all[i]) end
   end
 end
 redis.call('LPUSH', line_of(v[3]), id)

@@ -10,11 +10,11 @@ end
 
 -- Forget what a flow that has gone on was told by `submit`: the next step was not meant.
 local function forget_submits(id)
-  local left = 0
-  for _, message in ipairs(redis.call('LRANGE', inboxes .. id, 0, -1)) do
-    if string.find(message, '{"name":"submit"', 17, true) == 17 then
-      redis.call('LREM', inboxes .. id, 1, message)
-    else
+  local messages, left = redis.call('LRANGE', inboxes .. id, 0, -1), 0
+  redis.call('UNLINK', inboxes .. id)
+  for _, message in ipairs(messages) do
+    if string.find(message, '{"name":"submit"', 17, true) ~= 17 then
+      redis.call('RPUSH', inboxes .. id, message)
       left = left + #message
     end
   end
