@@ -2,9 +2,9 @@
 -- KEYS  runs flows inboxes
 -- ARGV  id token position key value step saved message  step is the next one's task, '' after the last
 -- ANSWER OK, STALE (not the holder)
--- include clock event mail
+-- include clock event mail guilt
 local run = runs .. id
-local v = redis.pcall('HMGET', run, 'token', 'state', 'position', 'inbox')
+local v = redis.pcall('HMGET', run, 'token', 'state', 'position', 'inbox', 'crashes')
 if v[1] ~= token or v[2] ~= 'RUNNING' then return 'STALE' end
 local at = tonumber(v[3]) or 0
 if at == position + 1 then return 'OK' end -- the answer was lost
@@ -18,5 +18,6 @@ if v[4] then
   take_out(id, message, v[4])
   forget_submits(id)
 end
+if v[5] then forgive(id) end -- whom workers die of comes no further
 publish(id, 'passed', '{"position":' .. at .. ',"key":' .. cjson.encode(key) .. '}', 0)
 return 'OK'

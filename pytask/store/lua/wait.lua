@@ -35,6 +35,7 @@ local function start_child(queue, task, data, steps, step, routine)
 end
 
 hand_over_reload(id, false)
+forgive(id) -- whom workers die of comes no further
 redis.call('HSET', flow, 'saved', saved)
 redis.call('HSET', key, 'state', 'WAIT', 'reason', reason, 'wait', reason, 'until', until_ms)
 if is_child_over == '1' then
