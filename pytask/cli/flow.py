@@ -88,7 +88,7 @@ def show(flow_id: str) -> None:
 @flow.command()
 @click.argument('routine')
 @taken
-@click.option('--name', metavar='NAME', help='A friendly name. Default: the routine\'s.')
+@click.option('--name', metavar='NAME', help="A friendly name. Default: the routine's.")
 @click.option('--id', 'flow_id', metavar='ID', help='Id of your own.')
 @click.option('--position', type=click.IntRange(min=0), default=0, metavar='N', help='The step to begin with.')
 @click.option('--hold', is_flag=True, help='Do not submit it yet: `pytask flow push` does.')
@@ -148,7 +148,7 @@ def _value(text: str | None) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise click.UsageError("OUTPUT is not JSON; text is written '\"text\"'") from error
+        raise click.UsageError('OUTPUT is not JSON; text is written \'"text"\'') from error
 
 
 def _found(asked: Client, text: str) -> Flow:

@@ -81,7 +81,7 @@ def test_slips(processes, routine, app):
     assert good(processes.run('flow', 'start', 'nightly', '--hold', '--id', 'f2')) == ['f2']
     assert told('force', 'f2', 'text') == (
         2,
-        "Error: OUTPUT is not JSON; text is written '\"text\"'",
+        'Error: OUTPUT is not JSON; text is written \'"text"\'',
     )
     assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7: there are 0 to 2')
     assert good(processes.run('flow', 'push', 'f2', 'url=abc')) == ['f2\trequested']
