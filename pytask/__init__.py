@@ -27,11 +27,15 @@ if TYPE_CHECKING:
         Unavailable,
         WaitTimeout,
     )
+    from pytask.flows import Flow
     from pytask.lookups import reference, resource
+    from pytask.machine import flow, force, retry, routine, submit
     from pytask.notgiven import NotGiven
     from pytask.run import Run
     from pytask.schedule import Schedule
+    from pytask.signals import spawn, wait
     from pytask.states import Outcome, State
+    from pytask.steps import Routine, Step, step
 
 __version__ = '0.1.0'
 
@@ -40,6 +44,7 @@ _HOMES = {
     'Cleanup': 'pytask.builtin',
     'Client': 'pytask.client',
     'ConfigError': 'pytask.errors',
+    'Flow': 'pytask.flows',
     'InputError': 'pytask.errors',
     'Interrupted': 'pytask.errors',
     'Monitor': 'pytask.builtin',
@@ -48,20 +53,30 @@ _HOMES = {
     'Outcome': 'pytask.states',
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
+    'Routine': 'pytask.steps',
     'Run': 'pytask.run',
     'RunEnded': 'pytask.errors',
     'RunExists': 'pytask.errors',
     'Schedule': 'pytask.schedule',
     'Scheduler': 'pytask.builtin',
     'State': 'pytask.states',
+    'Step': 'pytask.steps',
     'Task': 'pytask.definition',
     'Unavailable': 'pytask.errors',
     'WaitTimeout': 'pytask.errors',
     'current_task': 'pytask.definition',
     'default_app': 'pytask.app',
+    'flow': 'pytask.machine',
+    'force': 'pytask.machine',
     'reference': 'pytask.lookups',
     'resource': 'pytask.lookups',
+    'retry': 'pytask.machine',
+    'routine': 'pytask.machine',
+    'spawn': 'pytask.signals',
+    'step': 'pytask.steps',
+    'submit': 'pytask.machine',
     'task': 'pytask.decorate',
+    'wait': 'pytask.signals',
 }
 
 __all__ = [
@@ -69,6 +84,7 @@ __all__ = [
     'Cleanup',
     'Client',
     'ConfigError',
+    'Flow',
     'InputError',
     'Interrupted',
     'Monitor',
@@ -77,20 +93,30 @@ __all__ = [
     'Outcome',
     'PyTask',
     'PytaskError',
+    'Routine',
     'Run',
     'RunEnded',
     'RunExists',
     'Schedule',
     'Scheduler',
     'State',
+    'Step',
     'Task',
     'Unavailable',
     'WaitTimeout',
     'current_task',
     'default_app',
+    'flow',
+    'force',
     'reference',
     'resource',
+    'retry',
+    'routine',
+    'spawn',
+    'step',
+    'submit',
     'task',
+    'wait',
 ]
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from pytask.commands import Commands
 from pytask.errors import NotFound, RunExists
+from pytask.flows import Flows
 from pytask.follow import follow
 from pytask.launch import Ids, Launch, new_run
 from pytask.pauses import Pauses
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 RunList = list[Run]
 
 
-class Client(Commands, Pauses, Schedules):
+class Client(Commands, Flows, Pauses, Schedules):
     """A client of one Redis and prefix. Connects on first use; cheap to keep, safe to share.
 
     `registry` lets it check data against a task's inputs before anything is enqueued.

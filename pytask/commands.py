@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytask import messages
 from pytask.clock import check_seconds
+from pytask.errors import PytaskError
 from pytask.follow import await_ends, await_reload
 from pytask.launch import seconds_text
 from pytask.messages import encode
@@ -83,12 +84,17 @@ class Commands(Talk):
         """
         return in_words(self.store.runs.extend(run_id, seconds_text('extend', seconds)))
 
-    def retry(self, run_id: str) -> str:
-        """Run an ended run again, with its id and data.
+    def retry(self, run_id: str, step: int | None = None) -> str:
+        """Run an ended run again, with its id and data: a flow from the step that failed, or from this one.
 
-        Answers `applied`, `refused` (a local run), `not_found`, or the state of one that has not ended.
+        Answers `applied`, `refused` (a local run; a step of what is no flow), `not_found`, or the state of one that
+        has not ended. Raises PytaskError for a step that there is not.
         """
-        return in_words(self.store.runs.retry(run_id))
+        if step is not None:
+            steps = len(self.get_flow(run_id).steps)  # type: ignore[attr-defined]
+            if not 0 <= step < steps:
+                raise PytaskError(f'no step {step}: there are 0 to {steps - 1}')
+        return in_words(self.store.runs.retry(run_id, step))
 
     def remove(self, *run_ids: str) -> Answers:
         """Delete ended runs. Answers for each `applied`, `not_found`, or the state of one that has not ended."""

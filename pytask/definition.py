@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pytask.errors import TaskError
 from pytask.params import shape
-from pytask.prompt import Flag, Port, Prompt
+from pytask.prompt import Attached, Flag, Port, Prompt
 from pytask.telling import Telling
 
 if TYPE_CHECKING:
@@ -31,16 +31,6 @@ T = TypeVar('T')
 current: ContextVar[Task | None] = ContextVar('pytask_current_task', default=None)
 
 
-class _Attached(Generic[T]):
-    """An attribute of the port, shadowed by whatever the task assigns to the same name."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __get__(self, task: Task | None, owner: type | None = None) -> T:
-        return getattr(task.pytask_port, self.name) if task is not None else self  # type: ignore[return-value]
-
-
 class Task(Telling):
     """A task: subclass it, give it a `NAME`, inputs (the signature of `__init__`) and a `start`.
 
@@ -51,7 +41,8 @@ class Task(Telling):
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
     `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end
     before their lease is over, 'keep' for those that go on without, and may then run twice; `DEMO` the
-    data with which `pytask dev` starts a first run, None for no such run.
+    data with which `pytask dev` starts a first run, None for no such run; `CHECK_EVERY` the seconds after which
+    its `check` is asked again while it holds a flow. `results` and `state` are those of the flow it is a step of.
     """
 
     NAME: ClassVar[str]
@@ -61,18 +52,21 @@ class Task(Telling):
     graceful: ClassVar[bool] = False
     on_partition: ClassVar[str] = 'stop'
     DEMO: ClassVar[dict[str, Any] | None] = None
+    CHECK_EVERY: ClassVar[float | None] = None
     Error: ClassVar[type[TaskError]] = TaskError
 
     pytask_port: Port = Prompt()
     pytask_app: ClassVar[Any] = None  # the PyTask it was added to
 
-    id = _Attached[str]('run_id')
-    attempt = _Attached[int]('attempt')
-    stopping = _Attached[Flag]('stopping')
-    log = _Attached[Any]('log')
-    app = _Attached['PyTask']('app')
-    client = _Attached['Client']('client')
-    redis = _Attached[Any]('redis')
+    id = Attached[str]('run_id')
+    attempt = Attached[int]('attempt')
+    stopping = Attached[Flag]('stopping')
+    log = Attached[Any]('log')
+    results = Attached[Any]('results')
+    state = Attached[dict[str, Any]]('state')
+    app = Attached['PyTask']('app')
+    client = Attached['Client']('client')
+    redis = Attached[Any]('redis')
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -16,12 +16,12 @@ def texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
     return {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
 
 
-def as_json(text: str) -> Any:
-    """Read JSON; what is none stays as it is."""
+def as_json(text: str | bytes) -> Any:
+    """Read JSON; what is none is text."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
-        return text
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return text if isinstance(text, str) else text.decode('utf-8', 'replace')
 
 
 def as_number(text: str | None) -> float | None:

@@ -13,7 +13,18 @@ from typing import Any
 import msgspec
 
 # Life cycle, published by the script that changes the state.
-LIFE_EVENTS = ('wait', 'running', 'success', 'error', 'exception', 'stopped', 'reloaded', 'paused', 'resumed')
+LIFE_EVENTS = (
+    'wait',
+    'running',
+    'success',
+    'error',
+    'exception',
+    'stopped',
+    'reloaded',
+    'paused',
+    'resumed',
+    'passed',
+)
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'

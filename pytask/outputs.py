@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from pytask.params import Parameter
 
 
-class Signal:
-    """What a step returns to steer its flow, and no output: no annotation speaks of it."""
-
-
 class Outputs:
     """What one task promises to leave behind: one value, or the mapping of its declared `outputs`."""
 
@@ -36,8 +32,6 @@ class Outputs:
 
     def fit(self, value: Any) -> Any:
         """Return what is recorded for a value. Raises OutputError, and TypeError for what is not JSON."""
-        if isinstance(value, Signal):
-            return value
         if self.declared:
             return self._mapping(value)
         if self._decoder is None:

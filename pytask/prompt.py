@@ -9,10 +9,14 @@ import itertools
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pytask.definition import Task
+
+T = TypeVar('T')
 
 NO_RUN = 'only inside a run: start this task with `pytask run` or a client'
 
@@ -34,6 +38,10 @@ class Port(Protocol):
     @property
     def stopping(self) -> Any: ...
     @property
+    def results(self) -> Any: ...
+    @property
+    def state(self) -> dict[str, Any]: ...
+    @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
 
     def emit(self, event: str, data: Any) -> None: ...
@@ -47,6 +55,16 @@ class Port(Protocol):
     def offload(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
 
+class Attached(Generic[T]):
+    """An attribute of the port, shadowed by whatever the task assigns to the same name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, task: Task | None, owner: type | None = None) -> T:
+        return getattr(task.pytask_port, self.name) if task is not None else self  # type: ignore[return-value]
+
+
 class Prompt:
     """Prints what a run would publish."""
 
@@ -55,6 +73,8 @@ class Prompt:
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
+        self.results: dict[Any, Any] = {}
+        self.state: dict[str, Any] = {}
         self.log = logging.LoggerAdapter(logging.getLogger('pytask.task'), {})
 
     def emit(self, event: str, data: Any) -> None:

@@ -22,6 +22,7 @@ from pytask.inputs import inputs_of
 from pytask.outputs import outputs_of
 from pytask.settings import bad_name
 from pytask.shape import what_is_wrong
+from pytask.steps import FLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -95,6 +96,11 @@ class Registry:
                 task = as_task_class(thing)
                 if task is not None and hasattr(task, 'start') and not task.__module__.startswith('pytask.'):
                     self.add(task)
+
+
+def is_own(name: str) -> bool:
+    """Tell whether this is one of the tasks that every worker runs for itself: pytask's own, but for flows."""
+    return name.startswith(RESERVED) and name != FLOW
 
 
 def no_such_task(name: str, known: Iterable[str]) -> str:

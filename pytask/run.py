@@ -45,6 +45,7 @@ class Run(Handle):
     ended: float | None = None
     at: float | None = None
     is_local: bool = False
+    parent: str = ''
     client: Client | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -70,6 +71,7 @@ class Run(Handle):
             ended=as_number(text.get('ended')),
             at=as_number(text.get('at')),
             is_local='local' in text,
+            parent=text.get('parent', ''),
             client=client,
         )
 

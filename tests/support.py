@@ -184,7 +184,7 @@ def check_keys(client, prefix=''):
     for state in END_STATES:
         owned |= set(client.zrange(keys.ended_in(state), 0, -1))
     fixed = {keys.leases, keys.due, keys.held, keys.dead, keys.workers, keys.stats, keys.parked_names}
-    fixed |= {keys.queues, keys.suspects, keys.end_task, keys.paused, keys.schedules}
+    fixed |= {keys.queues, keys.suspects, keys.end_task, keys.paused, keys.schedules, keys.routines}
     fixed |= {keys.schedule(name) for name in client.zrange(keys.schedules, 0, -1)}
     fixed |= {keys.ended_in(state) for state in END_STATES}
     everything = list(client.scan_iter(f'{prefix}*', count=1000))
@@ -196,8 +196,8 @@ def check_keys(client, prefix=''):
         kinds.pttl(key)
     for key, ttl in zip(everything, kinds.execute(), strict=True):
         is_list = key.startswith((keys.lines, keys.parked)) and client.type(key) == 'list'
-        for of_a_run in (keys.inboxes, keys.messages):
-            is_list |= key.startswith(of_a_run) and key.removeprefix(of_a_run) in owned
+        of_runs = (keys.inboxes, keys.messages, keys.flows)
+        is_list |= any(key.removeprefix(of) in owned for of in of_runs if key.startswith(of))
         is_owned = key in fixed or is_list or keys.run_id(key) in owned
         assert is_owned or ttl != -1, f'no owner and no time to live: {key}'
 

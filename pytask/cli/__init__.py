@@ -50,6 +50,7 @@ COMMANDS = {
     'pause': ('pause', 'Pause runs, a queue or a task; list what is paused.'),
     'resume': ('pause', 'Let what is paused go on.'),
     'cron': ('cron', 'See schedules and when they fire; run, pause and resume them.'),
+    'flow': ('flow', 'List, start, push, force and retry flows.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'tasks': ('tasks', 'List the tasks there are and what they take.'),

@@ -19,6 +19,7 @@ import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
 from pytask.cli.options import common
+from pytask.registry import is_own
 from pytask.states import State
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def schedule_names(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 def _latest(asked: Client, states: tuple[State, ...], beginning: str) -> list[Any]:
     runs = [run for state in states for run in asked.list(states=[state], limit=MOST_IDS)]
-    found = [run for run in runs if run.id.startswith(beginning) and not run.task.startswith('pytask/')]
+    found = [run for run in runs if run.id.startswith(beginning) and not is_own(run.task)]
     if not found and beginning:
         older = asked.store.runs.read(asked.store.runs.starting_with(beginning, MOST_IDS))
         found = [run for run in older if run is not None and run.state in states]

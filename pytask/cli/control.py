@@ -12,6 +12,7 @@ from pytask.cli.completion import run_ids as ids_in
 from pytask.cli.completion import task_names
 from pytask.cli.data import point_out, taken, whole_data
 from pytask.cli.options import STATES, F, client, common, find_id, is_json
+from pytask.registry import is_own
 from pytask.states import ENDED, State
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> l
     if not states:
         return []
     runs = asked.list(states=states, task=by['task'], queues=by['queues'], limit=None)
-    ids = [run.id for run in runs if not run.task.startswith('pytask/')]
+    ids = [run.id for run in runs if not is_own(run.task)]
     if ids and not by['yes']:
         if not paint.is_terminal():
             raise click.UsageError(f'this would {verb} {len(ids):,} runs; say --yes')

@@ -25,6 +25,7 @@ from pytask.cli.watching import LOOK_EVERY_S
 from pytask.embedded import Server
 from pytask.errors import ConfigError, Unavailable
 from pytask.messages import ENDING_EVENTS
+from pytask.registry import is_own
 from pytask.states import State
 from pytask.worker import output, restart
 from pytask.worker.process import run_worker
@@ -145,7 +146,7 @@ class Dev:
                 gevent.sleep(1.0)
 
     def _show(self, event: Event, task: str) -> None:
-        if task.startswith('pytask/'):
+        if is_own(task):
             return
         text = paint.plain(event.data) if event.data is not None else ''
         state = event.event.upper()

@@ -17,6 +17,7 @@ from pytask.cli.options import (
     common,
     is_json,
 )
+from pytask.registry import is_own
 
 
 @click.command()
@@ -48,7 +49,7 @@ def ls(  # noqa: PLR0913 - its options
         watch(asked, Wanted(states, task, queues, with_own=with_own))
         return
     runs = asked.list(states=states, task=task, queues=queues, limit=limit or None)
-    shown = [run for run in runs if with_own or not run.task.startswith('pytask/')]
+    shown = [run for run in runs if with_own or not is_own(run.task)]
     if is_json():
         for run in shown:
             paint.json_line(run.to_json())

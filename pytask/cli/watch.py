@@ -19,6 +19,7 @@ from pytask.cli.options import command_name, is_json
 from pytask.clock import monotonic_s
 from pytask.errors import Unavailable
 from pytask.messages import ENDING_EVENTS, MESSAGE
+from pytask.registry import is_own
 from pytask.states import ENDED, State
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class View:
         if wanted.states and state not in wanted.states:
             return []
         runs = self._asked.list(states=[state], task=wanted.task, queues=wanted.queues, limit=limit)
-        return [run for run in runs if wanted.with_own or not run.task.startswith('pytask/')]
+        return [run for run in runs if wanted.with_own or not is_own(run.task)]
 
     def _cells(self, run: Run) -> tuple[str, ...]:
         said = (not run.is_ended and self._messages.get(run.id)) or paint.remark(run)

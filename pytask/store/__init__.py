@@ -9,6 +9,7 @@ from pytask.store.census import Census, Figures
 from pytask.store.channels import CommandStream, EventStream
 from pytask.store.connect import Database
 from pytask.store.ends import Ends
+from pytask.store.flows import Flows
 from pytask.store.inboxes import Inboxes
 from pytask.store.keys import Keys
 from pytask.store.parked import Parked
@@ -41,6 +42,7 @@ class Store:
         self.answers = Answers(self.db, self.keys)
         self.inboxes = Inboxes(scripts)
         self.ends = Ends(self.db, self.keys, scripts)
+        self.flows = Flows(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
         self.census = Census(self.db, self.keys)
         self.pauses = Pauses(self.db, self.keys, scripts)

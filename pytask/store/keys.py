@@ -17,6 +17,8 @@ class Keys:
         self.queues = f'{prefix}queues'  # every queue that ever had a run, for those who look
         self.inboxes = f'{prefix}inbox-'  # and the id: messages that its run has not handled
         self.messages = f'{prefix}messages-'  # and the id: the last that its run has said
+        self.flows = f'{prefix}flow-'  # and the id: steps, results and state of a flow
+        self.routines = f'{prefix}routines'
         self.leases = f'{prefix}leases'
         self.due = f'{prefix}due'
         self.held = f'{prefix}held'
@@ -49,6 +51,9 @@ class Keys:
 
     def said(self, run_id: str) -> str:
         return self.messages + run_id
+
+    def flow(self, run_id: str) -> str:
+        return self.flows + run_id
 
     def line(self, queue: str) -> str:
         return self.lines if queue == 'default' else f'{self.lines}-{queue}'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytask.store.flows import Held, arguments_of
 from pytask.store.records import Claimed, Grant, chunks, pairs
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Queues:
     def record(self, notes: Sequence[Note], endings: Sequence[Ending]) -> list[bytes]:
         """Publish events, then record outcomes, in one round trip; answer OK, DUP or STALE per outcome."""
         ended = [ending for ending in endings if not ending.outcome.is_given_back]
-        back = [ending for ending in endings if ending.outcome.is_given_back]
+        held = [ending for ending in endings if isinstance(ending.outcome, Held)]
+        back = [ending for ending in endings if ending.outcome.is_given_back and ending not in held]
         calls = []
         if notes:
             calls.append(self._scripts.emit.command(*(part for note in notes for part in note)))
@@ -75,9 +77,10 @@ class Queues:
         if back:
             items = (part for e in back for part in (e.run_id, e.token, e.outcome.reason))
             calls.append(self._scripts.release.command(*items))
+        calls += [self._scripts.wait.command(e.run_id, e.token, *arguments_of(e.outcome)) for e in held]
         replies = self._db.pipe(calls)[1 if notes else 0 :]
         by_id = dict(
-            zip([e.token + e.run_id for e in (*ended, *back)], [a for r in replies for a in r], strict=True)
+            zip([e.token + e.run_id for e in (*ended, *back, *held)], [a for r in replies for a in r], strict=True)
         )
         return [by_id[e.token + e.run_id] for e in endings]
 

@@ -149,8 +149,8 @@ class Runs:
         reloaded, task, state = ((raw or b'').decode('utf-8', 'replace') for raw in found)
         return reloaded, (state or 'WAIT') if task else ''
 
-    def retry(self, run_id: str) -> str:
-        answer: bytes = self._scripts.retry(run_id)
+    def retry(self, run_id: str, position: int | None = None) -> str:
+        answer: bytes = self._scripts.retry(run_id, '' if position is None else position)
         return answer.decode()
 
     def remove(self, run_ids: Sequence[str], *, takes_kept: bool) -> list[str]:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
 
 NAMES = (
-    'begin', 'claim', 'command', 'declare', 'emit', 'explain', 'extend', 'finish', 'fire', 'handle', 'handled',
-    'pause', 'pause_schedule', 'promote', 'prune', 'recover', 'register', 'release', 'reload', 'reloaded',
-    'remove_schedule', 'renew', 'resume', 'resume_schedule', 'retry', 'send', 'start', 'sweep', 'taken', 'tell',
+    'advance', 'begin', 'claim', 'command', 'declare', 'emit', 'explain', 'extend', 'finish', 'fire', 'flow',
+    'force', 'handle', 'handled', 'pause', 'pause_schedule', 'place', 'promote', 'prune', 'recover', 'register',
+    'release', 'reload', 'reloaded', 'remove_schedule', 'renew', 'resume', 'resume_schedule', 'retry', 'routine',
+    'send', 'start', 'submit', 'sweep', 'taken', 'tell', 'wait',
 )  # fmt: skip
 
 

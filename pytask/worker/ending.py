@@ -15,7 +15,7 @@ from gevent.event import Event
 
 from pytask.clock import monotonic_s
 from pytask.definition import Task, current
-from pytask.registry import RESERVED
+from pytask.registry import is_own
 from pytask.run import Run
 from pytask.states import Outcome, State
 from pytask.worker import children, forks, output
@@ -65,7 +65,7 @@ class Ending:
 
     def tell(self, live: Live, outcome: Outcome) -> None:
         """Call the app's `on_exception` hooks, where that is how it ended."""
-        if outcome.state is not State.EXCEPTION or live.task_name.startswith(RESERVED):
+        if outcome.state is not State.EXCEPTION or is_own(live.task_name):
             return
         live.phase = CLOSING  # also where there was no start, or its context could not be left
         for hook in self._app.exception_hooks:

@@ -92,7 +92,7 @@ class Heartbeat:
     def _run(self) -> None:
         try:
             # epoll ends the process if a task closes the socket of this thread while it begins to wait for it.
-            _hub_local.set_hub(Hub('select', default=False))
+            _hub_local.set_hub(Hub('select', default=False))  # type: ignore[call-overload]
             app = self._worker.app
             # Its own connection, made here; a reply that takes longer than this is a missed beat.
             self._store = Store(app.url, app.settings.prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))

@@ -78,8 +78,11 @@ class Inbox:
             self.look(live)
 
     def look(self, live: Live) -> None:
-        """Handle what stands in the inbox of a run; returns at once."""
-        self._box(live).is_due = True
+        """Handle what stands in the inbox of a run; returns at once. A flow that waits sees to that itself."""
+        if live.flow is not None and live.flow.keeps_mail:
+            live.flow.has_mail = True
+        else:
+            self._box(live).is_due = True
 
     def _box(self, live: Live) -> Box:
         box = self._boxes.get(live)

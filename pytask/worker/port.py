@@ -14,6 +14,7 @@ from gevent.threadpool import ThreadPool
 from pytask import messages
 from pytask.clock import monotonic_s
 from pytask.prompt import check_span, check_whole
+from pytask.steps import Results
 from pytask.worker.pauser import wait_while_paused
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ _log = logging.getLogger('pytask.task')
 class RunPort:
     """One run's port; as short-lived as the attempt."""
 
-    __slots__ = ('_writer', 'app', 'changed', 'child_error', 'children', 'live')
+    __slots__ = ('_writer', 'app', 'changed', 'child_error', 'children', 'live', 'own_state')
 
     def __init__(self, live: Live, app: PyTask, writer: Writer) -> None:
         self.live, self.app, self._writer = live, app, writer
         self.children: set[Any] | None = None
         self.child_error: BaseException | None = None
+        self.own_state: dict[str, Any] | None = None  # of a run that is no flow
         self.changed: Event | None = None  # set at each child's end, while somebody looks
 
     @property
@@ -56,6 +58,19 @@ class RunPort:
     @property
     def stopping(self) -> Event:
         return self.live.stopping_event()
+
+    @property
+    def results(self) -> Any:
+        return self.live.flow.results if self.live.flow is not None else Results()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        if self.live.flow is not None:
+            state: dict[str, Any] = self.live.flow.state
+            return state
+        if self.own_state is None:
+            self.own_state = {}
+        return self.own_state
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:

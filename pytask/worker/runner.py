@@ -18,6 +18,8 @@ from pytask.inputs import read_object
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
 from pytask.worker import forks
+from pytask.worker.flows import Flows
+from pytask.worker.passage import fitting
 from pytask.worker.port import RunPort
 from pytask.worker.verdict import verdict
 
@@ -35,13 +37,13 @@ class Runner:
         self._app, self._writer, self._report = worker.app, worker.writer, worker.report
         self._stopper, self._reloader = worker.stopper, worker.reloader
         self._ending = worker.ending
-        self._registry = worker.app.registry
+        self._registry, self._flows = worker.app.registry, Flows(worker)
 
     def run(self, live: Live, older: Live | None) -> None:
         """Be the body of an attempt's greenlet; it begins when the older attempt, if one is here, is over."""
         if older is not None:
             self._stopper.outlast(older)
-        outcome = self.perform(live)
+        outcome = self.perform(live) if live.flow is None else self._flows.perform(live)
         live.is_open = False
         live.task = None  # task → port → live → task would be a cycle: a sixth of the time went to the collector
         if live.ended is not None:
@@ -71,9 +73,10 @@ class Runner:
         return outcome
 
     def _find(self, live: Live) -> type[Task]:
-        task_class = self._registry.get(live.task_name)
+        name = live.task_name if live.flow is None else live.flow.task
+        task_class = self._registry.get(name)
         if task_class is None:
-            raise TaskError(no_such_task(live.task_name, self._registry.names()))
+            raise TaskError(no_such_task(name, self._registry.names()))
         if task_class.NAME.startswith(RESERVED) and not live.is_local:
             raise TaskError(f"{task_class.NAME} is one of pytask's own tasks: every worker runs it already")
         return task_class
@@ -90,7 +93,7 @@ class Runner:
         while True:
             value = None
             try:
-                value = live.task.start()  # type: ignore[union-attr]
+                value = live.task.start() if live.flow is None else live.flow.enter(live.task, live.data)  # type: ignore[union-attr]
                 forks.leave()  # a child process that the task made goes no further
             except BaseException as error:
                 forks.leave(error)
@@ -119,7 +122,8 @@ class Runner:
         object.__setattr__(task, 'pytask_port', RunPort(live, self._app, self._writer))  # frozen dataclasses, too
         current.set(task)
         inputs = self._registry.inputs(task_class)
-        bound = inputs.found(inputs.bind(read_object(task_class.NAME, data)))
+        given = read_object(task_class.NAME, data)
+        bound = inputs.found(inputs.bind(given if live.flow is None else fitting(inputs, given)))
         try:
             inputs.give(task, bound)
         except BaseException:

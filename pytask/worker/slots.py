@@ -42,6 +42,7 @@ class Live:
         'ending',
         'failure',
         'fenced_at',
+        'flow',
         'greenlet',
         'guard',
         'halt',
@@ -82,6 +83,7 @@ class Live:
         self.asked: Task | None = None
         self.is_open = False
         self.phase = STARTED
+        self.flow: Any = None  # its passage, where it is one
         self.guard: object | None = None
         self.failure: BaseException | None = None
         self.limit: Any = None

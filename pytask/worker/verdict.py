@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytask import messages
 from pytask.errors import InputError, Interrupted, OutputError, TaskError
+from pytask.signals import Signal
 from pytask.states import Outcome, State
 from pytask.worker.explain import describe
 
@@ -42,11 +43,15 @@ def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
     return (graceful or live.is_local) and not isinstance(error, Interrupted)
 
 
-def _promised(live: Live) -> Outputs:
+def _promised(live: Live) -> Outputs | None:
+    if live.flow is not None and not live.flow.has_left_output:
+        return None  # of a signal, and of what `check` returns, no annotation speaks
     return live.task.pytask_port.app.registry.outputs(type(live.task))  # type: ignore[union-attr,no-any-return]
 
 
 def _output(value: Any, promised: Outputs | None = None) -> Outcome:
+    if isinstance(value, Signal):
+        return _unfit('wait and spawn steer a flow: this run is no step of one')
     try:
         if promised is not None:
             value = promised.fit(value)

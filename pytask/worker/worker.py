@@ -17,7 +17,9 @@ from gevent.event import Event
 
 import pytask
 from pytask.builtin import BUILTINS
+from pytask.builtin.flow import Flow
 from pytask.errors import PytaskError
+from pytask.steps import FLOW
 from pytask.store import Claimed, Store
 from pytask.worker import children, forks, life, readiness
 from pytask.worker.drain import drain, time_out
@@ -29,6 +31,7 @@ from pytask.worker.listener import Listener
 from pytask.worker.local import LocalRuns
 from pytask.worker.metrics import Metrics
 from pytask.worker.orders import Orders
+from pytask.worker.passage import Passage
 from pytask.worker.pressure import Pressure
 from pytask.worker.reloader import Reloader
 from pytask.worker.report import Reporter
@@ -58,7 +61,7 @@ class Worker:
         self.report = Reporter(Metrics(app.registry))
         self.slots = Slots(settings.concurrency)
         self.store = Store(app.url, settings.prefix, size=8 + len(settings.queue))
-        for builtin in BUILTINS:
+        for builtin in (*BUILTINS, Flow):
             app.registry.add(builtin)
         self.writer = Writer(self.store, self.slots, self.report, self.broken)
         self.stopper = Stopper(self.report, self.restart)
@@ -134,6 +137,7 @@ class Worker:
     def launch(self, claimed: Claimed, asked_at: float, queue: str = '', *, is_local: bool = False) -> Live:
         """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
         live = Live(claimed, asked_at, queue, is_local=is_local)
+        live.flow = Passage() if claimed.task == FLOW else None
         older = self.slots.add(live)
         self.report.metrics.started(live, claimed.waited_ms)
         live.greenlet = gevent.spawn_raw(self.runner.run, live, older)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
 # Languages of which nothing can be executed here.
 SHOWN = {'text', 'docker', 'yaml'}
-EXECUTED = {'first-task', 'tasks', 'control', 'wire', 'settings'}
+EXECUTED = {'first-task', 'tasks', 'flows', 'control', 'wire', 'settings'}
 
 
 @pytest.fixture
@@ -160,6 +160,21 @@ def test_control(shell, processes):
     assert held[2].startswith('queue\tdefault\t')
     assert held[3:] == ['queue default\tapplied', 'held\tapplied']
     assert len(workers) == 1
+
+
+def test_flows(shell, processes):
+    page = Page('docs/flows.rst')
+    shell.write(page.blocks())
+    processes.worker()
+    made, waits, fails = run_all(shell, page)
+    assert made == ['1 Sign it', 'WAIT not submitted']
+    assert waits[:3] == ['may', 'may\trequested', 'may\trequested']
+    assert waits[4:] == ['output    gevent 0 | gevent 1, signed Ada']
+    assert fails[:2] == ['june', 'june\tapplied']
+    assert fails[3:] == [
+        'exit code 1',
+        'june\tissue\tERROR\t3/4\tpublish\tthe printer is on fire', 'june\tapplied', 'june\tapplied',
+    ]  # fmt: skip
 
 
 @needs_redis_cli

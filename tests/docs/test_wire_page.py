@@ -31,7 +31,9 @@ def written(key):
 def test_every_key_is_told():
     keys = Keys()
     names = {'runs': 'task-<id>', 'ended': 'ended-<STATE>', 'parked': 'parked-<task>', 'inboxes': 'inbox-<id>',
-             'messages': 'messages-<id>', 'worker_hashes': 'worker-<id>'}  # fmt: skip
+             'messages': 'messages-<id>',
+             'flows': 'flow-<id>',
+             'worker_hashes': 'worker-<id>'}  # fmt: skip
     told = first_cells('Keys')
     assert {names.get(name, value) for name, value in vars(keys).items() if value} - told == set()
     more = [keys.line('<queue>'), keys.answer('<name>'), keys.claim_record('<worker>')]
@@ -44,7 +46,15 @@ def test_every_field_of_a_run_is_told():
     assert {'task', 'state', 'token', 'reload_id', 'acquitted'} <= known, 'the scripts are read'
     words = {'paused', 'stop', 'start', 'error'}  # values, or fields all the same
     assert known - told - words == set()
-    assert told - known - {'crashes'} == set(), 'no script knows it'
+    assert told - known - {'crashes', 'routine'} == set(), 'no script knows it'
+
+
+def test_every_field_of_a_flow_is_told():
+    told = first_cells('Flows')
+    assert written(r'(?:flow|flows \.\. \w+)') - told == set()
+    assert told - {'<position>:<key>', 'error:<position>', 'forced:<position>'} == {
+        'steps', 'routine', 'name', 'saved', 'ended', 'offload',
+    }  # fmt: skip
 
 
 @pytest.mark.timeout(60)

@@ -37,6 +37,7 @@ def test_every_code_block_is_known_to_these_tests():
         'Pause and resume': ['shell'],
         'Control from redis-cli': ['shell'],
         'Talking to a running task': ['python', 'shell'],
+        'Flows': ['python', 'python', 'shell'],
         'Beside Flask': ['python'],
         'How a run ends': ['python'],
     }
@@ -102,6 +103,17 @@ def test_talking_to_a_running_task(processes, redis, shell):
     hosts = '["example.org"]'
     expected = ['mine\trequested', hosts, '1', 'answer-me', f'{{"value":{hosts}}}']
     assert done.stdout.splitlines() == expected, done.stderr
+
+
+@pytest.mark.one_server
+def test_flows(processes, shell):
+    task, routine, commands = blocks('Flows')
+    shell.write([*blocks('A first task'), task])
+    processes.worker('--lease', '2')
+    assert shell.python(routine.text).returncode == 0
+    done = shell.run(commands.text)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:2] == ['may', 'may\trequested']
 
 
 @pytest.mark.one_server

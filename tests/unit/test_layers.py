@@ -41,10 +41,12 @@ WORDS = {
     'trigger',
     'zones',
     'resources',
+    'signals',
+    'steps',
     'telling',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'schedules'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'schedules', 'flows', 'machine'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 

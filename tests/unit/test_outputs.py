@@ -10,7 +10,7 @@ import pytest
 from pytask import Task
 from pytask.decorate import function_class
 from pytask.errors import OutputError
-from pytask.outputs import Signal, outputs_of
+from pytask.outputs import outputs_of
 
 
 @dataclass
@@ -91,11 +91,6 @@ def test_the_first_line_names_the_task():
 @pytest.mark.parametrize('value', [None, 'x', {'a': [1]}], ids=str)
 def test_where_nothing_can_be_promised_anything_fits(hint, value):
     assert promising(hint).fit(value) is value
-
-
-def test_a_signal_is_no_output():
-    signal = Signal()
-    assert promising(int).fit(signal) is signal
 
 
 def test_the_promise_of_a_class_is_that_of_its_start():

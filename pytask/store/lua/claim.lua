@@ -6,7 +6,7 @@
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
 -- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {id, its own timeout, whether it has messages, …},
 -- id, task, data, attempt, ms it waited or -1, …} or {UNREGISTERED} or {PAUSED}
--- include clock event usable aside grant guilt suspect hold paused
+-- include clock event flow usable aside grant guilt suspect hold paused
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
 if has_granted_again() then return reply end
@@ -46,9 +46,9 @@ end
 
 local function take(id)
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'data', 'attempt', 'created', 'queue', 'reason', 'ended',
-    'crashes', 'paused', 'timeout', 'inbox')
+    'crashes', 'paused', 'timeout', 'inbox', 'step')
   if v.err then return bury(id, 'its key is not a hash') end
-  local task, state = v[1], v[2]
+  local task, state = v[1] == FLOW and v[13] or v[1], v[2] -- of a flow, that of its next step
   local home = queue ~= '' and queue or v[6] or 'default'
   if not task then -- pushed before its hash: look again in a second
     redis.call('HSET', runs .. id, 'queue', home)
@@ -62,13 +62,17 @@ local function take(id)
   local crashes = not v[8] and v[9] -- of this life
   if (crashes or line == suspects) and is_elsewhere(id, task, crashes, home) then return end
   if v[7] or v[8] then forget_last_time(id, v[8]) end
+  if v[1] == FLOW then -- it may be held all the same, where it stood in line twice
+    redis.call('ZREM', held, id)
+    redis.call('HDEL', runs .. id, 'draft')
+  end
   local attempt = string.format('%d', (tonumber(v[4]) or 0) + 1)
   redis.call('HSET', runs .. id, 'state', 'RUNNING', 'worker', worker, 'attempt', attempt, 'queue', home,
     'token', attempt .. ':' .. nonce .. ':' .. worker, 'created', v[5] or now, 'started', now)
   publish(id, 'running', '{"worker":"' .. worker .. '","attempt":' .. attempt .. '}', 0)
   table.insert(granted, id)
   -- Only a first attempt has waited since it was created.
-  grant(id, task, v[3] or '{}', attempt, v[4] and -1 or math.max(0, now_ms - (tonumber(v[5]) or now_ms / 1000) * 1000),
+  grant(id, v[1], v[3] or '{}', attempt, v[4] and -1 or math.max(0, now_ms - (tonumber(v[5]) or now_ms / 1000) * 1000),
     v[11], v[12])
 end
 

@@ -1,10 +1,10 @@
 -- Write a command down, then tell the owner. What waits is obeyed here and now.
 -- An owner that heard a bare word asks for the attempt it runs: that is written down, and told to nobody.
--- KEYS  runs ended stats due held end_task end_handler inboxes
+-- KEYS  runs lines ended stats due held end_task end_handler inboxes flows
 -- ARGV  id command data command_id grace attempt
 -- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, the end state it already has, or STALE where
 -- another attempt was meant
--- include clock event end
+-- include clock event line flow wake kin end
 redis.call('ZREM', held, '') -- harmless, and never refused: see finish
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local', 'ended', 'stop', 'grace')

@@ -1,14 +1,14 @@
 -- Record how attempts ended: state, lease, index, counter and event together, for the holder of the token only.
--- KEYS  runs leases ended stats end_task end_handler inboxes messages
+-- KEYS  runs lines leases due held ended stats end_task end_handler inboxes messages flows
 -- ARGV  ...  of each run: id, token, state, reason, output, seq
 -- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
--- include clock event end guilt
+-- include clock event line flow wake kin end guilt
 redis.call('ZREM', leases, '') -- harmless, and never refused: when memory is full an outcome is recorded all the same
 local answers, done, scores, counts = {}, {}, {}, {}
 for i = rest, #ARGV, 6 do
   local id, token, state, reason, output = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local key = runs .. id
-  local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local', 'paused', 'inbox')
+  local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'reload_id', 'local', 'paused', 'inbox', 'parent')
   if v[1] ~= token then
     pardon(id, token)
     table.insert(answers, 'STALE')
@@ -36,6 +36,7 @@ for i = rest, #ARGV, 6 do
     local counter = state .. ':' .. (v[3] or '')
     counts[counter] = (counts[counter] or 0) + 1
     publish(id, string.lower(state), #output <= 65536 and output or 'null', ARGV[i + 5])
+    if v[9] or v[3] == FLOW then end_kin(id, v[3], v[9], state, output) end
     table.insert(answers, 'OK')
   end
 end

@@ -1,9 +1,9 @@
 -- Put runs whose time has come in line. An id that still has no hash worth the name was never accepted work; one that
--- so many workers died with is a convict, unless the last of them has come back meanwhile.
--- KEYS  runs lines due dead ended stats end_task end_handler inboxes
+-- so many workers died with is a convict, unless the last of them has come back meanwhile. Flows that waited until now, too.
+-- KEYS  runs lines due held dead ended stats end_task end_handler inboxes flows
 -- ARGV  limit
--- ANSWER how many were looked at
--- include clock event line end guilt
+-- ANSWER how many were looked at, of what is due or of what is held
+-- include clock event line flow wake kin end guilt
 redis.call('ZREM', due, '') -- harmless, and refused where no lease can be renewed: what looks overdue there is not
 local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now_ms, 'LIMIT', 0, limit)
 for _, id in ipairs(ids) do
@@ -21,4 +21,9 @@ for _, id in ipairs(ids) do
   end
   redis.call('ZREM', due, id)
 end
-return #ids
+local late = redis.call('ZRANGEBYSCORE', held, '-inf', now_ms, 'LIMIT', 0, limit)
+for _, id in ipairs(late) do
+  wake(id)
+  redis.call('ZREM', held, id) -- where it is none that waits
+end
+return math.max(#ids, #late)

@@ -1,10 +1,10 @@
 -- Put overdue runs back in line. Two-phase: the caller saw each of these deadlines overdue half a lease ago, and
 -- one that is unchanged was renewed by nobody since. A crash is counted only when the owner is gone too. Who is
 -- convicted by it waits in `due` until its worker has had time to come back: see promote.
--- KEYS  runs lines suspects leases due held ended stats workers end_task end_handler inboxes
+-- KEYS  runs lines suspects leases due held ended stats workers end_task end_handler inboxes flows
 -- ARGV  lease_ms ...  of each run: id, the deadline seen
 -- ANSWER the ids put back or ended
--- include clock event line end guilt handover hold
+-- include clock event line flow wake kin end guilt handover hold
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local recovered = {}
 local function is_overdue(deadline)

@@ -1,19 +1,26 @@
--- Run an ended run again: same id, same data, next attempt.
--- KEYS  runs lines ended end_task
--- ARGV  id
--- ANSWER APPLIED, REFUSED (a local run belonged to its worker), NOT_FOUND, or the state of one that has not ended
--- include clock event line guilt
+-- Run an ended run again: same id, same data, next attempt. A flow goes on at the step at which it ended, or at the given
+-- one; the results from there on are made anew.
+-- KEYS  runs lines ended end_task flows
+-- ARGV  id position
+-- ANSWER APPLIED, REFUSED (a local run belonged to its worker, what is no flow has no steps), NOT_FOUND, or the state of
+-- one that has not ended
+-- include clock event line flow guilt again
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'queue', 'local')
 if v.err or not v[1] then return 'NOT_FOUND' end
-if v[4] then return 'REFUSED' end
+if v[4] or position ~= '' and v[1] ~= FLOW then return 'REFUSED' end
 if not v[2] or v[2] == '' or v[2] == 'WAIT' or v[2] == 'RUNNING' then return v[2] == 'RUNNING' and 'RUNNING' or 'WAIT' end
-redis.call('HSET', key, 'state', 'WAIT')
-redis.call('HDEL', key, 'token', 'worker', 'reason', 'output', 'started', 'ended', 'progress', 'target', 'stop',
-  'grace', 'unhandled', 'at')
-forgive(id)
-redis.call('ZREM', ended .. v[2], id)
-redis.call('ZREM', end_task, id)
+live_again(id, v[2])
+if v[1] == FLOW and (position ~= '' or v[2] == 'SUCCESS') then
+  local from = tonumber(position) or 0
+  redis.call('HSET', key, 'position', from)
+  redis.call('HDEL', key, 'step') -- its worker knows which
+  if from == 0 then redis.call('HDEL', flows .. id, 'saved') end
+  local all = redis.call('HGETALL', flows .. id)
+  for i = 1, #all, 2 do
+    if (tonumber(string.match(all[i], '^(%d+):')) or -1) >= from then redis.call('HDEL', flows .. id, all[i]) end
+  end
+end
 redis.call('LPUSH', line_of(v[3]), id)
 publish(id, 'wait', '{"reason":"retry"}', 0)
 return 'APPLIED'

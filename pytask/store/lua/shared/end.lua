@@ -13,12 +13,14 @@ local function empty_inbox(id)
   redis.call('UNLINK', inboxes .. id)
 end
 
-local function end_run(id, task, state, reason)
+function end_run(id, task, state, reason) -- declared in `kin`
   redis.call('HSET', runs .. id, 'state', state, 'reason', reason, 'ended', now)
   redis.call('HDEL', runs .. id, 'stop', 'grace', 'reload_data', 'reload_id', 'reloading', 'paused')
-  if redis.call('HEXISTS', runs .. id, 'inbox') == 1 then empty_inbox(id) end
+  local v = redis.call('HMGET', runs .. id, 'inbox', 'parent', 'output')
+  if v[1] then empty_inbox(id) end
   redis.call('ZADD', ended .. state, now_ms, id)
   redis.call('HINCRBY', stats, state .. ':' .. (task or ''), 1)
   if is_handed_on then hand_on(id) end
   publish(id, string.lower(state), 'null', 0)
+  if v[2] or task == FLOW then end_kin(id, task, v[2], state, v[3] or 'null') end
 end

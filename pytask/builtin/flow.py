@@ -1,0 +1,13 @@
+"""pytask/flow: the task of flows. Its runs come from queues; a worker runs their steps, see `worker/flows`."""
+
+from __future__ import annotations
+
+from pytask.definition import Task
+from pytask.steps import FLOW
+
+
+class Flow(Task):
+    NAME = FLOW
+
+    def start(self) -> None:
+        raise self.Error('a flow is started from a queue: client.submit(client.flow(…))')

@@ -1,0 +1,265 @@
+"""Flows and routines, as a client sees them: make, submit, force, retry, list.
+
+A flow is a run of `pytask/flow`, so whatever a client does with runs it does with flows: stop, wait, pause,
+send, events. What stands here is what runs have not: steps, and passing them by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pytask.clock import wall_s
+from pytask.errors import InputError, NotFound, PytaskError, RunEnded, RunExists
+from pytask.hashes import as_json
+from pytask.inbox import new_message
+from pytask.launch import is_valid_id
+from pytask.messages import encode
+from pytask.run import Run
+from pytask.states import ENDED, State
+from pytask.steps import FLOW, SUBMIT, Results, Routine, Step, as_steps, check_name, read_steps, step_at
+from pytask.store.flows import NewFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.client import Client
+    from pytask.store import Store
+    from pytask.store.flows import Stand
+
+# Room is left for the ids of its children, and of theirs.
+LONGEST_ID = 200
+
+
+@dataclass(slots=True)
+class Flow:
+    """One passage through steps: a snapshot, and the run behind it.
+
+    `position` is the step at which it stands, the number of steps at the end. `results` are found by key and by
+    position. `errors` has, by position, what a step's last failure left: a message, or `{"type", "message",
+    "traceback"}`. `forced` has who passed a step by hand, and when. `saved` is what its steps keep in `self.state`.
+    """
+
+    run: Run
+    name: str = ''
+    routine: str = ''
+    steps: tuple[Step, ...] = ()
+    position: int = 0
+    results: Results = field(default_factory=Results)
+    errors: dict[int, Any] = field(default_factory=dict)
+    forced: dict[int, Any] = field(default_factory=dict)
+    saved: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def state(self) -> State:
+        return self.run.state
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, or how it ended."""
+        return self.run.reason
+
+    @property
+    def step(self) -> Step | None:
+        """The step at which it stands; None after the last."""
+        return self.steps[self.position] if self.position < len(self.steps) else None
+
+    def step_at(self, position: int) -> Step:
+        return step_at(self.steps, position)
+
+    def refresh(self) -> Flow:
+        """Read it again, in place. Raises NotFound."""
+        fresh = self.client.get_flow(self.id)
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+        return self
+
+    def submit(self, **data: Any) -> str:
+        """Submit it, or tell it something where it waits; as `Client.submit`."""
+        return self.client.submit(self, **data)
+
+    def force(self, *, output: Any = None) -> str:
+        return self.client.force(self, output=output)
+
+    def retry(self, step: int | None = None) -> str:
+        return self.client.retry(self.id, step)
+
+    def wait(self, timeout: float | None = None) -> Flow:
+        """Block until it has ended. Raises WaitTimeout, NotFound."""
+        self.run.wait(timeout)
+        return self.refresh()
+
+    @property
+    def client(self) -> Client:
+        if self.run.client is None:
+            raise RuntimeError(f'flow {self.id} came without a client')
+        return self.run.client
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            'id': self.id,
+            'name': self.name,
+            'routine': self.routine,
+            'state': self.state,
+            'reason': self.reason,
+            'position': self.position,
+            'steps': [one.to_json() for one in self.steps],
+            'results': self.results.to_json(),
+            'errors': [{'position': at, 'error': error} for at, error in sorted(self.errors.items())],
+            'forced': [{'position': at, **about} for at, about in sorted(self.forced.items())],
+            'saved': self.saved,
+            'run': self.run.to_json(),
+        }
+
+
+class Flows:
+    """What a Client does with flows and routines."""
+
+    @property
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    def routine(self, name: str, steps: Any = None) -> Routine:
+        """Keep a routine, and return it; without steps, return the one there is.
+
+        `steps` is a list; each is a task's name, `('key', 'task', 'name')` with 1 to 3 of these, a dict with such
+        names, or a Step. Other steps than before are its next version; flows that were made keep theirs. Raises
+        PytaskError for a bad step, NotFound where there is no such routine.
+        """
+        if steps is not None:
+            made = as_steps(steps)
+            version = self.store.flows.define(check_name('routine', name), encode(made))
+            return Routine(name, version, made)
+        found = self.store.flows.routine(name)
+        if found is None:
+            near = ' or '.join(repr(n) for n in get_close_matches(name, self.store.flows.routines(), n=2))
+            raise NotFound(f'no routine {name!r}' + (f'; did you mean {near}?' if near else ''))
+        return Routine(name, found[0], read_steps(found[1]))
+
+    def routines(self) -> list[Routine]:
+        """Return all routines, by name."""
+        found = self.store.flows.routines().items()
+        return [Routine(name, version, read_steps(steps)) for name, (version, steps) in found]
+
+    def flow(
+        self,
+        of: Any,
+        name: str | None = None,
+        position: int = 0,
+        *,
+        flow_id: str | None = None,
+        queue: str = 'default',
+    ) -> Flow:
+        """Make a flow that waits to be submitted: of a Routine, the name of one, or a list of steps.
+
+        `position` is the step it begins with. With a `flow_id` of your own the call may be repeated. Raises
+        PytaskError for a bad step, id or position, NotFound, RunExists.
+        """
+        routine = of if isinstance(of, Routine) else self.routine(of) if isinstance(of, str) else None
+        steps = as_steps(of) if routine is None else routine.steps
+        step = step_at(steps, position)
+        flow_id = flow_id or self.new_id()  # type: ignore[attr-defined]
+        if not is_valid_id(flow_id) or len(flow_id.encode()) > LONGEST_ID:
+            raise PytaskError(f'not an id: {flow_id!r}; 1 to {LONGEST_ID} printable bytes, not ending in -control')
+        label = check_name('flow', name) if name is not None else routine.name if routine else ''
+        of_which = f'{routine.version} {routine.name}' if routine else ''
+        new = NewFlow(flow_id, queue, position, step.task, encode(steps), of_which, label)
+        if not self.store.flows.accept(new) and self.get_flow(flow_id).steps != steps:
+            raise RunExists(f'flow {flow_id!r} was made before, with other steps')
+        return self.get_flow(flow_id)
+
+    def get_flow(self, flow_id: str) -> Flow:
+        """Read a flow. Raises NotFound, also for a run that is none."""
+        return self._read([self.get(flow_id)])[0]  # type: ignore[attr-defined]
+
+    def flows(self, *, states: Sequence[State | str] = (), limit: int | None = 50) -> list[Flow]:
+        """Return flows: those that run, those that wait, then those that ended, newest first in each state."""
+        return self._read(self.list(states=states, task=FLOW, limit=limit))  # type: ignore[attr-defined]
+
+    def submit(self, flow: Flow | str, /, **data: Any) -> str:
+        """Put a flow in line with this data, and return its id.
+
+        One that waits gets the data for its step's `check`, which is asked again. The same again changes nothing.
+        Raises RunEnded for one that has ended, PytaskError for one that does not wait, NotFound, InputError.
+        """
+        flow_id = _id(flow)
+        text = _encoded(data)
+        answer = self.store.flows.submit(flow_id, text, new_message(SUBMIT, data))
+        _check(flow_id, answer)
+        return flow_id
+
+    def force(self, flow: Flow | str, *, output: Any = None, by: str = '') -> str:
+        """Pass the step at which a flow waits or has failed, as if it had left `output`; `by` says who did.
+
+        Answers `applied`, or the state of one that runs or has come to its end. Raises NotFound, InputError.
+        """
+        there = self.get_flow(_id(flow))
+        step = there.step
+        if step is None:
+            return there.state
+        about = encode({'by': by, 'at': round(wall_s(), 3)})
+        answer = self.store.flows.force(there.id, there.position, step.key, _encoded(output), about)
+        if answer == 'MOVED':  # meanwhile
+            raise PytaskError(f'flow {there.id} has gone on from step {there.position}; look at it again')
+        if answer == 'NOT_FOUND':
+            raise NotFound(f'no flow {there.id!r}')
+        return answer if answer in State.__members__ else answer.lower()
+
+    def _read(self, runs: Sequence[Run]) -> list[Flow]:
+        for run in runs:
+            if run.task != FLOW:
+                raise NotFound(f'run {run.id} is no flow, but of the task {run.task!r}')
+        stands = self.store.flows.read([run.id for run in runs])
+        return [_flow(run, stand) for run, stand in zip(runs, stands, strict=True)]
+
+
+def _flow(run: Run, stand: Stand) -> Flow:
+    """Put a flow together. Never fails: foreign hands write here too."""
+    fields = stand.fields
+    routine = fields.get('routine', b'').decode('utf-8', 'replace')
+    flow = Flow(run, fields.get('name', b'').decode('utf-8', 'replace'), routine.partition(' ')[2])
+    try:
+        flow.steps = read_steps(fields.get('steps', b''))
+    except PytaskError:
+        flow.steps = ()
+    flow.position = int(stand.run.get('position', '')) if stand.run.get('position', '').isdecimal() else 0
+    flow.results = Results.read(fields)
+    flow.errors = _numbered(fields, 'error')
+    flow.forced = {at: about for at, about in _numbered(fields, 'forced').items() if isinstance(about, dict)}
+    saved = as_json(fields.get('saved', b'{}'))
+    flow.saved = saved if isinstance(saved, dict) else {}
+    return flow
+
+
+def _numbered(fields: dict[str, bytes], word: str) -> dict[int, Any]:
+    found = {name.removeprefix(f'{word}:'): raw for name, raw in fields.items() if name.startswith(f'{word}:')}
+    return {int(at): as_json(raw) for at, raw in found.items() if at.isdecimal()}
+
+
+def _id(flow: Flow | str) -> str:
+    return flow if isinstance(flow, str) else flow.id
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(FLOW, [('data', f'is not JSON: {error}')], 'submit(flow, **data)') from error
+
+
+def _check(flow_id: str, answer: str) -> None:
+    if answer == 'NOT_FOUND':
+        raise NotFound(f'no flow {flow_id!r}')
+    if answer == 'REFUSED':
+        raise NotFound(f'run {flow_id} is no flow')
+    if answer == 'FULL':
+        raise PytaskError(f'flow {flow_id} has too many messages that it has not handled; submit it again later')
+    if answer in {state.value for state in ENDED}:
+        raise RunEnded(flow_id, answer)
+    if answer not in ('APPLIED', 'REQUESTED'):
+        raise PytaskError(f'flow {flow_id} is {answer} and does not wait: it takes data when it does')

@@ -1,0 +1,82 @@
+"""Signals: what a step returns to steer its flow, `wait` and `spawn`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pytask.decorate import as_task_class
+from pytask.errors import PytaskError
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Hold the flow, and say why. `until_ms` is when it is looked at again, if at all."""
+
+    reason: str
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Signal):
+    """Until somebody, or some time, lets the flow go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn(Signal):
+    """Until the child that is started has ended: a run of a task, or a flow of a routine."""
+
+    task: str = ''
+    routine: str = ''
+    args: tuple[Any, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def wait(reason: str = '', until: Any = None) -> Wait:
+    """Make the signal that holds a flow: a step returns it from `start`, or from `check`.
+
+    `until` is when it goes on at the latest, or its `check` is asked: Unix seconds, a datetime (without a zone:
+    the local one) or ISO 8601 text. Raises PytaskError for what is no moment.
+    """
+    return Wait(str(reason), None if until is None else moment_ms(until))
+
+
+def spawn(
+    reason: str = '',
+    task: Any = None,
+    args: Sequence[Any] = (),
+    data: Mapping[str, Any] | None = None,
+    routine: Any = None,
+) -> Spawn:
+    """Make the signal that starts a child and holds the flow until its end: a step returns it.
+
+    The child is a run of `task`, or a flow of `routine` (its name). Raises PytaskError for both or none.
+    """
+    if (task is None) == (routine is None):
+        raise PytaskError('spawn: give it a task, or a routine')
+    if routine is not None and args:
+        raise PytaskError('spawn: a routine takes data by name, no args')
+    task_class = as_task_class(task)
+    return Spawn(
+        str(reason),
+        task='' if task is None else task_class.NAME if task_class else str(task),
+        routine='' if routine is None else str(getattr(routine, 'name', routine)),
+        args=tuple(args),
+        data=dict(data or {}),
+    )
+
+
+def moment_ms(moment: Any) -> int:
+    """Return a moment as Unix milliseconds. Raises PytaskError."""
+    try:
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment)
+        seconds = moment.timestamp() if isinstance(moment, datetime) else float(moment)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if isinstance(moment, bool) or not 0 <= seconds < 1e11:
+        raise PytaskError(f'{moment!r} is no moment: Unix seconds, a datetime, or text like 2030-01-31T08:00')
+    return int(seconds * 1000)

@@ -1,0 +1,149 @@
+"""Stored flows and routines: what a flow is besides a run, and the scripts that move it.
+
+Each move is one script: a flow whose worker dies between any two of them goes on at the step it stood at,
+with all that steps before it have left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytask.inbox import MAX_INBOX_BYTES, MAX_MESSAGES
+from pytask.states import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.store.connect import Database
+    from pytask.store.keys import Keys
+    from pytask.store.scripts import Scripts
+
+_RUN_FIELDS = ('position', 'step', 'wait', 'until', 'child', 'routine')
+
+
+class NewFlow(NamedTuple):
+    flow_id: str
+    queue: str
+    position: int
+    step: str
+    steps: bytes
+    routine: str
+    name: str
+
+
+class Child(NamedTuple):
+    """A run that a flow waits for. `steps`, the first one's task, and the routine stand where it is a flow."""
+
+    queue: str
+    task: str
+    data: bytes
+    flow: tuple[bytes, str, str] | tuple[()] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Outcome):
+    """An attempt of a flow that ends in waiting: in state WAIT, for this reason, without lease and worker.
+
+    `message` is how the one that was dealt with begins, b'' for none.
+    """
+
+    until_ms: int | None = None
+    check_ms: int | None = None
+    saved: bytes = b'{}'
+    message: bytes = b''
+    is_child_over: bool = False
+    child: Child | None = None
+
+
+class Stand(NamedTuple):
+    """Where a flow stands, as Redis tells it. `fields` is its own hash, `message` the first in its inbox."""
+
+    run: dict[str, str]
+    fields: dict[str, bytes]
+    message: bytes | None
+    now_ms: int
+
+
+class Flows:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
+        self._db, self._keys, self._scripts = db, keys, scripts
+
+    # Routines.
+
+    def define(self, name: str, steps: bytes) -> int:
+        """Keep a routine; return its version."""
+        version: int = self._scripts.routine(name, steps)
+        return version
+
+    def routine(self, name: str) -> tuple[int, bytes] | None:
+        """Return the version and the steps of a routine."""
+        return _versioned(self._db.call('HGET', self._keys.routines, name))
+
+    def routines(self) -> dict[str, tuple[int, bytes]]:
+        flat = self._db.call('HGETALL', self._keys.routines)
+        found = {_text(name): _versioned(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
+        return {name: kept for name, kept in sorted(found.items()) if kept is not None}
+
+    # What a client does.
+
+    def accept(self, new: NewFlow) -> bool:
+        """Accept a flow, which waits to be submitted; tell whether its id was new."""
+        return bool(self._scripts.flow(*new) == b'OK')
+
+    def submit(self, flow_id: str, data: bytes, message: bytes) -> str:
+        """Submit a flow; answers as the script tells, with the state of one that does not wait."""
+        answer: bytes = self._scripts.submit(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
+        return answer.decode()
+
+    def force(self, flow_id: str, position: int, key: str, value: bytes, forced: bytes) -> str:
+        """Pass a step by hand; answer APPLIED, REFUSED, NOT_FOUND, MOVED, or its state."""
+        answer: bytes = self._scripts.force(flow_id, position, key, value, forced)
+        return answer.decode()
+
+    def read(self, flow_ids: Sequence[str]) -> list[Stand]:
+        """Read flows in one round trip, whoever they are."""
+        reads = [read for flow_id in flow_ids for read in self._reads(flow_id)]
+        seconds, *found = self._db.pipe([('TIME',), *reads])
+        rows = zip(found[::3], found[1::3], found[2::3], strict=True)
+        return [_stand(row, int(seconds[0]) * 1000 + int(seconds[1]) // 1000) for row in rows]
+
+    def _reads(self, flow_id: str) -> list[tuple[Any, ...]]:
+        return [
+            ('HMGET', self._keys.run(flow_id), *_RUN_FIELDS),
+            ('HGETALL', self._keys.flow(flow_id)),
+            ('LINDEX', self._keys.inbox(flow_id), 0),
+        ]
+
+    # What its worker does, for the holder of the token only; each is false for another.
+
+    def place(self, flow_id: str, token: str, step: str, steps: bytes, routine: str) -> bool:
+        """Write down at which step it stands; and its steps, where these were not known."""
+        return bool(self._scripts.place(flow_id, token, step, steps, routine) == b'OK')
+
+    def advance(self, flow_id: str, token: str, *step: Any) -> bool:
+        """Record a step's value, and stand at the next: position, key, value, the next task, state, message."""
+        return bool(self._scripts.advance(flow_id, token, *step) == b'OK')
+
+
+def arguments_of(held: Any) -> tuple[Any, ...]:
+    """Return what the script `wait` is told, after the id and the token."""
+    until, check = ('' if ms is None else ms for ms in (held.until_ms, held.check_ms))
+    child = () if held.child is None else (*held.child[:3], *held.child.flow)
+    return (held.reason, until, check, held.saved, held.message, int(held.is_child_over), *child)
+
+
+def _stand(row: Sequence[Any], now_ms: int) -> Stand:
+    run, flat, message = row
+    fields = {_text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    known = zip(_RUN_FIELDS, run, strict=True)
+    return Stand({name: _text(raw) for name, raw in known if raw is not None}, fields, message, now_ms)
+
+
+def _versioned(raw: bytes | None) -> tuple[int, bytes] | None:
+    version, _, steps = (raw or b'').partition(b' ')
+    return (int(version), steps) if version.isdigit() else None
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode('utf-8', 'replace')

@@ -1,0 +1,26 @@
+-- Submit a flow: one that never was is put in line with its data, one that waits is told it.
+-- KEYS  runs lines queues held inboxes
+-- ARGV  id data message max_messages max_bytes
+-- ANSWER APPLIED (also where it was submitted with this data before), REQUESTED, FULL, REFUSED (what is no flow), NOT_FOUND,
+-- or the state of one that does not wait
+-- include line flow wake mail
+local key = runs .. id
+local v = redis.pcall('HMGET', key, 'task', 'state', 'data', 'draft', 'wait', 'paused', 'queue', 'inbox')
+if v.err or not v[1] then return 'NOT_FOUND' end
+if v[1] ~= FLOW then return 'REFUSED' end
+local is_going = v[2] == 'WAIT' or v[2] == 'RUNNING'
+if is_going and v[4] then
+  redis.call('HSET', key, 'data', data)
+  redis.call('HDEL', key, 'draft')
+  if v[6] then return 'APPLIED' end -- it is put in line when it is resumed
+  redis.call('HDEL', key, 'reason')
+  redis.call('LPUSH', line_of(v[7]), id)
+  redis.call('SADD', queues, v[7] or 'default')
+  redis.call('ZREM', held, id)
+  return 'APPLIED'
+elseif is_going and v[5] then
+  if not put_in(id, message, v[8]) then return 'FULL' end
+  wake(id)
+  return 'REQUESTED'
+end
+return is_going and v[3] == data and 'APPLIED' or v[2]

@@ -1,0 +1,170 @@
+"""Flows: the steps of one run, one after the other, in its greenlet; each is run as any task is.
+
+Between two steps everything stands in Redis: what a step has left, and at which the flow stands, are written by
+one script before the next begins. So it may be taken over at any moment: a step that was under way begins again,
+none is skipped. A step that waits leaves nothing here at all; whoever claims the flow then asks its `check`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from pytask.errors import Interrupted, NotFound, PytaskError, TaskError, Unavailable
+from pytask.messages import encode
+from pytask.registry import no_such_task
+from pytask.signals import Spawn
+from pytask.states import Outcome, State
+from pytask.steps import FLOW, read_steps
+from pytask.store.flows import Child, Held
+from pytask.worker.passage import Passage
+from pytask.worker.slots import STARTED
+from pytask.worker.verdict import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.definition import Task
+    from pytask.signals import Signal
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+# Redis is away: asked again after so long, and twice as long each time.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
+
+
+class Flows:
+    """Runs flows for one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker, self._store, self._registry = worker, worker.store, worker.app.registry
+
+    def perform(self, live: Live) -> Outcome:
+        """Run steps until the flow is over, waits, or is told to end. Never raises."""
+        passage: Passage = live.flow
+        try:
+            outcome = self._begin(live, passage)
+            while outcome is None:
+                outcome = self._next(live, passage)
+        except (PytaskError, Interrupted) as error:
+            return self._failed(live, error)
+        return outcome
+
+    def _begin(self, live: Live, passage: Passage) -> Outcome | None:
+        # Read where it stands; where Redis does not know its task, only who knows that one is to claim it.
+        stand = self._insist(live, self._store.flows.read, [live.run_id])[0]
+        steps, routine = stand.fields.get('steps', b''), ''
+        if not steps:
+            steps, routine = self._steps_of(live, stand.run.get('routine', ''))
+        passage.stand_at(stand, read_steps(steps))
+        task = passage.task
+        if task and (task != stand.run.get('step') or routine):
+            fresh = steps if routine else b''
+            if not self._insist(live, self._store.flows.place, live.run_id, live.token, task, fresh, routine):
+                return Outcome(State.WAIT, reason='lost')
+            return self._unknown(task)
+        return None
+
+    def _steps_of(self, live: Live, name: str) -> tuple[bytes, str]:
+        # Started by foreign hands, who only wrote the name of a routine.
+        found = self._insist(live, self._store.flows.routine, name) if name else None
+        if found is None:
+            what = f'there is no routine {name!r}' if name else 'it names no routine; make it with client.flow(…)'
+            raise TaskError(f'a flow without steps: {what}')
+        return found[1], f'{found[0]} {name}'
+
+    def _unknown(self, task: str) -> Outcome | None:
+        # It is not failed, but given back: the claim lays it aside for a worker that knows this task.
+        if self._registry.get(task) is not None:
+            return None
+        return Outcome(State.WAIT, reason=no_such_task(task, self._registry.names()))
+
+    def _next(self, live: Live, passage: Passage) -> Outcome | None:
+        """Run, or ask, the step at which the flow stands; None where it goes on at once."""
+        if not passage.task:
+            return Outcome(State.SUCCESS, passage.last)
+        if self._worker.reason_to_stop.is_set() and not live.ending:
+            return Outcome(State.WAIT, reason='shutdown')
+        step_class = self._registry.get(passage.task)
+        outcome = passage.settled(step_class) or self._performed(live, passage)
+        if passage.answer is not None:
+            self._insist(live, self._store.answers.give, *passage.answer)
+            passage.answer = None
+        if outcome.state is not State.SUCCESS:
+            return outcome
+        signal, passage.signal = passage.signal, None
+        if signal is not None:
+            return self._held(live, passage, signal, step_class)
+        return self._advanced(live, passage, outcome.output)
+
+    def _performed(self, live: Live, passage: Passage) -> Outcome:
+        live.phase = STARTED
+        passage.keeps_mail = passage.waits
+        if passage.has_mail and not passage.waits:
+            passage.has_mail = False
+            self._worker.inbox.look(live)
+        outcome = self._worker.runner.perform(live)
+        # What comes now is ours, until the next step begins, and not to be interrupted.
+        live.is_open, live.task = False, None
+        return outcome
+
+    def _advanced(self, live: Live, passage: Passage, value: bytes) -> Outcome | None:
+        step = passage.steps[passage.position]
+        following = passage.task_at(passage.position + 1)
+        written = (passage.position, step.key, value, following, passage.saved, passage.message_key)
+        if not self._insist(live, self._store.flows.advance, live.run_id, live.token, *written):
+            return Outcome(State.WAIT, reason='lost')
+        passage.go_on(value)
+        if following and live.ending:
+            return verdict(live, None, Interrupted(live.ending))
+        return self._unknown(following) if following else None
+
+    def _held(self, live: Live, passage: Passage, signal: Signal, step_class: type[Task] | None) -> Outcome:
+        every_s = None if step_class is None else step_class.CHECK_EVERY
+        child = self._child(live, signal) if isinstance(signal, Spawn) else None
+        return Held(
+            State.WAIT,
+            reason=signal.reason,
+            until_ms=signal.until_ms,
+            check_ms=None if every_s is None else max(1, int(every_s * 1000)),
+            saved=passage.saved,
+            message=passage.message_key,
+            is_child_over=passage.child_state != '',
+            child=child,
+        )
+
+    def _child(self, live: Live, signal: Spawn) -> Child:
+        """Check what is to be spawned. Raises InputError, NotFound; TaskError for args nobody here can name."""
+        if signal.routine:
+            found = self._insist(live, self._store.flows.routine, signal.routine)
+            if found is None:
+                raise NotFound(f'no routine {signal.routine!r}')
+            first = read_steps(found[1])[0].task
+            flow = (found[1], first, f'{found[0]} {signal.routine}')
+            return Child('default', FLOW, encode(signal.data), flow)
+        task, data = self._registry.get(signal.task), signal.data
+        if task is None and signal.args:
+            raise TaskError(f'{no_such_task(signal.task, self._registry.names())}: give it data by name, no args')
+        if task is not None:
+            inputs = self._registry.inputs(task)
+            data = inputs.named(signal.args, data)
+            inputs.bind(data)
+        return Child(task.QUEUE if task else 'default', signal.task, encode(data))
+
+    def _failed(self, live: Live, error: BaseException) -> Outcome:
+        outcome = verdict(live, None, error)
+        self._worker.ending.tell(live, outcome)
+        return outcome
+
+    def _insist(self, live: Live, call: Callable[..., Any], *args: Any) -> Any:
+        """Call Redis until it answers. Raises Interrupted where the run is told to end before that."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return call(*args)
+            except Unavailable:
+                if live.ending or self._worker.reason_to_stop.is_set():
+                    raise Interrupted(live.ending or 'shutdown') from None
+                gevent.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
