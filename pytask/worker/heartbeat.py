@@ -46,6 +46,11 @@ def _is_kept(live: Live) -> bool:
     return task is not None and task.on_partition == 'keep'
 
 
+class _Hub(Hub):
+    # By epoll gevent ends the process if a task closes this thread's socket while it begins to wait for it.
+    backend = 'select'
+
+
 class Heartbeat:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -91,8 +96,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         try:
-            # epoll ends the process if a task closes the socket of this thread while it begins to wait for it.
-            _hub_local.set_hub(Hub('select', default=False))  # type: ignore[call-overload]
+            _hub_local.set_hub(_Hub())
             app = self._worker.app
             # Its own connection, made here; a reply that takes longer than this is a missed beat.
             self._store = Store(app.url, app.settings.prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))

@@ -1,6 +1,9 @@
 """The heartbeat: leases are kept while tasks block the hub, and given up when Redis can not renew them."""
 
+import errno
+
 import gevent
+import gevent.socket
 import pytest
 from gevent import monkey
 from support import wait_until
@@ -8,6 +11,7 @@ from support import wait_until
 from pytask import Interrupted, PyTask, State, Task
 
 really_sleep = monkey.get_original('time', 'sleep')
+really_close = monkey.get_original('os', 'close')  # at once: gevent's waits for its loop
 
 
 @pytest.fixture
@@ -60,6 +64,33 @@ def test_a_worker_stays_registered_while_its_hub_is_blocked(quick_app, worker, r
     running = worker(quick_app)
     block.apply().wait(timeout=5)
     assert alive == [running.id]
+
+
+def test_a_socket_closed_while_the_heartbeat_begins_to_wait_does_not_end_the_process(
+    quick_app, worker, monkeypatch
+):
+    heartbeat, seen = worker(quick_app).heartbeat, []
+    monkeypatch.setattr(heartbeat, '_beat', lambda: seen.append(what_comes_of_a_closed_socket()))
+    heartbeat.hurry()
+    assert wait_until(lambda: seen, 'it beats')[0] == errno.EBADF
+    monkeypatch.undo()
+
+
+def what_comes_of_a_closed_socket():
+    if gevent.get_hub().loop.backend == 'epoll':
+        return 'an aborted process'
+    ours, other = gevent.socket.socketpair()
+
+    def read():
+        with pytest.raises(OSError, match='descriptor') as caught:
+            ours.recv(1)
+        return caught.value.errno
+
+    reading, closing = gevent.spawn(read), gevent.spawn(really_close, ours.fileno())
+    gevent.joinall([reading, closing])
+    ours.detach()
+    other.close()
+    return reading.value
 
 
 class Long(Task):
