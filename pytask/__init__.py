@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         Unavailable,
         WaitTimeout,
     )
+    from pytask.lookups import reference, resource
+    from pytask.notgiven import NotGiven
     from pytask.run import Run
     from pytask.schedule import Schedule
     from pytask.states import Outcome, State
@@ -42,6 +44,7 @@ _HOMES = {
     'Interrupted': 'pytask.errors',
     'Monitor': 'pytask.builtin',
     'NotFound': 'pytask.errors',
+    'NotGiven': 'pytask.notgiven',
     'Outcome': 'pytask.states',
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
@@ -56,6 +59,8 @@ _HOMES = {
     'WaitTimeout': 'pytask.errors',
     'current_task': 'pytask.definition',
     'default_app': 'pytask.app',
+    'reference': 'pytask.lookups',
+    'resource': 'pytask.lookups',
     'task': 'pytask.decorate',
 }
 
@@ -68,6 +73,7 @@ __all__ = [
     'Interrupted',
     'Monitor',
     'NotFound',
+    'NotGiven',
     'Outcome',
     'PyTask',
     'PytaskError',
@@ -82,6 +88,8 @@ __all__ = [
     'WaitTimeout',
     'current_task',
     'default_app',
+    'reference',
+    'resource',
     'task',
 ]
 

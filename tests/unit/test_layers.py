@@ -21,6 +21,12 @@ WORDS = {
     'decorate',
     'prompt',
     'inputs',
+    'kinds',
+    'lookups',
+    'misfits',
+    'notgiven',
+    'outputs',
+    'params',
     'run',
     'messages',
     'registry',
@@ -35,6 +41,7 @@ WORDS = {
     'trigger',
     'zones',
     'resources',
+    'telling',
 }
 
 CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'schedules'}
