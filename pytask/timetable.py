@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytask.decorate import as_task_class, task
-from pytask.errors import ConfigError, InputError
+from pytask.errors import ConfigError
 from pytask.messages import encode
 from pytask.registry import RESERVED
 from pytask.schedule import Declared, check_name
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.definition import Task
-    from pytask.inputs import Inputs
     from pytask.registry import Registry
     from pytask.trigger import Trigger
 
@@ -106,7 +105,9 @@ class Timetable:
             raise ConfigError(wrong)
         if task_class.NAME.startswith(RESERVED):
             raise ConfigError(f"{task_class.NAME} is one of pytask's own tasks, and runs in every worker")
-        given = _given(self.registry.inputs(task_class), args, data)
+        inputs = self.registry.inputs(task_class)
+        given = inputs.named(args, data)
+        inputs.bind(given)
         declared = Declared(name, task_class.NAME, task_class.QUEUE, encode(given), trigger)
         known = self.schedules.setdefault(name, declared)
         if known[:4] != declared[:4] or known.trigger_text != declared.trigger_text:
@@ -118,16 +119,3 @@ class Timetable:
         made = task(target) if as_task_class(target) is None else target
         self.add_schedule(made, trigger, data, name, args)
         return made
-
-
-def _given(inputs: Inputs, args: Sequence[Any], data: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the data of each run: `args` by the names of the inputs, and `data`. Raises InputError."""
-    names = list(inputs.fields)
-    more = [(f'argument {n}', f'is not taken: {value!r}') for n, value in enumerate(args, 1) if n > len(names)]
-    given = dict(zip(names, args, strict=False))
-    twice = [(name, 'is given twice, in `args` and in `data`') for name in given if name in (data or {})]
-    if more or twice:
-        raise InputError(inputs.task, more + twice, inputs.usage)
-    given |= data or {}
-    inputs.bind(given)
-    return given

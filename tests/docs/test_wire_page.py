@@ -31,9 +31,8 @@ def written(key):
 def test_every_key_is_told():
     keys = Keys()
     names = {'runs': 'task-<id>', 'ended': 'ended-<STATE>', 'parked': 'parked-<task>', 'inboxes': 'inbox-<id>',
-             'messages': 'messages-<id>',
-             'flows': 'flow-<id>',
-             'worker_hashes': 'worker-<id>'}  # fmt: skip
+             'messages': 'messages-<id>', 'flows': 'flow-<id>', 'worker_hashes': 'worker-<id>',
+             'schedule_hashes': 'schedule-<name>'}  # fmt: skip
     told = first_cells('Keys')
     assert {names.get(name, value) for name, value in vars(keys).items() if value} - told == set()
     more = [keys.line('<queue>'), keys.answer('<name>'), keys.claim_record('<worker>')]
@@ -55,6 +54,10 @@ def test_every_field_of_a_flow_is_told():
     assert told - {'<position>:<key>', 'error:<position>', 'forced:<position>'} == {
         'steps', 'routine', 'name', 'saved', 'ended', 'offload',
     }  # fmt: skip
+
+
+def test_every_field_of_a_schedule_is_told():
+    assert written(r'(?:hash|schedule_hashes \.\. name)') == first_cells('The hash of a schedule')
 
 
 @pytest.mark.timeout(60)

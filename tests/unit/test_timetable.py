@@ -1,5 +1,7 @@
 """Schedules as code declares them."""
 
+import json
+
 import pytest
 
 from pytask import ConfigError, InputError, PyTask, Task, task
@@ -64,11 +66,12 @@ def test_args_are_bound_to_the_names_of_inputs(app):
         pass
 
     app.date('2030-01-01', args=['email@email.com'], data={'subject': 'yes', 'more': 1})(email)
-    assert only(app).data == b'{"to":"email@email.com","subject":"yes","more":1}'
+    assert json.loads(only(app).data) == {'to': 'email@email.com', 'subject': 'yes', 'more': 1}
 
 
 @pytest.mark.parametrize(('args', 'data', 'why'), [
-    (['a'], None, 'argument 1  is not taken'), ([], {'x': 1}, 'x  is not an input'), ([1, 2], None, 'argument 2'),
+    (['a'], None, 'args  are 1 by position; takes-more takes none'), ([], {'x': 1}, 'x  is not an input'),
+    ([1, 2], None, 'args  are 2 by position; takes-one takes 1'),
 ])  # fmt: skip
 def test_what_the_task_does_not_take_is_refused(app, args, data, why):
     def takes_one(n: int):
@@ -88,7 +91,7 @@ def test_what_is_given_twice_or_not_at_all_is_refused(app):
     def takes_one(n: int):
         pass
 
-    with pytest.raises(InputError, match='n  is given twice'):
+    with pytest.raises(InputError, match='n  is given by position and by name'):
         app.every(30, args=[1], data={'n': 2})(takes_one)
     with pytest.raises(InputError, match='n  is missing'):
         app.every(30)(takes_one)
