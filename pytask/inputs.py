@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_origin, get_type_hints
 import msgspec
 
 from pytask.errors import ConfigError, InputError
+from pytask.prompt import Attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +121,8 @@ def _annotated(task_class: type[Task]) -> dict[str, Input]:
     for name, hint in _hints(task_class).items():
         if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
+            if isinstance(default, Attached):  # named as what the port offers
+                default = inspect.Parameter.empty
             parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
             fields[name] = _input(parameter, hint)
     return fields
