@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from pytask.flows import Flow
+    from pytask.lookups import reference, resource
     from pytask.machine import flow, force, retry, routine, submit
+    from pytask.notgiven import NotGiven
     from pytask.run import Run
     from pytask.signals import spawn, wait
     from pytask.states import Outcome, State
@@ -46,6 +48,7 @@ _HOMES = {
     'Interrupted': 'pytask.errors',
     'Monitor': 'pytask.builtin',
     'NotFound': 'pytask.errors',
+    'NotGiven': 'pytask.notgiven',
     'Outcome': 'pytask.states',
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
@@ -62,6 +65,8 @@ _HOMES = {
     'default_app': 'pytask.app',
     'flow': 'pytask.machine',
     'force': 'pytask.machine',
+    'reference': 'pytask.lookups',
+    'resource': 'pytask.lookups',
     'retry': 'pytask.machine',
     'routine': 'pytask.machine',
     'spawn': 'pytask.signals',
@@ -81,6 +86,7 @@ __all__ = [
     'Interrupted',
     'Monitor',
     'NotFound',
+    'NotGiven',
     'Outcome',
     'PyTask',
     'PytaskError',
@@ -97,6 +103,8 @@ __all__ = [
     'default_app',
     'flow',
     'force',
+    'reference',
+    'resource',
     'retry',
     'routine',
     'spawn',

@@ -18,6 +18,7 @@ class Keys:
         self.inboxes = f'{prefix}inbox-'  # and the id: messages that its run has not handled
         self.flows = f'{prefix}flow-'  # and the id: steps, results and state of a flow
         self.routines = f'{prefix}routines'
+        self.messages = f'{prefix}messages-'  # and the id: the last that its run has said
         self.leases = f'{prefix}leases'
         self.due = f'{prefix}due'
         self.held = f'{prefix}held'
@@ -48,6 +49,9 @@ class Keys:
 
     def flow(self, run_id: str) -> str:
         return self.flows + run_id
+
+    def said(self, run_id: str) -> str:
+        return self.messages + run_id
 
     def line(self, queue: str) -> str:
         return self.lines if queue == 'default' else f'{self.lines}-{queue}'

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.definition import Task
-    from pytask.inputs import Inputs
     from pytask.signals import Signal
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
@@ -149,7 +148,7 @@ class Flows:
             raise TaskError(f'{no_such_task(signal.task, self._registry.names())}: give it data by name, no args')
         if task is not None:
             inputs = self._registry.inputs(task)
-            data = _named(inputs, signal.args, data)
+            data = inputs.named(signal.args, data)
             inputs.bind(data)
         return Child(task.QUEUE if task else 'default', signal.task, encode(data))
 
@@ -169,10 +168,3 @@ class Flows:
                     raise Interrupted(live.ending or 'shutdown') from None
                 gevent.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-
-def _named(inputs: Inputs, args: tuple[Any, ...], data: dict[str, Any]) -> dict[str, Any]:
-    names = list(inputs.fields)
-    if len(args) > len(names):
-        raise TaskError(f'{inputs.usage} takes {len(names)} by position, not {len(args)}')
-    return {**dict(zip(names, args, strict=False)), **data}

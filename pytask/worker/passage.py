@@ -93,6 +93,11 @@ class Passage:
         return self.steps[position].task if position < len(self.steps) else ''
 
     @property
+    def is_at_start(self) -> bool:
+        """Tell whether what is judged is what `start` has left, and no signal: that is what its task promises."""
+        return self.signal is None and not self.waits
+
+    @property
     def message_key(self) -> bytes:
         return self.message.key if self.message is not None else b''
 
@@ -152,7 +157,8 @@ class Passage:
         check: Callable[..., Any] = task.check  # type: ignore[attr-defined]
         plain = getattr(check, '__func__', check)
         inputs = _inputs(f'{task.NAME}.check', plain, plain is not check)
-        value = check(**inputs.bind(fitting(inputs, given)))
+        args, named = inputs.arguments(inputs.bind(fitting(inputs, given)))
+        value = check(*args, **named)
         return self._stay() if value is False else value
 
     def _hear(self, task: Task, message: Message) -> None:
@@ -167,7 +173,7 @@ class Passage:
 
 def fitting(inputs: Inputs, data: dict[str, Any]) -> dict[str, Any]:
     """Return of a flow's data what a step takes."""
-    return data if inputs.takes_more else {name: data[name] for name in data if name in inputs.fields}
+    return data if inputs.more is not None else {name: data[name] for name in data if name in inputs.fields}
 
 
 @lru_cache(maxsize=256)

@@ -123,12 +123,10 @@ class Runner:
         current.set(task)
         inputs = self._registry.inputs(task_class)
         given = read_object(task_class.NAME, data)
-        bound = inputs.bind(given if live.flow is None else fitting(inputs, given))
-        if inputs.are_attributes:
-            task.__dict__.update(bound)
-            return task
+        given = given if live.flow is None else fitting(inputs, given)
+        bound = inputs.found(inputs.bind(given))
         try:
-            task.__init__(**bound)  # type: ignore[misc]
+            inputs.give(task, bound)
         except BaseException:
             self._stopper.close(live, task)
             raise

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
 # Languages of which nothing can be executed here.
 SHOWN = {'text', 'docker', 'yaml'}
-EXECUTED = {'first-task', 'tasks', 'flows', 'control', 'wire', 'settings'}
+EXECUTED = {'first-task', 'tasks', 'typed', 'flows', 'control', 'wire', 'settings'}
 
 
 @pytest.fixture
@@ -139,6 +139,26 @@ def test_tasks(shell, processes, redis):
     assert daemon.returncode == 0, err
     assert out.startswith('begun\n')
     assert 'room STOPPED\n' in out
+
+
+def test_typed(shell, processes):
+    page = Page('docs/typed.rst')
+    shell.write(page.blocks())
+    processes.worker('-A', 'house:app')
+    told = run_all(shell, page)
+    assert told[0] == ['{"Ada":2,"Bob":1}', '[["a","b"],{"count":3}]', 'exit code 2']
+    assert any(line.startswith('book(guests: list[house.Guest], ') for line in told[1])
+    both = json.loads('\n'.join(told[1][told[1].index('{') :]))
+    assert both['inputs']['required'] == ['guests', 'day']
+    assert both['output']['additionalProperties'] == {'type': 'integer'}
+    assert told[2:] == [
+        ['["attic",["attic","cellar"]]', '["cellar",["hall 1","bath 1"]]', 'exit code 2'],
+        ['{"text":"HEY HEY"}'],
+        ["{'text': 'HO HO HO'} 3 3", "['shouting', 'shouting', 'shouting']"],
+    ]
+    wrong = shell.run(page.blocks()[1].text).stderr.splitlines()
+    shown = page.text[page.text.index('    Error: invalid') :].splitlines()
+    assert wrong[-6:-1] == [line[4:] for line in shown[:5]]
 
 
 def test_control(shell, processes):

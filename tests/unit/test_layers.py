@@ -21,6 +21,12 @@ WORDS = {
     'decorate',
     'prompt',
     'inputs',
+    'kinds',
+    'lookups',
+    'misfits',
+    'notgiven',
+    'outputs',
+    'params',
     'run',
     'messages',
     'registry',
@@ -32,6 +38,7 @@ WORDS = {
     'resources',
     'signals',
     'steps',
+    'telling',
 }
 
 CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'flows', 'machine'}
