@@ -22,6 +22,7 @@ from pytask.messages import encode
 from pytask.misfits import Misfit, hints_of
 from pytask.notgiven import NotGiven
 from pytask.params import declared, defaults, has_run
+from pytask.prompt import Attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,6 +220,8 @@ def _annotated(task_class: type[Task], hooks: Hooks | None) -> dict[str, Input]:
     for name, hint in hints_of(task_class).items():
         if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
+            if isinstance(default, Attached):  # named as what the port offers
+                default = inspect.Parameter.empty
             parameter = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
             fields[name] = _input(parameter, hint, hooks)
     return fields

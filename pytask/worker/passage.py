@@ -89,13 +89,13 @@ class Passage:
         """The task of the step at which it stands, '' after the last."""
         return self.task_at(self.position)
 
-    @property
-    def has_left_output(self) -> bool:
-        """Tell whether what was returned is what the step's `start` promises: no signal, and not by its `check`."""
-        return not self.waits and self.signal is None
-
     def task_at(self, position: int) -> str:
         return self.steps[position].task if position < len(self.steps) else ''
+
+    @property
+    def is_at_start(self) -> bool:
+        """Tell whether what is judged is what `start` has left, and no signal: that is what its task promises."""
+        return self.signal is None and not self.waits
 
     @property
     def message_key(self) -> bytes:
@@ -157,7 +157,8 @@ class Passage:
         check: Callable[..., Any] = task.check  # type: ignore[attr-defined]
         plain = getattr(check, '__func__', check)
         inputs = _inputs(f'{task.NAME}.check', plain, plain is not check)
-        value = check(**inputs.bind(fitting(inputs, given)))
+        args, named = inputs.arguments(inputs.bind(fitting(inputs, given)))
+        value = check(*args, **named)
         return self._stay() if value is False else value
 
     def _hear(self, task: Task, message: Message) -> None:
@@ -172,7 +173,7 @@ class Passage:
 
 def fitting(inputs: Inputs, data: dict[str, Any]) -> dict[str, Any]:
     """Return of a flow's data what a step takes."""
-    return data if inputs.more else {name: data[name] for name in data if name in inputs.fields}
+    return data if inputs.more is not None else {name: data[name] for name in data if name in inputs.fields}
 
 
 @lru_cache(maxsize=256)

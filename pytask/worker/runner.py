@@ -123,7 +123,8 @@ class Runner:
         current.set(task)
         inputs = self._registry.inputs(task_class)
         given = read_object(task_class.NAME, data)
-        bound = inputs.found(inputs.bind(given if live.flow is None else fitting(inputs, given)))
+        given = given if live.flow is None else fitting(inputs, given)
+        bound = inputs.found(inputs.bind(given))
         try:
             inputs.give(task, bound)
         except BaseException:

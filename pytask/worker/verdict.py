@@ -44,8 +44,8 @@ def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
 
 
 def _promised(live: Live) -> Outputs | None:
-    if live.flow is not None and not live.flow.has_left_output:
-        return None  # of a signal, and of what `check` returns, no annotation speaks
+    if live.flow is not None and not live.flow.is_at_start:
+        return None
     return live.task.pytask_port.app.registry.outputs(type(live.task))  # type: ignore[union-attr,no-any-return]
 
 
