@@ -1,9 +1,10 @@
 """Which app a command uses, and which tasks that knows.
 
-The app is the one of `-A`, of `PYTASK_APP`, or of `app` in a file; where none is named, one of the command's
-own. The tasks are those the app has, and those of its folder: `tasks` below this one, unless its settings name
-another, or none with `''`. Somebody who names an app would not expect ./tasks to be forgotten for it; a folder
-that is not there is missed only where it was named, or where there is no app.
+The app is the one of `-A`, of `PYTASK_APP`, or of `app` in a file; where none is named, that of this folder's
+Flask app, and where there is none of those either, one of the command's own. The tasks are those the app has, and
+those of its folder: `tasks` below this one, unless its settings name another, or none with `''`. Who names an app
+would not expect ./tasks to be forgotten for it; a folder that is not there is missed only where it was named, or
+where there is no app.
 """
 
 from __future__ import annotations
@@ -11,35 +12,49 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import os
 import sys
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytask import settings
-from pytask.cli import blame
+from pytask.cli import blame, flask_app
 from pytask.decorate import as_task_class
 from pytask.errors import ConfigError
 from pytask.sources import here
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     from pytask.app import PyTask
 
+# Flask's own word for: a command has imported this, so `app.run()` is not to serve.
+_LOOKED_AT = 'FLASK_RUN_FROM_CLI'
 NO_TASKS = """\
 no folder of tasks at {folder}; write a first task with: {command} init
   - or name a folder:  --tasks DIR
   - or name an app:    -A module:attribute"""
 
 
-def make(flags: dict[str, Any]) -> PyTask:
-    """Return the app that is named, else a new one; flags and `PYTASK_*` count more than what it was made with."""
+def make(flags: dict[str, Any], place: str = '') -> PyTask:
+    """Return the app that is named, else a new one; flags and `PYTASK_*` count more than what it was made with.
+
+    `place` is where the Flask app of a worker beside a web process is.
+    """
     from pytask.app import PyTask
 
-    text, source = settings.chosen(flags).get('app', ('', ''))
-    app = find(text, source) if text else PyTask()
+    text, source = ('', '') if place else settings.chosen(flags).get('app', ('', None))
+    app = find(text, source or '') if text else None
+    if place or source is None:
+        text = place or flask_app.place_here()
+        app = _of_flask(text, is_named=bool(place)) if text else None
+    if app is None:
+        app, text = PyTask(), ''
     app.configure(flags)
+    app.place = text
     return app
 
 
@@ -51,20 +66,20 @@ def load_tasks(app: PyTask, *, is_needed: bool, command: str = 'pytask') -> None
     if folder.is_dir():
         make_importable(here())  # what stands beside the folder is the author's too
         app.discover(folder)
-    elif is_needed and ('tasks' in app.chosen or not app.settings.app):
+    elif is_needed and ('tasks' in app.chosen or not app.place):
         raise no_tasks(app.chosen, command)
 
 
 def where_from(app: PyTask) -> str:
     """Say where an app's tasks come from: `tasks`, `web:app`, or both."""
     folder = app.settings.tasks
-    places = [app.settings.app, folder if folder and Path(folder).is_dir() else '']
+    places = [app.place, folder if folder and Path(folder).is_dir() else '']
     return ' and '.join(place for place in places if place)
 
 
 def elsewhere(app: PyTask, command: str) -> str:
     """Say that another Redis is named here than the one that `dev` uses; '' where none is."""
-    url, source = settings.chosen(code=app.given).get('redis', (None, ''))
+    url, source = settings.chosen(code=app.given, named=app.named).get('redis', (None, ''))
     if url is None or url == app.settings.redis:
         return ''
     shown = settings.redacted(url)
@@ -75,8 +90,9 @@ def elsewhere(app: PyTask, command: str) -> str:
 
 
 def are_tasks_missing(chosen: settings.Chosen) -> bool:
-    """Tell whether neither an app nor a folder was named, and there is no ./tasks."""
-    return not chosen.get('app', ('',))[0] and 'tasks' not in chosen and not Path(settings.Settings.tasks).is_dir()
+    """Tell whether neither an app nor a folder was named, and there is no ./tasks and no Flask app."""
+    is_named = chosen['app'][0] if 'app' in chosen else flask_app.place_here()
+    return not is_named and 'tasks' not in chosen and not Path(settings.Settings.tasks).is_dir()
 
 
 def no_tasks(chosen: settings.Chosen, command: str) -> ConfigError:
@@ -112,18 +128,42 @@ def find(text: str, source: str) -> PyTask:
     Where no attribute is named it is the only one in the module. Raises ConfigError, which names what was tried
     and what is near.
     """
-    from pytask.app import is_being_found
-
     make_importable(here())
     name, _, attribute = text.partition(':')
-    token = is_being_found.set(True)
     try:
-        module = _import(name, attribute and f':{attribute}')
-        return _named(module, attribute) if attribute else _only(module)
+        with _being_found():
+            module = _import(name, attribute and f':{attribute}')
+            return _named(module, attribute) if attribute else _only(module)
     except ConfigError as error:
         raise ConfigError(f'{error}\n  - named by  {_naming(source, text)}') from error.__cause__
+
+
+@contextmanager
+def _being_found() -> Iterator[None]:
+    """Let what is imported only be looked at: `start()` of a worker and Flask's `app.run()` do nothing."""
+    from pytask.app import is_being_found
+
+    token, before = is_being_found.set(True), os.environ.get(_LOOKED_AT)
+    os.environ[_LOOKED_AT] = 'true'
+    try:
+        yield
     finally:
         is_being_found.reset(token)
+        os.environ.pop(_LOOKED_AT)
+        if before is not None:
+            os.environ[_LOOKED_AT] = before
+
+
+def _of_flask(place: str, *, is_named: bool) -> PyTask | None:
+    """Return the PyTask of a Flask app; None where that has none. Raises ConfigError where it should have."""
+    with _being_found():
+        flask = flask_app.load(place)
+    app = _as_app(flask)
+    if app is None and is_named:
+        raise ConfigError(
+            f'the Flask app {place} has no task worker: BackgroundTaskWorker(app), or its init_app(app)'
+        )
+    return app
 
 
 def _naming(source: str, text: str) -> str:
@@ -179,8 +219,9 @@ def _named(module: ModuleType, attribute: str) -> PyTask:
     if not hasattr(module, attribute):
         raise ConfigError(f'no {attribute!r} in {_file_of(module)}{_apps_hint(module, attribute)}')
     thing = getattr(module, attribute)
-    if _is_app(thing):
-        return thing  # type: ignore[no-any-return]
+    app = _as_app(thing)
+    if app is not None:
+        return app
     if not _is_factory(thing):
         raise ConfigError(f'{place} is {_kind(thing)}, not a PyTask{_apps_hint(module, attribute)}')
     return _made(place, thing)
@@ -196,9 +237,10 @@ def _made(place: str, factory: Any) -> PyTask:
         made = factory()
     except (Exception, SystemExit) as error:
         raise blame.error_in(f'{place}() fails', error) from error
-    if not _is_app(made):
+    app = _as_app(made)
+    if app is None:
         raise ConfigError(f'{place}() returns {_kind(made)}, not a PyTask')
-    return made  # type: ignore[no-any-return]
+    return app
 
 
 def _only(module: ModuleType) -> PyTask:
@@ -212,7 +254,8 @@ def _only(module: ModuleType) -> PyTask:
 
 
 def _apps(module: ModuleType) -> dict[str, PyTask]:
-    return {name: thing for name, thing in vars(module).items() if _is_app(thing)}
+    apps = {name: _as_app(thing) for name, thing in vars(module).items()}
+    return {name: app for name, app in apps.items() if app is not None}
 
 
 def _apps_hint(module: ModuleType, attribute: str) -> str:
@@ -228,10 +271,15 @@ def _apps_hint(module: ModuleType, attribute: str) -> str:
     return '; there is no PyTask in it: write app = PyTask()'
 
 
-def _is_app(thing: Any) -> bool:
+def _as_app(thing: Any) -> PyTask | None:
+    """Return a PyTask, or that of a Flask app; None for anything else."""
     from pytask.app import PyTask
 
-    return isinstance(thing, PyTask)
+    if isinstance(thing, PyTask):
+        return thing
+    extensions = getattr(thing, 'extensions', None)
+    app = extensions.get('pytask') if isinstance(extensions, dict) else None
+    return app if isinstance(app, PyTask) else None
 
 
 def _is_factory(thing: Any) -> bool:

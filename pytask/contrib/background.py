@@ -1,0 +1,219 @@
+"""A worker beside a web process: a clean child process, never a fork, since the web process may have threads.
+
+At most one a machine and app: a lock on a file in the temporary folder is held by the worker itself, so it is free
+when that is gone, however it went. Who does not get the lock stands by and tries again: other web processes of
+gunicorn, or the next one after a reload. The child ends with its parent: its stdin is a pipe that nobody else
+holds, and that the kernel closes also on kill -9. (`PR_SET_PDEATHSIG` waits for the end of the parent's thread, and
+servers load apps in threads.) A worker that ends is started again, after a second to a minute; one with a bad
+configuration is not.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask.cli import ScriptInfo
+
+from pytask.clock import monotonic_s
+from pytask.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from pytask.settings import Settings
+
+TURN_S = 0.25
+SHORTEST_S, LONGEST_S = 1.0, 60.0
+# Above --drain: GRACE of `stop`, two interruptions, the last records.
+MARGIN_S = 20.0
+EXIT_CONFIG = 78
+# What belongs to the web server, not to its child.
+_OF_SERVERS = frozenset({'FLASK_RUN_FROM_CLI', 'WERKZEUG_RUN_MAIN', 'WERKZEUG_SERVER_FD', 'PYTASK_EXECUTED'})
+_running: dict[Path, Beside] = {}
+_log = logging.getLogger('pytask')
+
+
+def start(flask: Flask, url: str, settings: Settings) -> None:
+    """See to the worker of an app, from now to the end of this process; return at once. Raises RuntimeError."""
+    place = place_of(flask)
+    name = '\n'.join([flask.root_path, flask.name, place.rpartition(':')[2], url, settings.prefix])
+    path = lock_path(name)
+    if path not in _running:
+        _running[path] = Beside(place, path, settings.drain_s)
+        _running[path].start()
+
+
+def place_of(flask: Flask) -> str:
+    """Return where another process finds an app, as FLASK_APP would say it. Raises RuntimeError."""
+    for name, module in list(sys.modules.items()):
+        for attribute, value in list(getattr(module, '__dict__', {}).items()):
+            if value is flask:
+                return f'{_module(name)}:{attribute}'
+    context = click.get_current_context(silent=True)
+    info = context.find_object(ScriptInfo) if context is not None else None
+    named = (info.app_import_path if info is not None else None) or os.environ.get('FLASK_APP')
+    return named or _module(flask.import_name)
+
+
+def lock_path(name: str) -> Path:
+    """Return the file to lock for an app. Raises ConfigError where its folder is another user's."""
+    folder = Path(tempfile.gettempdir(), f'pytask-{os.getuid()}')
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    facts = folder.lstat()
+    if facts.st_uid != os.getuid() or folder.is_symlink():
+        raise ConfigError(f'{folder} is not yours; remove it, or set TMPDIR')
+    return folder / hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+class Beside:
+    """Keeps one worker beside this process, or stands by while another process has it."""
+
+    def __init__(self, place: str, path: Path, drain_s: float) -> None:
+        self._place, self._path, self._drain_s = place, path, drain_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pause_s, self._not_before, self._begun = SHORTEST_S, 0.0, 0.0
+        self._pid = os.getpid()
+        self._is_over = False
+
+    def start(self) -> None:
+        atexit.register(self.stop)
+        self._turn()
+        threading.Thread(target=self._keep, name='pytask-worker', daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the worker end, and wait for it; in the process that has started it only, and not in its forks."""
+        if self._pid != os.getpid():
+            return
+        self._is_over = True
+        process, self._process = self._process, None
+        if process is not None:
+            _hang_up(process)
+            with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.wait(self._drain_s + MARGIN_S)
+
+    def leave(self) -> None:
+        """Forget a worker that is the parent's, after a fork."""
+        if self._process is not None:
+            _hang_up(self._process)
+
+    def _keep(self) -> None:
+        while not self._is_over:
+            time.sleep(TURN_S)
+            self._turn()
+
+    def _turn(self) -> None:
+        if _only_reloads():
+            self._is_over = True
+            process, self._process = self._process, None
+            if process is not None:  # it has just begun
+                process.kill()
+                process.wait()
+        elif self._process is not None:
+            with suppress(OSError):
+                os.utime(self._path)  # what sweeps the temporary folder spares what is young
+            code = self._process.poll()
+            if code is not None:
+                self._ended(self._process, code)
+        elif monotonic_s() >= self._not_before:
+            self._begin()
+
+    def _ended(self, process: subprocess.Popen[bytes], code: int) -> None:
+        _hang_up(process)
+        self._process = None
+        if code == EXIT_CONFIG:
+            self._is_over = True
+            return
+        self._pause_s = SHORTEST_S if monotonic_s() - self._begun > LONGEST_S else self._pause_s
+        _log.warning('the worker beside this process has ended (%s); the next in %g s', code, self._pause_s)
+        self._not_before = monotonic_s() + self._pause_s
+        self._pause_s = min(self._pause_s * 2, LONGEST_S)
+
+    def _begin(self) -> None:
+        lock = _locked(self._path)
+        if lock is None:
+            return
+        # Beside a server that reloads, what runs is interrupted, and begins again with the new code.
+        words = ['--drain', '0'] if os.environ.get('WERKZEUG_RUN_MAIN') == 'true' else []
+        line = {
+            'place': self._place, 'path': sys.path, 'lock': lock, 'words': words,
+            'limit': (0.0 if words else self._drain_s) + MARGIN_S,
+        }  # fmt: skip
+        try:
+            self._process = _launch(line, lock)
+        finally:
+            os.close(lock)  # from now on it is the child's
+        self._begun = monotonic_s()
+
+
+def _launch(line: dict[str, Any], lock: int) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'pytask.contrib.child', line['place']], stdin=subprocess.PIPE, pass_fds=[lock],
+        # A session of its own: Ctrl-C is for the web server, with whose end the worker's begins.
+        start_new_session=True, env={key: text for key, text in os.environ.items() if key not in _OF_SERVERS},
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(line).encode() + b'\n')
+    process.stdin.flush()
+    return process
+
+
+def _locked(path: Path) -> int | None:
+    """Return a descriptor that holds the lock; None where another process does."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        process.stdin.close()  # type: ignore[union-attr]
+
+
+def _only_reloads() -> bool:
+    """Tell whether this process only starts another one that serves, again and again: werkzeug's reloader."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - its documented name
+    while frame is not None and frame.f_code.co_name != 'restart_with_reloader':
+        frame = frame.f_back
+    return frame is not None
+
+
+def _module(name: str) -> str:
+    """Return how another process imports a module of this one; a script by its file."""
+    module = sys.modules.get(name)
+    if name != '__main__':
+        return name
+    spec = getattr(module, '__spec__', None)
+    if spec is not None:
+        return str(spec.name)
+    file = getattr(module, '__file__', None)
+    if file is None:
+        raise RuntimeError('start() needs an app in a module or a script; beside a prompt run `pytask worker`')
+    return str(Path(file).absolute())
+
+
+def _after_fork() -> None:
+    for beside in _running.values():
+        beside.leave()
+    _running.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
