@@ -15,6 +15,7 @@ from pytask.errors import ConfigError
 from pytask.hooks import Hooks
 from pytask.registry import Registry
 from pytask.sources import in_code
+from pytask.timetable import Timetable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ LOCALHOST = 'redis://localhost:6379/0'
 is_being_found: ContextVar[bool] = ContextVar('pytask_is_being_found', default=False)
 
 
-class PyTask(Hooks):
+class PyTask(Timetable, Hooks):
     """An application: its tasks, its settings, its client.
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.

@@ -25,6 +25,8 @@ def test_every_name_is_as_the_wire_contract_says(prefix):
         'held': keys.held,
         'all-paused': keys.paused,
         'ended-SUCCESS': keys.ended_in('SUCCESS'),
+        'schedules': keys.schedules,
+        'schedule-nightly': keys.schedule('nightly'),
         'dead-task': keys.dead,
         'parked-hello': keys.parked_list('hello'),
         'all-parked': keys.parked_names,
