@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Unavailable,
         WaitTimeout,
     )
+    from pytask.notgiven import NotGiven
     from pytask.run import Run
     from pytask.schedule import Schedule
     from pytask.states import Outcome, State
@@ -42,6 +43,7 @@ _HOMES = {
     'Interrupted': 'pytask.errors',
     'Monitor': 'pytask.builtin',
     'NotFound': 'pytask.errors',
+    'NotGiven': 'pytask.notgiven',
     'Outcome': 'pytask.states',
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
@@ -68,6 +70,7 @@ __all__ = [
     'Interrupted',
     'Monitor',
     'NotFound',
+    'NotGiven',
     'Outcome',
     'PyTask',
     'PytaskError',
