@@ -102,13 +102,13 @@ class BaseTaskWorker:
             return lambda target: self.define_task(target, **policy)
         return self._define(target, policy, lambda tasks, made: tasks.add_task(made))
 
-    def define_cron_task(self, *expression: str, **fields: Any) -> Callable[[Any], Any]:
-        """Decorate a function that is also run by a schedule; takes what `PyTask.cron` takes."""
-        return lambda target: self._define(target, {}, lambda tasks, made: tasks.cron(*expression, **fields)(made))
+    def define_cron_task(self, crontab: str | None = None, /, **fields: Any) -> Callable[[Any], Any]:
+        """Decorate a function that is also started by the clock; takes what `PyTask.cron` takes."""
+        return lambda target: self._define(target, {}, lambda tasks, made: tasks.cron(crontab, **fields)(made))
 
-    def define_date_task(self, *run_date: Any, **more: Any) -> Callable[[Any], Any]:
-        """Decorate a function that is also run once, at a date; takes what `PyTask.date` takes."""
-        return lambda target: self._define(target, {}, lambda tasks, made: tasks.date(*run_date, **more)(made))
+    def define_date_task(self, run_date: Any = None, **more: Any) -> Callable[[Any], Any]:
+        """Decorate a function that is also started once, at a date; takes what `PyTask.date` takes."""
+        return lambda target: self._define(target, {}, lambda tasks, made: tasks.date(run_date, **more)(made))
 
     def start(self) -> None:
         raise NotImplementedError('use a BackgroundTaskWorker, or a BlockingTaskWorker')
