@@ -133,7 +133,7 @@ def processes(server, tmp_path):
 
 @pytest.fixture
 def sites(processes):
-    """Write Flask sites and serve them with `sites.flask()`, `sites.gunicorn(…)`; ended with all they have started."""
+    """Write Flask sites and serve them with `sites.flask()`, `sites.gunicorn(…)`; ended with all they started."""
     with Sites(processes) as running:
         yield running
 

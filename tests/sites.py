@@ -18,11 +18,19 @@ from support import wait_until
 from pytask.embedded import free_port
 
 
+def _facts(pid):
+    return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+
+
 def is_there(pid):
     try:
-        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+        return _facts(pid)[0] != 'Z'
     except OSError:
         return False
+
+
+def parent_of(pid):
+    return int(_facts(pid)[1])
 
 
 class Sites:

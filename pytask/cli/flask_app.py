@@ -53,8 +53,6 @@ def load(place: str) -> Flask | None:
         if place in _FILES and not os.environ.get('FLASK_APP'):
             return None
         raise ConfigError(f'{error.message}\n  - named by  FLASK_APP={place}') from error
-    except ConfigError:
-        raise
     except (Exception, SystemExit) as error:
         raise blame.import_error(place, error) from error
 

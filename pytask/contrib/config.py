@@ -49,10 +49,10 @@ def is_verbose(config: Mapping[str, Any], *, is_debug: bool) -> bool:
 
 
 def _no_option(key: str) -> str:
-    names = [ALIAS + name for name in _OPTIONS]
-    near = get_close_matches(key, names, n=1)
+    near = get_close_matches(key.removeprefix(ALIAS), _OPTIONS, n=1)
+    names = _listed([ALIAS + name for name in _OPTIONS])
     return f"no option {key} in Flask's config; " + (
-        f'did you mean {near[0]}?' if near else f'there are {_listed(names)}'
+        f'did you mean {ALIAS}{near[0]}?' if near else f'there are {names}'
     )
 
 

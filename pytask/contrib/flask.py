@@ -120,8 +120,10 @@ class BaseTaskWorker:
 
         def define(tasks: PyTask) -> None:
             add(tasks, made)
-            as_task_class(made).pytask_app = self  # type: ignore[union-attr]
+            task_class.pytask_app = self  # type: ignore[union-attr] # whose client is that of the current app
 
+        task_class = as_task_class(made)
+        task_class.pytask_app = self  # type: ignore[union-attr]
         for app in self._apps:
             define(app.extensions[EXTENSION])
         self._definitions.append(define)

@@ -7,7 +7,7 @@
 | `define_task`, `define_cron_task`, `define_date_task`, `apply` | the same |
 | an enqueued task | a run, of the task named as the function, in kebab-case: `email-task` |
 | `taskx run` | `pytask worker`, or `flask pytask worker` |
-| the queue in the Flask app's database, looked at each `TASKER_LOOP_INTERVAL` | Redis for now; options are checked |
+| the queue in the Flask app's database, asked each `TASKER_LOOP_INTERVAL` | Redis for now; options are checked |
 | `TASKER_…` | `PYTASK_…` in Flask's config, which wins; `TASKER_…` is accepted |
 
 Typos mended: `BackgroudTaskWorker`; `email_task(**kwargs)` with `args=['email@email.com']`, which names no input
