@@ -12,9 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import os
 import sys
-from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +24,10 @@ from pytask.errors import ConfigError
 from pytask.sources import here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import ModuleType
 
     from pytask.app import PyTask
 
-# Flask's own word for: a command has imported this, so `app.run()` is not to serve.
-_LOOKED_AT = 'FLASK_RUN_FROM_CLI'
 NO_TASKS = """\
 no folder of tasks at {folder}; write a first task with: {command} init
   - or name a folder:  --tasks DIR
@@ -50,7 +45,7 @@ def make(flags: dict[str, Any], place: str = '') -> PyTask:
     app = find(text, source or '') if text else None
     if place or source is None:
         text = place or flask_app.place_here()
-        app = _of_flask(text, is_named=bool(place)) if text else None
+        app = flask_app.app_at(text, is_named=bool(place)) if text else None
     if app is None:
         app, text = PyTask(), ''
     app.configure(flags)
@@ -131,39 +126,11 @@ def find(text: str, source: str) -> PyTask:
     make_importable(here())
     name, _, attribute = text.partition(':')
     try:
-        with _being_found():
+        with flask_app.being_found():
             module = _import(name, attribute and f':{attribute}')
             return _named(module, attribute) if attribute else _only(module)
     except ConfigError as error:
         raise ConfigError(f'{error}\n  - named by  {_naming(source, text)}') from error.__cause__
-
-
-@contextmanager
-def _being_found() -> Iterator[None]:
-    """Let what is imported only be looked at: `start()` of a worker and Flask's `app.run()` do nothing."""
-    from pytask.app import is_being_found
-
-    token, before = is_being_found.set(True), os.environ.get(_LOOKED_AT)
-    os.environ[_LOOKED_AT] = 'true'
-    try:
-        yield
-    finally:
-        is_being_found.reset(token)
-        os.environ.pop(_LOOKED_AT)
-        if before is not None:
-            os.environ[_LOOKED_AT] = before
-
-
-def _of_flask(place: str, *, is_named: bool) -> PyTask | None:
-    """Return the PyTask of a Flask app; None where that has none. Raises ConfigError where it should have."""
-    with _being_found():
-        flask = flask_app.load(place)
-    app = _as_app(flask)
-    if app is None and is_named:
-        raise ConfigError(
-            f'the Flask app {place} has no task worker: BackgroundTaskWorker(app), or its init_app(app)'
-        )
-    return app
 
 
 def _naming(source: str, text: str) -> str:
@@ -219,7 +186,7 @@ def _named(module: ModuleType, attribute: str) -> PyTask:
     if not hasattr(module, attribute):
         raise ConfigError(f'no {attribute!r} in {_file_of(module)}{_apps_hint(module, attribute)}')
     thing = getattr(module, attribute)
-    app = _as_app(thing)
+    app = flask_app.as_app(thing)
     if app is not None:
         return app
     if not _is_factory(thing):
@@ -237,7 +204,7 @@ def _made(place: str, factory: Any) -> PyTask:
         made = factory()
     except (Exception, SystemExit) as error:
         raise blame.error_in(f'{place}() fails', error) from error
-    app = _as_app(made)
+    app = flask_app.as_app(made)
     if app is None:
         raise ConfigError(f'{place}() returns {_kind(made)}, not a PyTask')
     return app
@@ -254,7 +221,7 @@ def _only(module: ModuleType) -> PyTask:
 
 
 def _apps(module: ModuleType) -> dict[str, PyTask]:
-    apps = {name: _as_app(thing) for name, thing in vars(module).items()}
+    apps = {name: flask_app.as_app(thing) for name, thing in vars(module).items()}
     return {name: app for name, app in apps.items() if app is not None}
 
 
@@ -269,17 +236,6 @@ def _apps_hint(module: ModuleType, attribute: str) -> str:
     if _is_file(module.__name__) and not blame.is_own(getattr(module, '__file__', None) or ''):
         return f'; Python finds that one before {module.__name__}.py here: give yours another name'
     return '; there is no PyTask in it: write app = PyTask()'
-
-
-def _as_app(thing: Any) -> PyTask | None:
-    """Return a PyTask, or that of a Flask app; None for anything else."""
-    from pytask.app import PyTask
-
-    if isinstance(thing, PyTask):
-        return thing
-    extensions = getattr(thing, 'extensions', None)
-    app = extensions.get('pytask') if isinstance(extensions, dict) else None
-    return app if isinstance(app, PyTask) else None
 
 
 def _is_factory(thing: Any) -> bool:

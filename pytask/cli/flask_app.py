@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytask.cli import blame
 from pytask.errors import ConfigError
 from pytask.sources import here
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Flask
+
+    from pytask.app import PyTask
 
 _FILES = {
     'wsgi.py': re.compile(r'flask|create_app|make_app|\bapp\b', re.IGNORECASE),
     'app.py': re.compile(r'flask|create_app|make_app', re.IGNORECASE),
 }
+# Flask's own word for: a command has imported this, so `app.run()` is not to serve.
+_LOOKED_AT = 'FLASK_RUN_FROM_CLI'
 _DOTENV = ('.flaskenv', '.env')
 
 
@@ -40,7 +47,45 @@ def place_here() -> str:
     return os.environ.get('FLASK_APP') or next(files, '')
 
 
-def load(place: str) -> Flask | None:
+def app_at(place: str, *, is_named: bool) -> PyTask | None:
+    """Return the PyTask of a Flask app; None where that has none. Raises ConfigError where it should have."""
+    with being_found():
+        app = as_app(_load(place))
+    if app is None and is_named:
+        raise ConfigError(
+            f'the Flask app {place} has no task worker: BackgroundTaskWorker(app), or its init_app(app)'
+        )
+    return app
+
+
+def as_app(thing: Any) -> PyTask | None:
+    """Return a PyTask, or that of a Flask app; None for anything else."""
+    from pytask.app import PyTask
+
+    if isinstance(thing, PyTask):
+        return thing
+    extensions = getattr(thing, 'extensions', None)
+    app = extensions.get('pytask') if isinstance(extensions, dict) else None
+    return app if isinstance(app, PyTask) else None
+
+
+@contextmanager
+def being_found() -> Iterator[None]:
+    """Let what is imported only be looked at: `start()` of a task worker and Flask's `app.run()` do nothing."""
+    from pytask.app import is_being_found
+
+    token, before = is_being_found.set(True), os.environ.get(_LOOKED_AT)
+    os.environ[_LOOKED_AT] = 'true'
+    try:
+        yield
+    finally:
+        is_being_found.reset(token)
+        os.environ.pop(_LOOKED_AT)
+        if before is not None:
+            os.environ[_LOOKED_AT] = before
+
+
+def _load(place: str) -> Flask | None:
     """Import a Flask app. Raises ConfigError; None for a file that has none, and that nobody has named."""
     from flask.cli import NoAppException, ScriptInfo
 

@@ -25,10 +25,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-from flask.cli import ScriptInfo
-
 from pytask.clock import monotonic_s
+from pytask.contrib.place import only_reloads, place_of
 from pytask.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,39 +41,28 @@ MARGIN_S = 20.0
 EXIT_CONFIG = 78
 # What belongs to the web server, not to its child.
 _OF_SERVERS = frozenset({'FLASK_RUN_FROM_CLI', 'WERKZEUG_RUN_MAIN', 'WERKZEUG_SERVER_FD', 'PYTASK_EXECUTED'})
-_running: dict[Path, Beside] = {}
+_running: dict[str, Beside] = {}
 _log = logging.getLogger('pytask')
 
 
 def start(flask: Flask, url: str, settings: Settings) -> None:
     """See to the worker of an app, from now to the end of this process; return at once. Raises RuntimeError."""
+    if 'python' not in Path(sys.executable).name:
+        raise RuntimeError(
+            f'no Python here to start a worker with ({sys.executable}): run `pytask worker` beside it'
+        )
     place = place_of(flask)
     name = '\n'.join([flask.root_path, flask.name, place.rpartition(':')[2], url, settings.prefix])
-    path = lock_path(name)
-    if path not in _running:
-        _running[path] = Beside(place, path, settings.drain_s)
-        _running[path].start()
-
-
-def place_of(flask: Flask) -> str:
-    """Return where another process finds an app, as FLASK_APP would say it. Raises RuntimeError."""
-    for name, module in list(sys.modules.items()):
-        for attribute, value in list(getattr(module, '__dict__', {}).items()):
-            if value is flask:
-                return f'{_module(name)}:{attribute}'
-    context = click.get_current_context(silent=True)
-    info = context.find_object(ScriptInfo) if context is not None else None
-    named = (info.app_import_path if info is not None else None) or os.environ.get('FLASK_APP')
-    return named or _module(flask.import_name)
+    if name not in _running:
+        _running[name] = Beside(place, name, settings.drain_s)
+        _running[name].start()
 
 
 def lock_path(name: str) -> Path:
     """Return the file to lock for an app. Raises ConfigError where its folder is another user's."""
     folder = Path(tempfile.gettempdir(), f'pytask-{os.getuid()}')
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    facts = folder.lstat()
-    if facts.st_uid != os.getuid() or folder.is_symlink():
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid() or folder.is_symlink():
         raise ConfigError(f'{folder} is not yours; remove it, or set TMPDIR')
     return folder / hashlib.sha256(name.encode()).hexdigest()[:16]
 
@@ -83,8 +70,8 @@ def lock_path(name: str) -> Path:
 class Beside:
     """Keeps one worker beside this process, or stands by while another process has it."""
 
-    def __init__(self, place: str, path: Path, drain_s: float) -> None:
-        self._place, self._path, self._drain_s = place, path, drain_s
+    def __init__(self, place: str, name: str, drain_s: float) -> None:
+        self._place, self._path, self._drain_s = place, lock_path(name), drain_s
         self._process: subprocess.Popen[bytes] | None = None
         self._pause_s, self._not_before, self._begun = SHORTEST_S, 0.0, 0.0
         self._pid = os.getpid()
@@ -117,7 +104,7 @@ class Beside:
             self._turn()
 
     def _turn(self) -> None:
-        if _only_reloads():
+        if only_reloads():
             self._is_over = True
             process, self._process = self._process, None
             if process is not None:  # it has just begun
@@ -130,7 +117,10 @@ class Beside:
             if code is not None:
                 self._ended(self._process, code)
         elif monotonic_s() >= self._not_before:
-            self._begin()
+            try:
+                self._begin()
+            except OSError as error:
+                self._put_off(f'can not be started: {error}')
 
     def _ended(self, process: subprocess.Popen[bytes], code: int) -> None:
         _hang_up(process)
@@ -139,7 +129,10 @@ class Beside:
             self._is_over = True
             return
         self._pause_s = SHORTEST_S if monotonic_s() - self._begun > LONGEST_S else self._pause_s
-        _log.warning('the worker beside this process has ended (%s); the next in %g s', code, self._pause_s)
+        self._put_off(f'has ended ({code})')
+
+    def _put_off(self, why: str) -> None:
+        _log.warning('the worker beside this process %s; the next in %g s', why, self._pause_s)
         self._not_before = monotonic_s() + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_S)
 
@@ -174,6 +167,7 @@ def _launch(line: dict[str, Any], lock: int) -> subprocess.Popen[bytes]:
 
 def _locked(path: Path) -> int | None:
     """Return a descriptor that holds the lock; None where another process does."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)  # where the temporary folder was swept
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -186,28 +180,6 @@ def _locked(path: Path) -> int | None:
 def _hang_up(process: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):
         process.stdin.close()  # type: ignore[union-attr]
-
-
-def _only_reloads() -> bool:
-    """Tell whether this process only starts another one that serves, again and again: werkzeug's reloader."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - its documented name
-    while frame is not None and frame.f_code.co_name != 'restart_with_reloader':
-        frame = frame.f_back
-    return frame is not None
-
-
-def _module(name: str) -> str:
-    """Return how another process imports a module of this one; a script by its file."""
-    module = sys.modules.get(name)
-    if name != '__main__':
-        return name
-    spec = getattr(module, '__spec__', None)
-    if spec is not None:
-        return str(spec.name)
-    file = getattr(module, '__file__', None)
-    if file is None:
-        raise RuntimeError('start() needs an app in a module or a script; beside a prompt run `pytask worker`')
-    return str(Path(file).absolute())
 
 
 def _after_fork() -> None:

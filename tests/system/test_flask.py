@@ -230,6 +230,42 @@ def test_what_another_process_can_not_import_is_told_once_and_the_site_goes_on(b
     assert beside.ask('')['gevent'] is False
 
 
+def test_two_apps_of_one_process_have_a_worker_each(sites):
+    sites.write(
+        'app.py',
+        """
+        from flask import Flask, current_app
+        from pytask.contrib.flask import BackgroundTaskWorker
+
+        worker = BackgroundTaskWorker()
+
+        @worker.define_task
+        def where():
+            return current_app.config['PYTASK_PREFIX']
+
+        def make(prefix):
+            made = Flask(__name__)
+            made.config['PYTASK_PREFIX'] = prefix
+            worker.init_app(made)
+            made.add_url_rule('/', 'index', lambda: {'id': where.apply().id})
+            return made
+
+        app, other = make('a:'), make('b:')
+        for each in (app, other):
+            with each.app_context():
+                worker.start()
+                where.apply()
+        """,
+    )
+    sites.flask()
+    for prefix in ('a:', 'b:'):
+        wait_until(lambda prefix=prefix: len(sites.workers(prefix)) == 1, 'it has a worker', 30)
+        wait_until(lambda prefix=prefix: sites.redis.zcard(f'{prefix}ended-SUCCESS'), 'the run has ended', 30)
+        (run_id,) = sites.redis.zrange(f'{prefix}ended-SUCCESS', 0, 0)
+        assert sites.redis.hget(f'{prefix}task-{run_id}', 'output') == f'"{prefix}"'
+    assert sites.workers('a:') != sites.workers('b:')
+
+
 @pytest.mark.parametrize('words', [('routes',), ('pytask', 'tasks'), ('shell',)], ids=' '.join)
 def test_other_commands_start_no_worker(beside, words):
     done = subprocess.run(
@@ -259,6 +295,15 @@ def test_under_gunicorn_blocking_start_refuses_to_take_its_place(sites):
     done = sites.run('-m', 'gunicorn', '-b', f'127.0.0.1:{sites.port}', 'app:app')
     assert done.returncode != 0
     assert 'BlockingTaskWorker.start() would make a worker of this web server (gunicorn)' in done.stderr
+
+
+@pytest.mark.parametrize('words', [('-m', 'flask', 'run'), ('app.py',), ('-m', 'app')], ids=' '.join)
+def test_blocking_start_makes_the_process_the_worker(sites, words):
+    sites.write('app.py', SITE.format(kind='BlockingTaskWorker') + START + "    raise SystemExit('never here')\n")
+    process = sites.start(*words)
+    assert sites.one_worker() == process.pid
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
 
 
 def test_each_command_is_there_below_flask_with_its_exit_code_and_its_name(beside):

@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 
@@ -12,6 +13,7 @@ from flask import Blueprint, Flask, current_app, g, has_request_context
 
 import pytask
 from pytask import Task
+from pytask.contrib import background
 from pytask.contrib.flask import BackgroundTaskWorker, BaseTaskWorker, BlockingTaskWorker
 from pytask.errors import ConfigError, InputError
 
@@ -283,6 +285,22 @@ def test_importing_it_and_starting_a_run_loads_no_gevent(server):
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_where_there_is_no_python_it_is_told_what_to_run(make, monkeypatch):
+    tasks = BackgroundTaskWorker()
+    make('shop', tasks).config['TESTING'] = False
+    monkeypatch.setattr(sys, 'executable', '/usr/bin/uwsgi')
+    with pytest.raises(RuntimeError, match='run `pytask worker` beside it'):
+        tasks.start()
+
+
+def test_the_folder_of_locks_must_be_ones_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / f'pytask-{os.getuid()}').symlink_to(tmp_path / 'elsewhere')
+    with pytest.raises(ConfigError, match='is not yours; remove it, or set TMPDIR'):
+        background.lock_path('shop')
 
 
 def test_a_prompt_has_no_app_for_another_process():
