@@ -74,7 +74,6 @@ class Beside:
         self._place, self._path, self._drain_s = place, lock_path(name), drain_s
         self._process: subprocess.Popen[bytes] | None = None
         self._pause_s, self._not_before, self._begun = SHORTEST_S, 0.0, 0.0
-        self._pid = os.getpid()
         self._is_over = False
 
     def start(self) -> None:
@@ -83,20 +82,19 @@ class Beside:
         threading.Thread(target=self._keep, name='pytask-worker', daemon=True).start()
 
     def stop(self) -> None:
-        """Let the worker end, and wait for it; in the process that has started it only, and not in its forks."""
-        if self._pid != os.getpid():
-            return
+        """Let the worker end, and wait for it."""
+        process = self.leave()
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.wait(self._drain_s + MARGIN_S)
+
+    def leave(self) -> subprocess.Popen[bytes] | None:
+        """Let go of the worker, and return it; in a fork it is the parent's."""
         self._is_over = True
         process, self._process = self._process, None
         if process is not None:
             _hang_up(process)
-            with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                process.wait(self._drain_s + MARGIN_S)
-
-    def leave(self) -> None:
-        """Forget a worker that is the parent's, after a fork."""
-        if self._process is not None:
-            _hang_up(self._process)
+        return process
 
     def _keep(self) -> None:
         while not self._is_over:

@@ -175,13 +175,15 @@ def test_of_three_processes_of_gunicorn_one_has_the_worker_and_another_takes_ove
 
 
 def test_gunicorn_that_loads_the_app_before_it_forks_has_one_too(beside):
-    web = gunicorn(beside, '--preload', '-w', '2', 'app:app')
+    web = gunicorn(beside, '--preload', '-w', '2', '--timeout', '100', 'app:app')  # so long its forks outlive it
     pid = beside.one_worker()
     assert parent_of(pid) == web.pid
     assert greeted(beside) == f'one world {pid}'
-    web.kill()  # its forks have no hold of the worker
+    fork = beside.ask('')['pid']
+    web.kill()
     web.wait()
-    wait_until(lambda: not is_there(pid), 'the worker has ended', 40)
+    wait_until(lambda: not is_there(pid), 'the worker has ended', 30)
+    assert is_there(fork)  # and has no hold of it
 
 
 def test_gunicorn_with_greenlets_has_one_too(beside):
