@@ -32,7 +32,7 @@ TICK = timedelta(microseconds=1)
 # No two changes of a clock are nearer than this, and none is larger than half of it.
 SPAN = timedelta(days=2)
 # Whoever means a later year has misread a field.
-LAST = datetime(2199, 12, 31, tzinfo=UTC)
+LAST = datetime(2099, 12, 31, tzinfo=UTC)
 
 
 class Cron(Trigger):

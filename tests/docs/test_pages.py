@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
 # Languages of which nothing can be executed here.
 SHOWN = {'text', 'docker', 'yaml'}
-EXECUTED = {'first-task', 'tasks', 'control', 'wire', 'settings', 'flask'}
+EXECUTED = {'first-task', 'tasks', 'control', 'time', 'wire', 'settings', 'flask'}
 
 
 @pytest.fixture
@@ -139,6 +139,25 @@ def test_tasks(shell, processes, redis):
     assert daemon.returncode == 0, err
     assert out.startswith('begun\n')
     assert 'room STOPPED\n' in out
+
+
+def test_time(shell, processes):
+    page = Page('docs/time.rst')
+    shell.write(page.blocks())
+    processes.worker('-A', 'daily:app')
+    later, python, schedules, aloud, told = run_all(shell, page)
+    assert python == []
+    assert later[:2] == ['soon', 'late']
+    assert any(line.split()[0] == 'at' and line.endswith('2039-11-30 08:00:00') for line in later)
+    assert later[-1] == 'late\tapplied'
+    rows = {line.split('\t')[0]: line for line in schedules if line.count('\t') == 6}
+    assert rows.keys() == {'greet', 'report', 'beat', 'remind'}
+    assert rows['remind'].endswith('\tmissed')
+    assert sum(' 05:00:00 +0' in line for line in schedules) == 3
+    assert schedules[-3:] == ['greet\tapplied', 'beat\tapplied', 'greet\tapplied']
+    assert [line.split()[-1] for line in aloud] == ['Sun'] * 2 + ['Mon'] * 5 + ['2']
+    assert told[-1] == 'good morning, you'
+    assert any(line.startswith('remind 2009-11-06T00:00:00+00:00 None  True') for line in told)
 
 
 def test_control(shell, processes):

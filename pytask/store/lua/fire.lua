@@ -7,8 +7,8 @@
 -- include clock line
 local stands_at = tonumber(redis.call('ZSCORE', schedules, name))
 if stands_at ~= tonumber(at) or stands_at > now_ms then return 'STALE' end
-local key = schedule_hashes .. name
-local v = redis.pcall('HMGET', key, 'task', 'queue', 'data')
+local hash = schedule_hashes .. name
+local v = redis.pcall('HMGET', hash, 'task', 'queue', 'data')
 if not v[1] or not v[2] or not v[3] then return 'STALE' end -- by foreign hands
 local is_new = redis.pcall('HEXISTS', runs .. id, 'task') == 0
 if is_new then
@@ -18,6 +18,6 @@ if is_new then
   redis.call('HSET', runs .. id, 'task', v[1], 'data', v[3], 'state', 'WAIT', 'queue', v[2], 'created', now)
   redis.call('SADD', queues, v[2])
 end
-redis.call('HSET', key, 'last_at', string.format('%.3f', at / 1000), 'last_run', id)
+redis.call('HSET', hash, 'last_at', string.format('%.3f', at / 1000), 'last_run', id)
 redis.call('ZADD', schedules, next, name)
 return is_new and 'OK' or 'EXISTS'
