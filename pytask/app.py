@@ -14,6 +14,7 @@ from pytask.client import Client
 from pytask.errors import ConfigError
 from pytask.hooks import Hooks
 from pytask.registry import Registry
+from pytask.sources import in_code
 from pytask.timetable import Timetable
 
 if TYPE_CHECKING:
@@ -37,10 +38,15 @@ class PyTask(Timetable, Hooks):
     discovers besides; '' for none. In code they count most; on the command line flags and `PYTASK_*` count more.
     """
 
+    # Where the command line has found it: `web:app`; '' where it has made one.
+    place = ''
+    # Its workers log successes too.
+    is_verbose = False
+
     def __init__(self, redis: str | None = None, **given: Any) -> None:
         super().__init__()
         self.given = {'redis': redis, **given}
-        self.chosen = settings_.chosen_in_code(self.given)
+        self.chosen = settings_.chosen_in_code(self.given, self.named)
         self.settings: Settings = settings_.settled(self.chosen)
         self.registry = Registry(self)
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
@@ -53,10 +59,15 @@ class PyTask(Timetable, Hooks):
 
         The command line does so with the app that it uses. Raises ConfigError.
         """
-        self.chosen = settings_.chosen(flags, code=self.given)
+        self.chosen = settings_.chosen(flags, code=self.given, named=self.named)
         self.settings = settings_.settled(self.chosen)
         if self._client is not None:  # its author has it under another name
             self._client.move(self.url, self.settings.prefix)
+
+    @staticmethod
+    def named(key: str) -> str:
+        """Say where one of its settings stands, for messages."""
+        return in_code(key)
 
     @property
     def url(self) -> str:
@@ -96,8 +107,9 @@ class PyTask(Timetable, Hooks):
 
     def discover(self, folder: str | Path) -> None:
         """Add every task below a folder. Raises ConfigError."""
+        known = set(self.registry)
         self.registry.discover(Path(folder))
-        for task in self.registry:
+        for task in set(self.registry) - known:
             task.pytask_app = self
 
     def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:

@@ -17,6 +17,7 @@ from pytask.resources import Resource, Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 F = TypeVar('F', bound='Callable[..., Any]')
 
@@ -30,6 +31,8 @@ class Hooks:
         self.exception_hooks: list[Callable[[Any, BaseException | None], Any]] = []
         self.resources = Resources(_not_closed)
         self.resolvers: dict[str, Resolver] = {}
+        # Returns what every run is inside of, outside of the task's own `provide_context`; None for nothing.
+        self.provide_context: Callable[[], AbstractContextManager[Any]] | None = None
 
     def on_start(self, hook: F) -> F:
         """Decorate a function that each worker calls before its first claim, with nothing or with the app.

@@ -82,17 +82,24 @@ def load(flags: Mapping[str, Any] | None = None, *, folder: Path | None = None) 
 
 
 def chosen(
-    flags: Mapping[str, Any] | None = None, *, code: Mapping[str, Any] | None = None, folder: Path | None = None
+    flags: Mapping[str, Any] | None = None,
+    *,
+    code: Mapping[str, Any] | None = None,
+    named: Callable[[str], str] = in_code,
+    folder: Path | None = None,
 ) -> Chosen:
-    """Gather what is set for a command, with the source of each value. Raises ConfigError."""
+    """Gather what is set for a command, with the source of each value. Raises ConfigError.
+
+    `named` says where a value of `code` stands.
+    """
     return _gathered(
-        files(folder or here()), given(code or {}, in_code), environment(_FIELDS), given(flags or {}, as_flag)
+        files(folder or here()), given(code or {}, named), environment(_FIELDS), given(flags or {}, as_flag)
     )
 
 
-def chosen_in_code(code: Mapping[str, Any]) -> Chosen:
+def chosen_in_code(code: Mapping[str, Any], named: Callable[[str], str] = in_code) -> Chosen:
     """Gather what is set for `PyTask(…)`."""
-    return _gathered(files(here()), environment(_FIELDS), given(code, in_code))
+    return _gathered(files(here()), environment(_FIELDS), given(code, named))
 
 
 def settled(what: Chosen) -> Settings:

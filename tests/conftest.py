@@ -19,6 +19,7 @@ from gevent import monkey
 sys.path.insert(0, str(Path(__file__).parent))
 
 from servers import MinimalUserServer
+from sites import Sites
 from support import InProcess, Processes, TestServer, check_keys, hub_errors
 
 from pytask import PyTask
@@ -127,6 +128,13 @@ def worker(app, server):
 def processes(server, tmp_path):
     """Start `pytask …` as subprocesses with `processes.worker(…)`; killed by their id if still there."""
     with Processes(server, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def sites(processes):
+    """Write Flask sites and serve them with `sites.flask()`, `sites.gunicorn(…)`; ended with all they started."""
+    with Sites(processes) as running:
         yield running
 
 

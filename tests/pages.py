@@ -68,6 +68,7 @@ class Shell:
         for name, words in {
             'pytask': f'{sys.executable} -m pytask "$@"',
             'python': f'{sys.executable} "$@"',
+            'flask': f'{sys.executable} -m flask "$@"',
             'redis-cli': f'{shutil.which("redis-cli")} -p {processes.server.port} "$@"',
         }.items():
             script = scripts / name

@@ -130,15 +130,18 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def command_line(argv: list[str] | None = None) -> int:
-    """Run a command and return its exit code; the first line of every failure says what to do."""
+def command_line(argv: list[str] | None = None, *, place: str = '') -> int:
+    """Run a command and return its exit code; the first line of every failure says what to do.
+
+    `place` is where a Flask app is, as FLASK_APP would say it, for the worker beside a web process.
+    """
     if '_PYTASK_COMPLETE' in os.environ:
         from pytask.cli.completion import answer
 
         return answer(cli)
     _show_anything()
     try:
-        code = cli.main(argv, prog_name='pytask', standalone_mode=False)
+        code = cli.main(argv, prog_name='pytask', standalone_mode=False, obj={'place': place})
     except click.ClickException as error:
         _explain(error)
         return error.exit_code

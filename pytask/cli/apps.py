@@ -1,9 +1,10 @@
 """Which app a command uses, and which tasks that knows.
 
-The app is the one of `-A`, of `PYTASK_APP`, or of `app` in a file; where none is named, one of the command's
-own. The tasks are those the app has, and those of its folder: `tasks` below this one, unless its settings name
-another, or none with `''`. Somebody who names an app would not expect ./tasks to be forgotten for it; a folder
-that is not there is missed only where it was named, or where there is no app.
+The app is the one of `-A`, of `PYTASK_APP`, or of `app` in a file; where none is named, that of this folder's
+Flask app, and where there is none of those either, one of the command's own. The tasks are those the app has, and
+those of its folder: `tasks` below this one, unless its settings name another, or none with `''`. Who names an app
+would not expect ./tasks to be forgotten for it; a folder that is not there is missed only where it was named, or
+where there is no app.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytask import settings
-from pytask.cli import blame
+from pytask.cli import blame, flask_app
 from pytask.decorate import as_task_class
 from pytask.errors import ConfigError
 from pytask.sources import here
@@ -33,13 +34,22 @@ no folder of tasks at {folder}; write a first task with: {command} init
   - or name an app:    -A module:attribute"""
 
 
-def make(flags: dict[str, Any]) -> PyTask:
-    """Return the app that is named, else a new one; flags and `PYTASK_*` count more than what it was made with."""
+def make(flags: dict[str, Any], place: str = '') -> PyTask:
+    """Return the app that is named, else a new one; flags and `PYTASK_*` count more than what it was made with.
+
+    `place` is where the Flask app of a worker beside a web process is.
+    """
     from pytask.app import PyTask
 
-    text, source = settings.chosen(flags).get('app', ('', ''))
-    app = find(text, source) if text else PyTask()
+    text, source = ('', '') if place else settings.chosen(flags).get('app', ('', None))
+    app = find(text, source or '') if text else None
+    if place or source is None:
+        text = place or flask_app.place_here()
+        app = flask_app.app_at(text, is_named=bool(place)) if text else None
+    if app is None:
+        app, text = PyTask(), ''
     app.configure(flags)
+    app.place = text
     return app
 
 
@@ -51,20 +61,20 @@ def load_tasks(app: PyTask, *, is_needed: bool, command: str = 'pytask') -> None
     if folder.is_dir():
         make_importable(here())  # what stands beside the folder is the author's too
         app.discover(folder)
-    elif is_needed and ('tasks' in app.chosen or not app.settings.app):
+    elif is_needed and ('tasks' in app.chosen or not app.place):
         raise no_tasks(app.chosen, command)
 
 
 def where_from(app: PyTask) -> str:
     """Say where an app's tasks come from: `tasks`, `web:app`, or both."""
     folder = app.settings.tasks
-    places = [app.settings.app, folder if folder and Path(folder).is_dir() else '']
+    places = [app.place, folder if folder and Path(folder).is_dir() else '']
     return ' and '.join(place for place in places if place)
 
 
 def elsewhere(app: PyTask, command: str) -> str:
     """Say that another Redis is named here than the one that `dev` uses; '' where none is."""
-    url, source = settings.chosen(code=app.given).get('redis', (None, ''))
+    url, source = settings.chosen(code=app.given, named=app.named).get('redis', (None, ''))
     if url is None or url == app.settings.redis:
         return ''
     shown = settings.redacted(url)
@@ -75,8 +85,9 @@ def elsewhere(app: PyTask, command: str) -> str:
 
 
 def are_tasks_missing(chosen: settings.Chosen) -> bool:
-    """Tell whether neither an app nor a folder was named, and there is no ./tasks."""
-    return not chosen.get('app', ('',))[0] and 'tasks' not in chosen and not Path(settings.Settings.tasks).is_dir()
+    """Tell whether neither an app nor a folder was named, and there is no ./tasks and no Flask app."""
+    is_named = chosen['app'][0] if 'app' in chosen else flask_app.place_here()
+    return not is_named and 'tasks' not in chosen and not Path(settings.Settings.tasks).is_dir()
 
 
 def no_tasks(chosen: settings.Chosen, command: str) -> ConfigError:
@@ -112,18 +123,14 @@ def find(text: str, source: str) -> PyTask:
     Where no attribute is named it is the only one in the module. Raises ConfigError, which names what was tried
     and what is near.
     """
-    from pytask.app import is_being_found
-
     make_importable(here())
     name, _, attribute = text.partition(':')
-    token = is_being_found.set(True)
     try:
-        module = _import(name, attribute and f':{attribute}')
-        return _named(module, attribute) if attribute else _only(module)
+        with flask_app.being_found():
+            module = _import(name, attribute and f':{attribute}')
+            return _named(module, attribute) if attribute else _only(module)
     except ConfigError as error:
         raise ConfigError(f'{error}\n  - named by  {_naming(source, text)}') from error.__cause__
-    finally:
-        is_being_found.reset(token)
 
 
 def _naming(source: str, text: str) -> str:
@@ -179,8 +186,9 @@ def _named(module: ModuleType, attribute: str) -> PyTask:
     if not hasattr(module, attribute):
         raise ConfigError(f'no {attribute!r} in {_file_of(module)}{_apps_hint(module, attribute)}')
     thing = getattr(module, attribute)
-    if _is_app(thing):
-        return thing  # type: ignore[no-any-return]
+    app = flask_app.as_app(thing)
+    if app is not None:
+        return app
     if not _is_factory(thing):
         raise ConfigError(f'{place} is {_kind(thing)}, not a PyTask{_apps_hint(module, attribute)}')
     return _made(place, thing)
@@ -196,9 +204,10 @@ def _made(place: str, factory: Any) -> PyTask:
         made = factory()
     except (Exception, SystemExit) as error:
         raise blame.error_in(f'{place}() fails', error) from error
-    if not _is_app(made):
+    app = flask_app.as_app(made)
+    if app is None:
         raise ConfigError(f'{place}() returns {_kind(made)}, not a PyTask')
-    return made  # type: ignore[no-any-return]
+    return app
 
 
 def _only(module: ModuleType) -> PyTask:
@@ -212,7 +221,8 @@ def _only(module: ModuleType) -> PyTask:
 
 
 def _apps(module: ModuleType) -> dict[str, PyTask]:
-    return {name: thing for name, thing in vars(module).items() if _is_app(thing)}
+    apps = {name: flask_app.as_app(thing) for name, thing in vars(module).items()}
+    return {name: app for name, app in apps.items() if app is not None}
 
 
 def _apps_hint(module: ModuleType, attribute: str) -> str:
@@ -226,12 +236,6 @@ def _apps_hint(module: ModuleType, attribute: str) -> str:
     if _is_file(module.__name__) and not blame.is_own(getattr(module, '__file__', None) or ''):
         return f'; Python finds that one before {module.__name__}.py here: give yours another name'
     return '; there is no PyTask in it: write app = PyTask()'
-
-
-def _is_app(thing: Any) -> bool:
-    from pytask.app import PyTask
-
-    return isinstance(thing, PyTask)
 
 
 def _is_factory(thing: Any) -> bool:

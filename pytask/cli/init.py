@@ -75,15 +75,15 @@ def plain(*, folder: Path) -> None:
 @_DIR
 @common
 def flask(*, folder: Path) -> None:
-    """Write app.py, a site, and tasks/hello.py.
+    """Write app.py, a site with a task, and tasks/hello.py.
 
-    Its views start a run of a task and read it.
+    One view starts a run of the task, one reads it.
     """
     files = {HELLO: samples.sample('plain/hello.py'), 'app.py': samples.sample('flask/app.py')}
     install = [] if find_spec('flask') else [('pip install flask', '')]
     _write(folder, files, [
         *install,
-        (f'{command_name()} dev', 'a Redis and a worker on ./tasks; leave it running'),
+        (f'{command_name()} dev', 'a Redis, and a worker on app.py and ./tasks; leave it running'),
         ('flask run', 'the site, in another terminal'),
         ('curl localhost:5000/greetings -d name=you', 'start a run; prints its id'),
         ('curl localhost:5000/greetings/ID', 'read it'),

@@ -40,7 +40,7 @@ def common(command: F) -> F:
     for add in (
         option('--json', is_flag=True, help='One JSON object a line.'),
         option('--app', '-A', metavar='MODULE:ATTR', help="The PyTask to use; '' for none. Default: PYTASK_APP, "
-               'else `app` in pyproject.toml or pytask.toml, else ./tasks alone.'),
+               'else `app` in pyproject.toml or pytask.toml, else that of the Flask app here, else ./tasks alone.'),
         option('--prefix', metavar='P', help='Prefix of all names in Redis.'),
         option('--redis', '-r', metavar='URL', help='Where Redis is. Default: PYTASK_REDIS, else this folder\'s '
                '(`pytask dev`, `pytask redis`), else localhost.'),
@@ -98,7 +98,7 @@ def make_app(**more: Any) -> PyTask:
     """Return the app that the options, the environment and the files here name, or describe."""
     from pytask.cli import apps
 
-    return apps.make({**more, **chosen_here()})
+    return apps.make({**more, **chosen_here()}, given().get('place', ''))
 
 
 def chosen_here() -> dict[str, Any]:

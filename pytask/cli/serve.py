@@ -43,7 +43,7 @@ def worker(*, verbose: bool) -> int:
     clash.check()
     app = make_app()
     load_tasks(app, is_needed=True)
-    return run_worker(app, level=logging.DEBUG if verbose else logging.INFO)
+    return run_worker(app, level=logging.DEBUG if verbose or app.is_verbose else logging.INFO)
 
 
 @click.command()

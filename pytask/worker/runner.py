@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from pytask.definition import Task, current
+from pytask.definition import current
 from pytask.errors import Interrupted, TaskError
 from pytask.inputs import read_object
 from pytask.registry import RESERVED, no_such_task
 from pytask.states import Outcome, State
 from pytask.worker import forks
+from pytask.worker.context import context_of
 from pytask.worker.flows import Flows
 from pytask.worker.passage import fitting
 from pytask.worker.port import RunPort
 from pytask.worker.verdict import verdict
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
+    from pytask.definition import Task
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
@@ -60,7 +60,7 @@ class Runner:
             task_class = self._find(live)
             if live.timeout or task_class.TIMEOUT is not None:
                 self._ending.limits.begin(live, task_class)
-            context = _context_of(task_class)
+            context = context_of(self._app, live, task_class)
             if context is None:
                 return self._inside(live, task_class)
             with context:
@@ -141,9 +141,3 @@ class Runner:
         elif error is not outcome.exception:
             self._report.context_failed(live, error)
         return outcome
-
-
-def _context_of(task_class: type[Task]) -> AbstractContextManager[Any] | None:
-    if task_class.provide_context is Task.provide_context:
-        return None
-    return task_class.provide_context()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
 # Languages of which nothing can be executed here.
 SHOWN = {'text', 'docker', 'yaml'}
-EXECUTED = {'first-task', 'tasks', 'typed', 'flows', 'control', 'time', 'wire', 'settings'}
+EXECUTED = {'first-task', 'tasks', 'typed', 'flows', 'control', 'time', 'wire', 'settings', 'flask'}
 
 
 @pytest.fixture
@@ -214,6 +214,23 @@ def test_flows(shell, processes):
         'exit code 1',
         'june\tissue\tERROR\t3/4\tpublish\tthe printer is on fire', 'june\tapplied', 'june\tapplied',
     ]  # fmt: skip
+
+
+def test_flask(shell, sites):
+    page = Page('docs/flask.rst')
+    shell.write(page.blocks())
+    sites.flask()
+    pid = sites.one_worker()
+    run_id = sites.ask('mails', {'to': 'me'})['id']
+    assert sites.ended(run_id) == 'hello from shop@example.org to me'
+    assert sites.ask(f'mails/{run_id}')['state'] == 'SUCCESS'
+    by_command, made = run_all(shell, page)
+    assert by_command == [
+        'hello from shop@example.org to a@example.org',
+        'news from shop@example.org to b@example.org',
+        "send-mail(to: str, subject: str = 'hello')\t",
+    ]
+    assert (made, sites.one_worker()) == ([], pid)
 
 
 @needs_redis_cli

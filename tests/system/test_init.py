@@ -145,7 +145,7 @@ def test_beside_flask_a_view_starts_a_run_and_another_reads_it(empty):
     assert files(empty.folder) == ['app.py', 'tasks/hello.py']
     assert '  flask run ' in done.stdout
     assert 'pip install' not in done.stdout
-    empty.worker()
+    empty.worker()  # it finds app.py
     port = free_port()
     site = serve(empty, ['-m', 'flask', 'run', '--port', str(port)], port)
     status, started = call(f'{site}/greetings', b'name=you')

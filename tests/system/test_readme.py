@@ -131,20 +131,12 @@ def test_flows(processes, shell):
     assert done.stdout.splitlines()[:2] == ['may', 'may\trequested']
 
 
-@pytest.mark.one_server
-def test_beside_flask(site, monkeypatch):
-    monkeypatch.setenv('PYTASK_REDIS', site.server.url)
-    names: dict = {}
-    exec(blocks('Beside Flask')[0].text, names)
-    browser = names['web'].test_client()
-    answer = browser.post('/crawls', json={'url': 'http://localhost', 'depth': 1})
-    assert answer.status_code == 202
-    run_id = answer.get_json()['id']
-    read = wait_until(
-        lambda: (told := browser.get(f'/crawls/{run_id}').get_json())['state'] == 'SUCCESS' and told, 'the run ends'
-    )
-    assert read['output'] == {'pages': 1}
-    names['tasks'].close()
+def test_beside_flask(sites, shell):
+    shell.write(blocks('Beside Flask'))
+    sites.flask('--app', 'web')
+    run_id = sites.ask('sums', {'a': 1, 'b': 2})['id']
+    assert sites.ended(run_id) == 3
+    assert sites.ask(f'sums/{run_id}')['output'] == 3
 
 
 @pytest.mark.one_server

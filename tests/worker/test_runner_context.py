@@ -45,6 +45,48 @@ def test_the_methods_run_between_one_entry_and_one_exit(app, worker):
     assert order == ['enter', 'init', 'start', 'exit']
 
 
+def test_the_app_provides_one_for_all_tasks_around_that_of_the_task(app, worker):
+    order = []
+
+    @contextmanager
+    def context(name):
+        order.append(f'enter {name}')
+        try:
+            yield
+        except ValueError:
+            order.append(f'{name} hears of it')
+            raise
+        order.append(f'exit {name}')
+
+    app.provide_context = lambda: context('app')
+
+    @app.task
+    def plain():
+        order.append('start')
+
+    with_context(app, lambda: context('task'), lambda self: int('none'))
+    worker()
+    app.client.start(plain).wait(timeout=5)
+    assert order == ['enter app', 'start', 'exit app']
+    order.clear()
+    run = app.client.start('inside').wait(timeout=5)
+    assert (run.state, run.output['type']) == (State.EXCEPTION, 'ValueError')
+    assert order == ['enter app', 'enter task', 'task hears of it', 'app hears of it']
+
+
+def test_what_the_app_provides_may_fail_and_its_worker_lives(app, worker):
+    def context():
+        raise OSError('no application')
+
+    app.provide_context = context
+    task = with_context(app, lambda: None, lambda self: 'fine')
+    worker()  # its services run in no such context
+    run = app.client.start(task).wait(timeout=5)
+    assert (run.state, run.output['message']) == (State.EXCEPTION, 'no application')
+    app.provide_context = None
+    assert app.client.start(task).wait(timeout=5).output == 'fine'
+
+
 def test_a_task_without_a_context_of_its_own_may_return_none(app, worker):
     task = with_context(app, lambda: None, lambda self: 'fine')
     worker()
