@@ -1,0 +1,245 @@
+// One run, whole: what it is, how far, what it said, what it left, and what can be done about it.
+
+import { actions, inWords } from './actions.js'
+import { get, post, remove } from './api.js'
+import { h, perFrame, plain, setAttribute, setShown, setText, tell } from './dom.js'
+import { schemaForm } from './form.js'
+import { isEnded, model } from './model.js'
+import { go, link } from './place.js'
+import { bar, stateMark, when } from './runs.js'
+import { inputsOf, prefill } from './start.js'
+import { absolute, clock, label, span } from './times.js'
+
+const MOST_LINES = 500 // of messages and of events; the run itself keeps more
+
+/** Make the pane of a run; `signal` ends it. */
+export function runPane(id, signal) {
+  const view = parts(id)
+  let run = null
+  const show = perFrame(() => run && !signal.aborted && view.update(run))
+
+  async function read() {
+    const since = performance.now()
+    try {
+      const fresh = await get(['runs', id])
+      const changedSince = run?.touched > since
+      run = changedSince ? { ...fresh, ...moving(run) } : { ...fresh, touched: 0 }
+      view.messages.set(run.messages ?? [])
+      if (model.runs.has(id)) model.put(fresh, since)
+    } catch (problem) {
+      if (signal.aborted) return
+      view.fail(problem, run)
+    }
+    show()
+  }
+
+  const readSoon = () => setTimeout(read, 50)
+  model.on('change', (changed) => changed === id && follow(), signal)
+  model.on('runs', () => follow(), signal)
+  model.on('reset', readSoon, signal)
+  model.on(`run ${id}`, (event) => {
+    view.hear(event)
+    if (event.event === 'message' || event.event === 'progress') show()
+    else readSoon()
+  }, signal)
+
+  // The list knows what events have said: the pane shows the same, at the same time.
+  function follow() {
+    const known = model.runs.get(id)
+    if (!run || !known || !known.touched || known.touched === run.touched) return
+    if (known.state !== run.state) tell(`${run.task} is ${known.state}`)
+    run = { ...run, ...moving(known) }
+    show()
+  }
+
+  view.commands(() => run, read)
+  read()
+  return { node: view.node }
+}
+
+const MOVING = ['state', 'progress', 'target', 'started', 'ended', 'output', 'reason', 'touched']
+const moving = (run) => Object.fromEntries(MOVING.map((name) => [name, run[name]]))
+
+function parts(id) {
+  const state = stateMark()
+  const title = h('h2', { tabindex: '-1' }, id)
+  const time = label()
+  const progress = bar()
+  const reason = h('p.reason')
+  const facts = h('dl.facts')
+  const data = block('Data')
+  const output = block('Output')
+  const messages = lines('Messages', 'Nothing said yet: a task says something by self.message(text).')
+  const events = lines('Events', 'None since this page was opened. A task tells what it does by self.emit(name, data).')
+  const told = actions()
+  const editor = h('div.editor', { hidden: '' })
+  const gone = h('p.gone', { role: 'alert', hidden: '' })
+  const body = h('div', null, h('p.now', null, state.node, time.node, progress.node), reason, told.node, editor, output.node, messages.node, data.node, facts, events.node)
+  const node = h('article.one', { 'aria-busy': 'true' }, h('a.back', { href: link('/') }, '← Runs'), title, h('p.name', null, h('code', null, id)), gone, body)
+  body.hidden = true
+
+  return {
+    node, messages,
+    update(run) {
+      setAttribute(node, 'aria-busy', null)
+      body.hidden = false
+      gone.hidden = true
+      setText(title, run.task || '(no task)')
+      state.update(run.state)
+      when(time, run)
+      progress.update(run)
+      setText(reason, run.reason ? `Reason: ${run.reason}` : '')
+      setShown(reason, Boolean(run.reason))
+      setShown(output.node, run.output !== null && run.output !== undefined && isEnded(run))
+      output.show(run.state === 'ERROR' ? 'Error' : run.state === 'EXCEPTION' ? 'Exception' : 'Output', outputText(run))
+      data.show('Data', plain(run.data, 2))
+      setShown(messages.node, !isEnded(run) || messages.has())
+      setShown(events.node, !isEnded(run) || events.has())
+      showFacts(facts, run)
+      this.showCommands?.(run)
+    },
+    hear({ event, data, at, seq }) {
+      if (event === 'message') messages.add({ at, text: plain(data?.text ?? data) })
+      else if (event !== 'progress') events.add({ at, text: `${event}  ${data === null || data === undefined ? '' : plain(data)}`, seq })
+    },
+    fail(problem, run) {
+      setAttribute(node, 'aria-busy', null)
+      setText(gone, problem.status === 404 ? `There is no run ${id} (any more): it was removed, or its time was over.` : problem.message)
+      gone.hidden = false
+      if (!run) setText(title, 'No such run')
+    },
+    commands(now, read) {
+      this.showCommands = commands(id, told, editor, now, read)
+    },
+  }
+}
+
+function commands(id, told, editor, now, read) {
+  const order = (verb, body) => async () => {
+    const answered = await post(['runs', id, verb], body?.() ?? {})
+    setTimeout(read, 50)
+    return answered
+  }
+  let isStopping = false
+  const stop = told.add('Stop', async () => {
+    const answered = await order('stop', () => (isStopping ? { grace: 0 } : {}))()
+    isStopping = answered.answer === 'requested'
+    return answered
+  }, { twice: 'Really stop?' })
+  const pause = told.add('Pause', order('pause'))
+  const resume = told.add('Resume', order('resume'))
+  const retry = told.add('Retry', order('retry'))
+  const reload = told.add('Reload with…', async () => void (await edit(editor, now(), told, read)))
+  const again = told.add('Start another', async () => {
+    prefill(now().data)
+    go(`/start/${encodeURIComponent(now().task)}`)
+  })
+  const forget = told.add('Remove', async () => {
+    const answered = await remove(['runs', id])
+    if (answered.answer !== 'applied') return answered
+    model.forget(id)
+    go('/')
+  }, { twice: 'Really remove?' })
+  return (run) => {
+    const ended = isEnded(run)
+    if (ended) isStopping = false
+    const isOurs = run.local || run.task.startsWith('pytask/')
+    stop.show(!ended && !isOurs, isStopping ? 'Interrupt now' : 'Stop', isStopping ? 'Really interrupt?' : 'Really stop?')
+    pause.show(!ended && !isOurs && run.reason !== 'paused')
+    resume.show(!ended && run.reason === 'paused')
+    reload.show(run.state === 'RUNNING' && !isOurs)
+    retry.show(ended && !isOurs)
+    again.show(!isOurs)
+    forget.show(ended)
+  }
+}
+
+// New data for a run that goes on: the same form as for a start.
+async function edit(place, run, told, read) {
+  if (!place.hidden) return void (place.hidden = true)
+  const inputs = await inputsOf(run.task)
+  const form = schemaForm(inputs ?? { type: 'object', additionalProperties: true }, run.data)
+  const node = h('form', { novalidate: true, onsubmit: submit }, form.node, h('div.actions', null,
+    h('button.main', { type: 'submit' }, 'Reload'), h('button', { type: 'button', onclick: () => (place.hidden = true) }, 'Leave it')))
+  place.replaceChildren(node)
+  place.hidden = false
+  place.querySelector('input, textarea, select, button').focus()
+
+  async function submit(event) {
+    event.preventDefault()
+    const data = form.read()
+    if (!data) return
+    try {
+      const { answer } = await post(['runs', run.id, 'reload'], { data })
+      told.say(`Reload: ${inWords(answer)}`)
+      place.hidden = true
+      read()
+    } catch (problem) {
+      told.say(problem.message, true)
+      form.refuse(problem.errors)
+    }
+  }
+}
+
+function outputText(run) {
+  const { output } = run
+  if (run.state === 'EXCEPTION' && output?.type) return output.traceback || `${output.type}: ${output.message}`
+  return output === null || output === undefined ? '' : plain(output, 2)
+}
+
+function showFacts(list, run) {
+  const took = run.ended && run.started ? span(run.ended - run.started) : ''
+  const rows = [
+    ['queue', run.queue], ['worker', run.worker], ['attempt', run.attempt > 1 ? run.attempt : ''], ['crashes', run.crashes || ''],
+    ['created', run.created && absolute(run.created)], ['started', run.started && absolute(run.started)], ['ended', run.ended && absolute(run.ended)],
+    ['took', took], ['part of', run.parent], ['local', run.local ? 'belongs to its worker, and ends with it' : ''],
+  ].filter(([, value]) => value)
+  const text = JSON.stringify(rows)
+  if (list.dataset.shown === text) return
+  list.dataset.shown = text
+  list.replaceChildren(...rows.flatMap(([name, value]) => [h('dt', null, name), h('dd', null, name === 'part of' ? h('a', { href: link(`/run/${encodeURIComponent(value)}`) }, value) : String(value))]))
+}
+
+function block(name) {
+  const title = h('h3', null, name)
+  const text = h('pre', { tabindex: '0' })
+  return {
+    node: h('section', null, title, text),
+    show(name, value) {
+      setText(title, name)
+      setText(text, value)
+    },
+  }
+}
+
+function lines(name, none) {
+  const list = h('ol.lines', { tabindex: '0', 'aria-label': name })
+  const empty = h('p.hint', null, none)
+  const count = h('span.count')
+  const add = ({ at, text }) => {
+    const isAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4
+    list.append(h('li', null, at ? h('time', { datetime: new Date(at * 1000).toISOString(), title: absolute(at) }, clock(at)) : null, h('span', null, text)))
+    if (list.children.length > MOST_LINES) list.firstChild.remove()
+    if (isAtEnd) list.scrollTop = list.scrollHeight
+    shown()
+  }
+  const shown = () => {
+    setShown(empty, !list.children.length)
+    setShown(list, list.children.length > 0)
+    setText(count, list.children.length ? String(list.children.length) : '')
+  }
+  shown()
+  return {
+    node: h('section', null, h('h3', null, name, ' ', count), empty, list),
+    add,
+    has: () => list.children.length > 0,
+    /** Show these instead, unless they stand there already: what one has scrolled to stays where it is. */
+    set(items) {
+      const isSame = items.length === list.children.length && items.at(-1)?.text === list.lastChild?.lastChild.textContent
+      if (isSame || (!items.length && !list.children.length)) return
+      list.replaceChildren()
+      items.slice(-MOST_LINES).forEach(add)
+      shown()
+    },
+  }
+}
