@@ -62,6 +62,7 @@ function showLink() {
   setText(node, {
     live: 'live',
     connecting: 'connecting',
+    asleep: `asleep since ${clock(at)}`,
     lost: `reconnecting… shown as of ${clock(at)}`,
     refused: `not allowed: ${why}`,
   }[state])

@@ -48,7 +48,7 @@ export const model = new (class extends EventTarget {
 
   fits(run) {
     const { states, q } = this.filter
-    return (!states.length || states.includes(run.state)) && (!q || run.id.includes(q) || run.task.includes(q))
+    return (!states.length || states.includes(run.state)) && (!q || wordsOf(run).includes(q.toLowerCase()))
   }
 
   /** Read the list in `ms`, or before where that was asked for; so that reading takes a tenth of the time at most. */
@@ -161,6 +161,7 @@ export const model = new (class extends EventTarget {
       document.addEventListener('visibilitychange', hide)
       await this.#followUntil(stopped.signal)
       document.removeEventListener('visibilitychange', hide)
+      if (document.hidden) this.#setLink('asleep')
       await shown()
     }
   }
@@ -191,6 +192,12 @@ export const model = new (class extends EventTarget {
     this.tell('link')
   }
 })()
+
+// What the server looks in, too. Made once for each reading of a run: typing goes through all of them.
+function wordsOf(run) {
+  run.words ??= `${run.id} ${run.task} ${run.reason} ${JSON.stringify(run.data)}`.toLowerCase()
+  return run.words
+}
 
 function moved(run, state, data, at) {
   if (state === 'RUNNING') return { state, started: at, ended: null, output: null, reason: '', progress: null, target: null }

@@ -248,7 +248,7 @@ function parseEvent(block) {
 }
 
 function httpError(response, problem) {
-  const told = problem?.detail ?? problem?.title ?? response.statusText
+  const told = response.ok ? 'this is no JSON' : (problem?.detail ?? problem?.title ?? response.statusText)
   const fields = { code: response.status, problem: problem ?? null, errors: problem?.errors ?? [] }
   return new TaskError('http', `Bad status: ${response.status}${told ? `: ${told}` : ''}`, fields)
 }

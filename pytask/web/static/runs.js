@@ -87,7 +87,7 @@ export function runsPane() {
     return { fits, at, count, node: h('section', { 'data-group': name }, h('h2', null, title, ' ', count), list), lines: new Lines(list, (run) => run.id, line) }
   })
   const states = stateFilter()
-  const search = h('input', { type: 'search', placeholder: 'Filter by task or id', 'aria-label': 'Filter by task or id', title: 'Press / to come here', autocomplete: 'off', spellcheck: 'false', oninput: () => place.setQuery({ q: search.value }) })
+  const search = h('input', { type: 'search', placeholder: 'Filter by task, id or data', 'aria-label': 'Filter by task, id or data', title: 'Press / to come here', autocomplete: 'off', spellcheck: 'false', oninput: () => place.setQuery({ q: search.value }) })
   const note = h('p.note')
   const empty = h('div.empty')
   const node = h('section.runs', { 'aria-label': 'Runs' }, h('div.filter', null, states.node, search), note, h('div.list', null, groups.map((group) => group.node), empty))
@@ -128,7 +128,7 @@ export function runsPane() {
 function showNote(note) {
   setShown(note, Boolean(model.problem || model.isCut))
   if (model.problem) setText(note, `The list can not be read: ${model.problem.message}`)
-  else if (model.isCut) setText(note, `The first ${MOST.toLocaleString()} are here. Filter by state, task or id to see others.`)
+  else if (model.isCut) setText(note, `The first ${MOST.toLocaleString()} are here. Filter by state, task, id or data to see others.`)
 }
 
 function stateFilter() {
