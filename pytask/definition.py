@@ -48,7 +48,8 @@ class Task:
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
     `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end
     before their lease is over, 'keep' for those that go on without, and may then run twice; `DEMO` the
-    data with which `pytask dev` starts a first run, None for no such run.
+    data with which `pytask dev` starts a first run, None for no such run; `EXPOSE` lets the web start its runs;
+    `REDACT` names inputs whose values the web never shows.
     """
 
     NAME: ClassVar[str]
@@ -58,6 +59,8 @@ class Task:
     graceful: ClassVar[bool] = False
     on_partition: ClassVar[str] = 'stop'
     DEMO: ClassVar[dict[str, Any] | None] = None
+    EXPOSE: ClassVar[bool] = False
+    REDACT: ClassVar[tuple[str, ...]] = ()
     Error: ClassVar[type[TaskError]] = TaskError
 
     pytask_port: Port = Prompt()

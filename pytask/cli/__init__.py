@@ -51,6 +51,7 @@ COMMANDS = {
     'resume': ('pause', 'Let what is paused go on.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
+    'web': ('web', 'Serve the page and the HTTP API.'),
     'tasks': ('look', 'List the tasks there are and what they take.'),
     'workers': ('look', 'List live workers.'),
     'health': ('health', 'Ask a worker whether it is ready; for probes.'),

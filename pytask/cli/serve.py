@@ -26,6 +26,7 @@ from pytask.settings import chosen
 @option(
     '--health', metavar='ADDR', help='Serve /live, /ready, /metrics there: host:port, or a port of this machine.'
 )
+@option('--web', metavar='ADDR', help='Serve the page and the HTTP API there: host:port, or a port of this machine.')
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common
 def worker(*, verbose: bool) -> int:
@@ -38,12 +39,13 @@ def worker(*, verbose: bool) -> int:
     queues; a second one hurries, a third exits at once.
     """
     from pytask.cli import clash
+    from pytask.web.opening import web_of
     from pytask.worker.process import run_worker
 
     clash.check()
     app = make_app()
     load_tasks(app, is_needed=True)
-    return run_worker(app, level=logging.DEBUG if verbose else logging.INFO)
+    return run_worker(app, level=logging.DEBUG if verbose else logging.INFO, beside=web_of(app))
 
 
 @click.command()

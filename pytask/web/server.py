@@ -1,0 +1,105 @@
+"""The site on gevent's own server, with bounds on everything that strangers may do to it.
+
+A few hundred connections; a head of 16 KiB within ten seconds, a body of 1 MiB within thirty, half a minute of silence
+between two requests; who does not read is cut off. Health has a server and connections of its own, so that probes are
+answered whatever happens here.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIServer
+
+from pytask.web.events import SOCKET
+from pytask.web.request import Problem
+from pytask.worker.bounded import BoundedHandler
+
+if TYPE_CHECKING:
+    import socket
+
+    from pytask.web.site import Site
+
+MOST_CONNECTIONS = 1000
+HEAD_WITHIN_S, BODY_WITHIN_S, SILENT_FOR_S, STUCK_FOR_S = 10.0, 30.0, 30.0, 30.0
+HEAD_BYTES = 16 * 1024
+
+
+class Web:
+    """Serves a site from `with` to its end."""
+
+    def __init__(self, site: Site, listening: socket.socket) -> None:
+        self.site = site
+        self._server = WSGIServer(
+            listening, site, spawn=Pool(most_connections()), handler_class=Handler, log=None, error_log=None,
+            environ={'SERVER_NAME': str(listening.getsockname()[0])},  # else it asks the DNS for one
+        )  # fmt: skip
+
+    def __enter__(self) -> Web:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+        self.site.close()
+        self._server.stop(timeout=1)
+
+
+class Handler(BoundedHandler):
+    """One connection. pywsgi itself would wait for ever."""
+
+    head_bytes = HEAD_BYTES
+    _timer: gevent.Timeout | None = None
+
+    def handle(self) -> None:
+        self.socket.settimeout(STUCK_FOR_S)
+        super().handle()
+
+    def read_requestline(self) -> str:
+        line = gevent.with_timeout(SILENT_FOR_S, super().read_requestline, timeout_value='')
+        # From the first line on it is a request, and the rest of its head is to follow.
+        self._timer = gevent.Timeout.start_new(HEAD_WITHIN_S, TimeoutError('the head of a request is too slow'))
+        return str(line)
+
+    def handle_one_request(self) -> Any:
+        try:
+            return super().handle_one_request()
+        finally:
+            self._stop_timer()
+
+    def run_application(self) -> None:
+        self._stop_timer()
+        self.environ['wsgi.input'] = _Body(self.environ['wsgi.input'])
+        if self.request_version == 'HTTP/1.1':  # else the answer is not chunked
+            self.environ[SOCKET] = self.socket
+        super().run_application()
+
+    def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
+        if not isinstance(error, OSError):  # a client that has gone, or does not read, is no error of ours
+            super().handle_error(kind, error, trace)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.close()
+
+
+class _Body:
+    """The body of a request, as far as it comes in time."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def read(self, size: int = -1) -> bytes:
+        with gevent.Timeout(BODY_WITHIN_S, Problem(408, 'the body is too slow')):
+            raw: bytes = self._body.read(size)
+            return raw
+
+
+def most_connections() -> int:
+    """Return how many connections this process can bear: half of its files are for other things."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(16, min(MOST_CONNECTIONS, soft // 2))
