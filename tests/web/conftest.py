@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from browser import Browser
 from support import wait_until
@@ -66,21 +64,28 @@ def site(processes):
     return Site(processes)
 
 
+TOKEN = 'a-token-of-the-tests'
+
+
 class Site:
     def __init__(self, processes):
         self.processes, self.port = processes, free_port()
         self.folder = processes.tasks(TASKS)
         self.start()
 
-    def start(self):
-        self.process = self.processes.start('worker', str(self.folder), '--web', f'127.0.0.1:{self.port}')
+    def start(self, token=TOKEN):
+        self.process = self.processes.start(
+            'worker', '--tasks', str(self.folder), '--web', f'127.0.0.1:{self.port}', environment={'PYTASK_WEB_TOKEN': token}
+        )
+        self.login = f'http://127.0.0.1:{self.port}/login?token={token}'
         told = []
 
-        def login():
+        def serves():
             told.append(self.process.stderr.readline())
-            return re.search(rf'http://127\.0\.0\.1:{self.port}\S*', told[-1])
+            assert self.process.poll() is None, told
+            return f'http://127.0.0.1:{self.port}' in told[-1]
 
-        self.login = wait_until(login, 'the worker says where its page is')[0]
+        wait_until(serves, 'the worker says where its page is')
 
     def stop(self):
         self.process.terminate()

@@ -309,7 +309,6 @@ def test_the_page_comes_back_when_the_server_does(site, tab, client):
     page.sees('#link[data-link="lost"]', 'reconnecting')
     waiting = client.start('order', {'item': 'meanwhile', 'count': 1})
     site.start()
-    page.goto(site.login)
     page.sees('#link', 'live')
     page.sees(ROW.format(waiting.id), 'SUCCESS')
 
@@ -318,7 +317,7 @@ def test_a_refused_page_says_so(site, tab):
     page = tab()
     site.stop()
     page.sees('#link', 'reconnecting')
-    site.start()  # with another token
+    site.start(token='another-token-of-the-tests')
     page.sees('#link[data-link="refused"]', 'not allowed')
 
 
