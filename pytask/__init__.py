@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Unavailable,
         WaitTimeout,
     )
+    from pytask.notgiven import NotGiven
     from pytask.run import Run
     from pytask.states import Outcome, State
 
@@ -41,6 +42,7 @@ _HOMES = {
     'Interrupted': 'pytask.errors',
     'Monitor': 'pytask.builtin',
     'NotFound': 'pytask.errors',
+    'NotGiven': 'pytask.notgiven',
     'Outcome': 'pytask.states',
     'PyTask': 'pytask.app',
     'PytaskError': 'pytask.errors',
@@ -65,6 +67,7 @@ __all__ = [
     'Interrupted',
     'Monitor',
     'NotFound',
+    'NotGiven',
     'Outcome',
     'PyTask',
     'PytaskError',

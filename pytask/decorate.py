@@ -35,11 +35,11 @@ _LOWER = ('graceful', 'on_partition')
 def function_class(function: Callable[..., Any], **policy: Any) -> type[Task]:
     """Make the Task class whose `start` calls a function with the run's data."""
 
-    def __init__(self: Any, **data: Any) -> None:  # noqa: N807 - it becomes the method
-        self.__dict__['data'] = data
+    def __init__(self: Any, *args: Any, **data: Any) -> None:  # noqa: N807 - it becomes the method
+        self.__dict__['args'], self.__dict__['data'] = args, data
 
     def start(self: Any) -> Any:
-        return function(**self.__dict__['data'])
+        return function(*self.__dict__['args'], **self.__dict__['data'])
 
     namespace = {
         'NAME': kebab(function.__name__),

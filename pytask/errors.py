@@ -8,6 +8,7 @@ __all__ = [
     'InputError',
     'Interrupted',
     'NotFound',
+    'OutputError',
     'PytaskError',
     'RunEnded',
     'RunExists',
@@ -32,6 +33,16 @@ class InputError(PytaskError):
         self.task, self.problems, self.usage = task, problems, usage
         lines = [f'invalid inputs for `{task}`', *(f'  {name}  {what}' for name, what in problems)]
         super().__init__('\n'.join([*lines, f'  usage  {usage}']))
+
+
+class OutputError(PytaskError):
+    """A run has left what its task does not promise. `problems` holds (path, what is wrong) pairs."""
+
+    def __init__(self, task: str, problems: list[tuple[str, str]]) -> None:
+        self.task, self.problems = task, problems
+        super().__init__(
+            '\n'.join([f'`{task}` promises another output', *(f'  {p}  {what}' for p, what in problems)])
+        )
 
 
 class NotFound(PytaskError):

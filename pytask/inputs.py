@@ -1,8 +1,8 @@
 """Inputs of a task: what its signature takes, and how data is fitted to it.
 
-Read once per class from `__init__` (or the decorated function). Annotated inputs are converted by
-msgspec, lax where that is safe (`"6"` for an int); all problems are told at once. A type msgspec can
-not convert to is passed through untouched: the annotation is the author's, and may be anything.
+Read once per class: from `__init__`, from annotated class fields, from a decorated function, or from the
+parameter objects of a task that has `inputs` and `run` (`params`). What a single value may be stands in `kinds`;
+all problems are told at once.
 """
 
 from __future__ import annotations
@@ -10,71 +10,119 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, get_origin
 
 import msgspec
 
 from pytask.errors import ConfigError, InputError
+from pytask.kinds import Kind, kind_of, schemas
+from pytask.messages import encode
+from pytask.misfits import Misfit, hints_of
+from pytask.notgiven import NotGiven
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytask.definition import Task
+    from pytask.misfits import Problem
 
-_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+REFS = '#/$defs/{name}'
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: its name, its type (Any where none was given), and whether it has a default."""
+    """One input: its name, what it may be, and its default, NotGiven where it has none that is JSON."""
 
     name: str
-    type: Any
+    kind: Kind
     is_required: bool
     usage: str
+    default: Any = NotGiven
+    is_positional: bool = True
 
     def convert(self, value: Any) -> Any:
-        return value if self.type is Any else msgspec.convert(value, self.type, strict=False)
+        return self.kind.convert(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All inputs of one task. `takes_more` is true where the signature ends in `**kwargs`.
+    """All inputs of one task. `more` is what further names may be, where the signature ends in `**kwargs`.
 
-    `are_attributes` is true for annotated class fields, which are set on the instance instead of passed.
+    `rest` is the name of `*args`, under which the data has a list; '' for none. `are_attributes` is true for
+    annotated class fields, which are set on the instance instead of passed.
     """
 
     task: str
     fields: dict[str, Input]
-    takes_more: bool
+    more: Kind | None = None
+    rest: str = ''
     are_attributes: bool = False
 
     @property
     def usage(self) -> str:
-        more = ['**more'] if self.takes_more else []
+        more = ['**more'] if self.more else []
         return f'{self.task}({", ".join([*(field.usage for field in self.fields.values()), *more])})'
 
     def bind(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return the keyword arguments for this data. Raises InputError with every problem in it."""
         fields, bound, problems = self.fields, {}, []
         for name, value in data.items():
-            field = fields.get(name)
+            field = fields.get(name) or self.more
             if field is None:
-                if self.takes_more:
-                    bound[name] = value
-                else:
-                    problems.append((name, self._unknown(name)))
+                problems.append((name, self._unknown(name)))
                 continue
             try:
                 bound[name] = field.convert(value)
-            except msgspec.ValidationError as error:
-                problems.append((name, _teach(error, value)))
+            except Misfit as misfit:
+                problems += _below(name, misfit)
         problems += [
-            (name, 'is missing') for name, field in fields.items() if field.is_required and name not in data
+            (name, field.kind.missing()) for name, field in fields.items() if field.is_required and name not in data
         ]
         if problems:
             raise InputError(self.task, problems, self.usage)
         return bound
+
+    def named(self, args: Sequence[Any], data: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return data in which positional values stand under the names they have in the signature.
+
+        What is more than those stands under the name of `*args`, as a list. Raises InputError for too many, and
+        for what is given twice; whether values fit is seen when they are bound.
+        """
+        named = dict(data or {})
+        names = [name for name, field in self.fields.items() if field.is_positional]
+        problems = [(name, 'is given by position and by name') for name in names[: len(args)] if name in named]
+        named |= dict(zip(names, args, strict=False))
+        if len(args) > len(names) and self.rest:
+            if self.rest in named:
+                problems.append((self.rest, 'is given by position and by name'))
+            named[self.rest] = list(args[len(names) :])
+        elif len(args) > len(names):
+            problems.append(('args', f'are {len(args)} by position; {self.task} takes {len(names) or "none"}'))
+        if problems:
+            raise InputError(self.task, problems, self.usage)
+        return named
+
+    def arguments(self, bound: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return what is passed by position, which only `*args` needs, and the rest of what was bound."""
+        rest = bound.pop(self.rest, []) if self.rest else []
+        if not rest:
+            return [], bound
+        before = [field for field in self.fields.values() if field.is_positional]
+        return [*(bound.pop(field.name, field.default) for field in before), *rest], bound
+
+    def schema(self, refs: str = REFS) -> dict[str, Any]:
+        """Return the JSON Schema (2020-12) of the data; it refers to its own `$defs` as `refs` says."""
+        kinds = {name: field.kind for name, field in self.fields.items()}
+        written, defs = schemas(kinds | ({'**': self.more} if self.more else {}), refs)
+        more = written.pop('**', False)
+        schema: dict[str, Any] = {
+            'type': 'object',
+            'properties': {name: written[name] | _default(field) for name, field in self.fields.items()},
+            'required': [name for name, field in self.fields.items() if field.is_required],
+            'additionalProperties': True if more == {} else more,
+        }
+        return schema | ({'$defs': defs} if defs else {})
 
     def _unknown(self, name: str) -> str:
         if not self.fields:
@@ -87,20 +135,28 @@ def inputs_of(task_class: type[Task]) -> Inputs:
     """Read the inputs of a task class. Raises ConfigError for a signature that data can not fill."""
     source: Callable[..., Any] = getattr(task_class, 'pytask_function', task_class.__init__)
     if source is object.__init__:
-        return Inputs(task_class.NAME, _annotated(task_class), takes_more=False, are_attributes=True)
+        return Inputs(task_class.NAME, _annotated(task_class), are_attributes=True)
     return inputs_of_call(task_class.NAME, source, is_unbound=source is task_class.__init__)
 
 
 def inputs_of_call(name: str, source: Callable[..., Any], *, is_unbound: bool) -> Inputs:
     """Read the inputs of anything that is called with data; the first of what is unbound is `self`."""
     parameters = list(inspect.signature(source).parameters.values())[int(is_unbound) :]
-    hints = _hints(source)
-    fields = {p.name: _input(p, hints.get(p.name, Any)) for p in parameters if p.kind in _NAMED}
+    hints = hints_of(source)
+    fields: dict[str, Input] = {}
+    more, rest = None, ''
     for parameter in parameters:
+        hint = hints.get(parameter.name, Any)
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             raise ConfigError(f'{name}: input {parameter.name!r} is positional only; data has names')
-    more = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-    return Inputs(name, fields, takes_more=more)
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            more = kind_of(hint)
+        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            rest = parameter.name
+            fields[rest] = _rest(rest, hint)
+        else:
+            fields[parameter.name] = _input(parameter, hint)
+    return Inputs(name, fields, more, rest)
 
 
 def read_object(task: str, data: bytes) -> dict[str, Any]:
@@ -114,22 +170,19 @@ def read_object(task: str, data: bytes) -> dict[str, Any]:
     return decoded
 
 
+def _below(name: str, misfit: Misfit) -> list[Problem]:
+    return [(name + path, what) for path, what in misfit.problems]
+
+
 def _annotated(task_class: type[Task]) -> dict[str, Input]:
     # What Task itself annotates is policy; what a subclass adds and does not call ClassVar is an input.
     fields = {}
-    for name, hint in _hints(task_class).items():
+    for name, hint in hints_of(task_class).items():
         if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
-            parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+            parameter = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
             fields[name] = _input(parameter, hint)
     return fields
-
-
-def _hints(source: Any) -> dict[str, Any]:
-    try:
-        return get_type_hints(source)
-    except (NameError, TypeError, AttributeError, SyntaxError):  # for type checkers only, or no type at all
-        return dict.fromkeys(inspect.get_annotations(source), Any)
 
 
 def _input(parameter: inspect.Parameter, hint: Any) -> Input:
@@ -140,22 +193,21 @@ def _input(parameter: inspect.Parameter, hint: Any) -> Input:
         usage += f': {inspect.formatannotation(hint)}'
     if not is_required:
         usage += f' = {default!r}' if hint is not Any else f'={default!r}'
-    return Input(parameter.name, _convertible(hint), is_required, usage)
+    is_positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    return Input(
+        parameter.name, kind_of(hint), is_required, usage, NotGiven if is_required else default, is_positional
+    )
 
 
-def _convertible(hint: Any) -> Any:
+def _rest(name: str, hint: Any) -> Input:
+    kind = kind_of(list[hint])
+    return Input(name, kind, is_required=False, usage=f'*{name}', is_positional=False)
+
+
+def _default(field: Input) -> dict[str, Any]:
+    if field.is_required or field.default is NotGiven:
+        return {}
     try:
-        msgspec.json.Decoder(hint)
-    except TypeError:
-        return Any
-    # A class msgspec does not know gets a decoder too, and fails on every value; so does what holds one.
-    return Any if 'CustomType(' in repr(msgspec.inspect.type_info(hint)) else hint
-
-
-def _teach(error: msgspec.ValidationError, value: Any) -> str:
-    shown = repr(value)
-    return f'{_lower(str(error))} ({shown if len(shown) <= 40 else shown[:37] + "..."})'
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:].replace('`', '')
+        return {'default': msgspec.json.decode(encode(field.default))}
+    except TypeError:  # no JSON: the author's own object
+        return {}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pytask.decorate import as_task_class
 from pytask.errors import ConfigError, NotFound
 from pytask.inputs import inputs_of
+from pytask.outputs import outputs_of
 from pytask.settings import bad_name
 from pytask.shape import what_is_wrong
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from pytask.definition import Task
     from pytask.inputs import Inputs
+    from pytask.outputs import Outputs
 
 RESERVED = 'pytask/'
 
@@ -39,6 +41,7 @@ class Registry:
         self._tasks: dict[str, type[Task]] = {}
         self._aliases: dict[str, type[Task]] = {}
         self._inputs: dict[type[Task], Inputs] = {}
+        self._outputs: dict[type[Task], Outputs] = {}
 
     def add(self, thing: Any) -> type[Task]:
         """Add a Task class or a decorated function. Raises ConfigError naming both places of a clash."""
@@ -52,7 +55,7 @@ class Registry:
         if known is not None:
             raise ConfigError(f'two tasks are named {task.NAME!r}: {place_of(known)} and {place_of(task)}')
         _check(task)
-        self._inputs[task] = inputs_of(task)
+        self._inputs[task], self._outputs[task] = inputs_of(task), outputs_of(task)
         self._tasks[task.NAME] = task
         self._aliases[f'{task.__module__}.{task.__qualname__}'] = task
         return task
@@ -64,6 +67,11 @@ class Registry:
         if task not in self._inputs:
             self._inputs[task] = inputs_of(task)
         return self._inputs[task]
+
+    def outputs(self, task: type[Task]) -> Outputs:
+        if task not in self._outputs:
+            self._outputs[task] = outputs_of(task)
+        return self._outputs[task]
 
     def names(self) -> list[str]:
         return sorted(self._tasks)

@@ -98,7 +98,10 @@ def chosen(
 ) -> Chosen:
     """Gather what is set for a command, with the source of each value. Raises ConfigError."""
     return _gathered(
-        files(folder or here()), given(code or {}, in_code), environment(_FIELDS, LISTS), given(flags or {}, as_flag)
+        files(folder or here()),
+        given(code or {}, in_code),
+        environment(_FIELDS, LISTS),
+        given(flags or {}, as_flag),
     )
 
 

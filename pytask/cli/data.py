@@ -15,6 +15,7 @@ import msgspec
 from pytask.cli import paint
 from pytask.cli.options import command_name
 from pytask.errors import InputError
+from pytask.misfits import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,7 @@ def check(task: str, data: dict[str, Any], inputs: Inputs | None) -> None:
             raise InputError(error.task, problems, error.usage) from None
     for name in _texts(data):
         field = None if inputs is None else inputs.fields.get(name)
-        if field is None or field.type is Any:
+        if field is None or field.kind.takes_text:
             # An int that is declared as one is converted where the task is: an unknown one may declare it.
             _point_out(name, data[name], is_known=inputs is not None)
 
@@ -153,7 +154,7 @@ def _or_json(name: str, data: Mapping[str, Any], field: Input | None) -> str:
         return ''
     try:
         field.convert(value)
-    except msgspec.ValidationError:
+    except Misfit:
         return ''
     return f'; for JSON write {_word(name, value, data[name])}'
 

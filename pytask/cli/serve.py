@@ -26,7 +26,9 @@ from pytask.settings import chosen
 @option(
     '--health', metavar='ADDR', help='Serve /live, /ready, /metrics there: host:port, or a port of this machine.'
 )
-@option('--web', metavar='ADDR', help='Serve the page and the HTTP API there: host:port, or a port of this machine.')
+@option(
+    '--web', metavar='ADDR', help='Serve the page and the HTTP API there: host:port, or a port of this machine.'
+)
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common
 def worker(*, verbose: bool) -> int:

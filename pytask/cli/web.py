@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from typing import Any
-
 import click
 
 from pytask.cli.options import common, load_tasks, make_app, option
@@ -23,9 +20,8 @@ def web(*, address: str, read_only: bool) -> None:
 
     It starts tasks with EXPOSE = True, and those that the setting `expose` names; it shows the runs of all.
     """
-    from gevent.event import Event
-
     from pytask.web.opening import DEFAULT, open_web
+    from pytask.web.server import until_told
 
     named = {'web': address} if address else {}
     if not address and not make_app().settings.web:
@@ -34,20 +30,6 @@ def web(*, address: str, read_only: bool) -> None:
     load_tasks(app, is_needed=False)
     app.client.store.ping()
     site, url = open_web(app)
-    over = Event()
-    wake = _waker(over)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: wake.send())
-    with site:
+    with until_told() as over, site:
         click.echo(f'web     {url}')
         over.wait()
-
-
-def _waker(over: Any) -> Any:
-    import gevent
-
-    # A POSIX signal arrives inside whatever greenlet is current.
-    nudge = gevent.get_hub().loop.async_()
-    nudge.start(over.set)
-    return nudge
-

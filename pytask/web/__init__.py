@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.app import PyTask
-    from pytask.web.site import Site
+    from pytask.web.wsgi import Site
 
     WSGI = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def application(  # noqa: PLR0913 - what may be said of who is let in
     this machine. Raises ConfigError where nobody could be let in.
     """
     from pytask.web.guard import Guard
-    from pytask.web.site import Site
+    from pytask.web.wsgi import Site
 
     settings = app.settings
     guard = Guard(

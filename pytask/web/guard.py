@@ -95,7 +95,7 @@ class Guard:
         raise _unknown()
 
     def _check_token(self, text: str) -> None:
-        # After too many wrong ones a right one is not taken either, or guessing would go on; cookies are not guessed.
+        # After too many wrong ones a right one is not taken either, or guessing went on. Cookies are not guessed.
         now = monotonic_s()
         if len(self._wrong) == WRONG and now - self._wrong[0] < WITHIN_S:
             raise Problem(429, 'too many wrong tokens', headers=(('Retry-After', str(round(WITHIN_S))),))
@@ -142,9 +142,10 @@ def _as_roles(said: Any) -> frozenset[str]:
 def _host_name(host: str) -> str | None:
     try:
         parts = urlsplit(f'//{host}')
-        return parts.hostname if parts.netloc == host and '@' not in host and parts.port != 0 else None
+        is_host = parts.netloc == host and '@' not in host and parts.port != 0
     except ValueError:
         return None
+    return parts.hostname if is_host else None
 
 
 def _is_address(name: str) -> bool:

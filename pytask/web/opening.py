@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytask.address import is_loopback, split_address, url_of
 from pytask.errors import ConfigError
 from pytask.web.guard import Guard
-from pytask.web.site import Site
+from pytask.web.wsgi import Site
 
 if TYPE_CHECKING:
     import socket
@@ -38,7 +38,7 @@ def open_web(app: PyTask) -> tuple[Web, str]:
 
 
 def web_of(app: PyTask) -> Web | None:
-    """Return the web of an app for beside its worker, None where the settings name no address. Raises ConfigError."""
+    """Return the web of an app, to be beside its worker; None where no address is set. Raises ConfigError."""
     if not app.settings.web:
         return None
     web, url = open_web(app)

@@ -20,7 +20,8 @@ _WORDS = r'password|passwd|secret|token|authorization|cookie|api[_-]?key|private
 _NAME = re.compile(_WORDS, re.IGNORECASE)
 # Bounded everywhere: whoever writes the text must not be able to make this slow.
 _IN_TEXT = re.compile(
-    rf'((?:{_WORDS})[\w-]{{0,32}}["\']?\s{{0,3}}[=:]\s{{0,3}}(?:(?:bearer|basic)\s)?["\']?)[^\s"\',;&}}]+', re.IGNORECASE
+    rf'((?:{_WORDS})[\w-]{{0,32}}["\']?\s{{0,3}}[=:]\s{{0,3}}(?:(?:bearer|basic)\s)?["\']?)[^\s"\',;&}}]+',
+    re.IGNORECASE,
 )
 _IN_URL = re.compile(r'(://[^\s:/@]{0,256}:)[^\s/@]{1,256}@')
 # Shorter ones are words like any other.
@@ -42,7 +43,9 @@ class Redactor:
             return _clean_text(value, secrets)
         if isinstance(value, dict):
             return {
-                _clean_text(str(name), secrets): HIDDEN if self._is_secret(str(name), inner) else self.clean(inner, secrets)
+                _clean_text(str(name), secrets): HIDDEN
+                if self._is_secret(str(name), inner)
+                else self.clean(inner, secrets)
                 for name, inner in value.items()
             }
         if isinstance(value, list | tuple):

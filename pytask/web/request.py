@@ -44,7 +44,8 @@ class Problem(Exception):
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {
-            'type': 'about:blank', 'title': HTTPStatus(self.code).phrase, 'status': self.code, 'detail': self.detail,
+            'type': 'about:blank', 'title': HTTPStatus(self.code).phrase, 'status': self.code,
+            'detail': self.detail,
         }  # fmt: skip
         if self.errors:
             found['errors'] = [{'path': path, 'message': message} for path, message in self.errors]

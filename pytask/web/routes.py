@@ -1,8 +1,8 @@
 """Routes: which function answers what, who may ask it, and what it takes.
 
-A route's function is called with a `Call`, the names in its path, and what its signature asks for besides: fields of
-the query of a GET, fields of the JSON body of any other. They are checked as the inputs of a task are, so all that
-is wrong is told at once, and the signature is the documentation: OpenAPI is made from it.
+A route's function is called with a `Call`, the names in its path, and what its signature asks for besides: fields
+of the query of a GET, fields of the JSON body of any other. They are checked as the inputs of a task are, so all
+that is wrong is told at once, and the signature is the documentation: OpenAPI is made from it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytask.client import Client
     from pytask.web.request import Request
-    from pytask.web.site import Site
+    from pytask.web.wsgi import Site
 
 
 @dataclass(frozen=True, slots=True)

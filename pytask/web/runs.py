@@ -27,7 +27,7 @@ Seconds = Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S)]
 _ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
 
 
-def list_runs(
+def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
     call: Call,
     state: str = '',
     task: str = '',
@@ -73,7 +73,8 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
     found = client.get(run)
     messages = client.messages(run) if hasattr(client, 'messages') else []
     said = [{'at': message.at, 'text': message.text} for message in messages]
-    return call.site.redactor.clean(found.to_json() | {'messages': said}, _secrets(call, found))
+    told: dict[str, Any] = call.site.redactor.clean(found.to_json() | {'messages': said}, _secrets(call, found))
+    return told
 
 
 def remove_run(call: Call, run: str) -> dict[str, str]:
@@ -82,7 +83,7 @@ def remove_run(call: Call, run: str) -> dict[str, str]:
 
 
 def stop_run(call: Call, run: str, grace: float | None = None, wait: Seconds | None = None) -> dict[str, str]:
-    """Stop a run, waiting or running; `grace` is how many seconds it may take, `wait` how long to see to its end."""
+    """Stop a run; `grace` is how many seconds it may take, `wait` how many to see to its end."""
     return _answer(call.client.stop(run, wait, grace))
 
 
@@ -169,7 +170,9 @@ def _states(text: str) -> list[State]:
     wrong = [name for name in names if name not in State.__members__]
     if wrong:
         known = ', '.join(State)
-        raise Problem(400, 'no such state', errors=[('state', f'{name!r:.40} is none of {known}') for name in wrong])
+        raise Problem(
+            400, 'no such state', errors=[('state', f'{name!r:.40} is none of {known}') for name in wrong]
+        )
     return [state for state in _ORDER if state in names] or list(_ORDER)
 
 

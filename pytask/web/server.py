@@ -1,16 +1,19 @@
 """The site on gevent's own server, with bounds on everything that strangers may do to it.
 
-A few hundred connections; a head of 16 KiB within ten seconds, a body of 1 MiB within thirty, half a minute of silence
-between two requests; who does not read is cut off. Health has a server and connections of its own, so that probes are
-answered whatever happens here.
+A few hundred connections; a head of 16 KiB within ten seconds, a body of 1 MiB within thirty, half a minute of
+silence between two requests; who does not read is cut off. Health has a server and connections of its own, so that
+probes are answered whatever happens here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import resource
+import signal
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
@@ -20,8 +23,9 @@ from pytask.worker.bounded import BoundedHandler
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
-    from pytask.web.site import Site
+    from pytask.web.wsgi import Site
 
 MOST_CONNECTIONS = 1000
 HEAD_WITHIN_S, BODY_WITHIN_S, SILENT_FOR_S, STUCK_FOR_S = 10.0, 30.0, 30.0, 30.0
@@ -72,9 +76,10 @@ class Handler(BoundedHandler):
 
     def run_application(self) -> None:
         self._stop_timer()
-        self.environ['wsgi.input'] = _Body(self.environ['wsgi.input'])
+        environ: dict[str, Any] = self.environ  # type: ignore[assignment]
+        environ['wsgi.input'] = _Body(environ['wsgi.input'])
         if self.request_version == 'HTTP/1.1':  # else the answer is not chunked
-            self.environ[SOCKET] = self.socket
+            environ[SOCKET] = self.socket
         super().run_application()
 
     def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
@@ -97,6 +102,22 @@ class _Body:
         with gevent.Timeout(BODY_WITHIN_S, Problem(408, 'the body is too slow')):
             raw: bytes = self._body.read(size)
             return raw
+
+
+@contextlib.contextmanager
+def until_told() -> Iterator[Event]:
+    """Give an event that SIGTERM and Ctrl-C set."""
+    over = Event()
+    # A POSIX signal arrives inside whatever greenlet is current.
+    nudge = gevent.get_hub().loop.async_()
+    nudge.start(over.set)
+    before = {number: signal.signal(number, lambda *_: nudge.send()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield over
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+        nudge.close()
 
 
 def most_connections() -> int:

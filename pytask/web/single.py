@@ -1,4 +1,4 @@
-"""The surface of one task at a time: start it, ask how far it is, read what it returned. Nothing else, in few words."""
+"""The surface of one task at a time: start it, ask how far it is, read what it returned; nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show_task(call: Call, uuid: str) -> dict[str, Any]:
     return _shown(call, call.client.get(uuid))
 
 
-def _shown(call: Call, run: Any) -> Any:
+def _shown(call: Call, run: Any) -> dict[str, Any]:
     client, redactor = call.client, call.site.redactor
     messages = client.messages(run.id) if hasattr(client, 'messages') else []
     told = {
@@ -43,7 +43,8 @@ def _shown(call: Call, run: Any) -> Any:
         'started': run.started,
         'finished': run.ended,
     }
-    return redactor.clean(told, redactor.secrets_of(run.data))
+    cleaned: dict[str, Any] = redactor.clean(told, redactor.secrets_of(run.data))
+    return cleaned
 
 
 ROUTES = [

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 EXIT_FORCED = 130
 
 
-def run_worker(
+def run_worker(  # noqa: PLR0913 - by name
     app: PyTask,
     *,
     level: int = logging.INFO,

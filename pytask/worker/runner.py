@@ -123,8 +123,9 @@ class Runner:
         if inputs.are_attributes:
             task.__dict__.update(bound)
             return task
+        args, named = inputs.arguments(bound)
         try:
-            task.__init__(**bound)  # type: ignore[misc]
+            task.__init__(*args, **named)  # type: ignore[misc]
         except BaseException:
             self._stopper.close(live, task)
             raise

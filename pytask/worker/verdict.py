@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytask import messages
-from pytask.errors import InputError, Interrupted, TaskError
+from pytask.errors import InputError, Interrupted, OutputError, TaskError
 from pytask.states import Outcome, State
 from pytask.worker.explain import describe
 
 if TYPE_CHECKING:
+    from pytask.outputs import Outputs
     from pytask.worker.slots import Live
 
 MAX_OUTPUT_BYTES = 2**20
@@ -30,7 +31,7 @@ def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
     if told == 'failed':
         error = live.failure
     if error is None:
-        return _output(value)
+        return _output(value, _promised(live))
     if isinstance(error, (TaskError, InputError)):
         return Outcome(State.ERROR, messages.encode(describe(error)['message']), exception=error)
     return Outcome(State.EXCEPTION, messages.encode(describe(error)), exception=error)
@@ -41,11 +42,19 @@ def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
     return (graceful or live.is_local) and not isinstance(error, Interrupted)
 
 
-def _output(value: Any) -> Outcome:
-    if value is None:
-        return Outcome(State.SUCCESS)
+def _promised(live: Live) -> Outputs:
+    return live.task.pytask_port.app.registry.outputs(type(live.task))  # type: ignore[union-attr,no-any-return]
+
+
+def _output(value: Any, promised: Outputs | None = None) -> Outcome:
     try:
+        if promised is not None:
+            value = promised.fit(value)
+        if value is None:
+            return Outcome(State.SUCCESS)
         output = messages.encode(value)
+    except OutputError as error:
+        return _unfit(str(error), error)
     except BaseException as error:  # noqa: BLE001 - user objects run code while they are encoded
         return _unfit(f'start returned what JSON can not carry: {describe(error)["message"]}')
     if len(output) > MAX_OUTPUT_BYTES:
@@ -53,9 +62,7 @@ def _output(value: Any) -> Outcome:
     return Outcome(State.SUCCESS, output)
 
 
-def _unfit(message: str) -> Outcome:
-    return Outcome(
-        State.EXCEPTION,
-        messages.encode({'type': 'TypeError', 'message': message[:1000], 'traceback': ''}),
-        exception=TypeError(message[:1000]),
-    )
+def _unfit(message: str, error: Exception | None = None) -> Outcome:
+    error = error or TypeError(message[:1000])
+    text = messages.encode({'type': type(error).__name__, 'message': message[:1000], 'traceback': ''})
+    return Outcome(State.EXCEPTION, text, exception=error)

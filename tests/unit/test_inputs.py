@@ -1,3 +1,5 @@
+import copy
+import pickle
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -6,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pytask import Task
+from pytask import NotGiven, Task
 from pytask.decorate import function_class
 from pytask.errors import ConfigError, InputError
 from pytask.inputs import inputs_of
@@ -88,7 +90,6 @@ def test_an_annotated_input_is_converted_where_that_is_safe(hint, given, bound):
         (int, None, 'got null'),
         (str, 5, 'expected str'),
         (list[int], 'abc', 'expected array'),
-        (Point, {'y': 1}, 'x'),
     ],
 )
 def test_what_does_not_fit_is_told_with_the_value(hint, given, why):
@@ -124,11 +125,51 @@ def test_more_keywords_are_taken_where_the_signature_takes_them():
     assert inputs(f).usage == 'f(a: int, **more)'
 
 
-def test_more_positions_are_no_inputs():
-    def f(*args, a=1):
+def test_more_positions_are_one_input_a_list():
+    def f(first, *more: int, a=1):
         pass
 
-    assert list(inputs(f).fields) == ['a']
+    found = inputs(f)
+    assert found.usage == 'f(first, *more, a=1)'
+    assert found.named([1, 2, 3], {'a': 4}) == {'first': 1, 'more': [2, 3], 'a': 4}
+    assert found.arguments(found.bind({'first': 'x', 'more': ['2'], 'a': 4})) == (['x', 2], {'a': 4})
+    assert found.arguments(found.bind({'first': 'x'})) == ([], {'first': 'x'})
+
+
+def test_positional_values_get_the_names_of_the_signature():
+    def f(a, b=1, *, c=2):
+        pass
+
+    assert inputs(f).named(['x']) == {'a': 'x'}
+    assert inputs(f).named(['x', 'y'], {'c': 'z'}) == {'a': 'x', 'b': 'y', 'c': 'z'}
+    assert inputs(f).named([], {'a': 'x'}) == {'a': 'x'}
+
+
+def test_values_of_class_fields_are_named_in_their_order():
+    class Fetch(Task):
+        url: str
+        depth: int = 2
+
+        def start(self):
+            pass
+
+    assert inputs_of(Fetch).named(['x', 3]) == {'url': 'x', 'depth': 3}
+
+
+@pytest.mark.parametrize(
+    ('args', 'data', 'problems'),
+    [
+        ((1, 2, 3), {}, [('args', 'are 3 by position; f takes 2')]),
+        ((1,), {'a': 2}, [('a', 'is given by position and by name')]),
+    ],
+)
+def test_positional_values_nobody_takes_are_told(args, data, problems):
+    def f(a, b=1, *, c=2):
+        pass
+
+    with pytest.raises(InputError) as caught:
+        inputs(f).named(args, data)
+    assert caught.value.problems == problems
 
 
 def test_a_task_without_inputs_says_so():
@@ -207,3 +248,67 @@ def test_usage_shows_names_types_and_defaults():
         pass
 
     assert inputs(f).usage == "f(a, b=1, c: str = 'x', d: bool = False)"
+
+
+def test_the_schema_of_inputs():
+    def f(url: str, when: datetime | None = None, at: Point = Point(1), *, tags: list[str] = (), own: Path, **more):
+        pass
+
+    assert inputs(f).schema('#/components/schemas/{name}') == {
+        'type': 'object',
+        'properties': {
+            'url': {'type': 'string'},
+            'when': {'anyOf': [{'type': 'string', 'format': 'date-time'}, {'type': 'null'}], 'default': None},
+            'at': {'$ref': '#/components/schemas/Point', 'default': {'x': 1, 'y': 0}},
+            'tags': {'type': 'array', 'items': {'type': 'string'}, 'default': []},
+            'own': {},
+        },
+        'required': ['url', 'own'],
+        'additionalProperties': True,
+        '$defs': {
+            'Point': {
+                'title': 'Point',
+                'type': 'object',
+                'properties': {'x': {'type': 'integer'}, 'y': {'type': 'integer', 'default': 0}},
+                'required': ['x'],
+            }
+        },
+    }
+
+
+def test_the_schema_of_no_inputs_and_of_typed_further_ones():
+    def nothing():
+        pass
+
+    def more(**more: int):
+        pass
+
+    assert inputs(nothing).schema() == {
+        'type': 'object',
+        'properties': {},
+        'required': [],
+        'additionalProperties': False,
+    }
+    assert inputs(more).schema()['additionalProperties'] == {'type': 'integer'}
+    assert inputs(more).bind({'a': '1'}) == {'a': 1}
+    assert problems(more, {'a': 'x', 'b': 1.5}).problems == [
+        ('a', "expected int, got str ('x')"),
+        ('b', 'expected int, got float (1.5)'),
+    ]
+
+
+def test_what_was_not_given_is_told_from_none():
+    def f(a: int | None = NotGiven):
+        pass
+
+    assert inputs(f).bind({}) == {}
+    assert inputs(f).bind({'a': None}) == {'a': None}
+    assert 'default' not in inputs(f).schema()['properties']['a']
+    assert inputs(f).usage == 'f(a: int | None = NotGiven)'
+
+
+def test_not_given_is_one_false_thing():
+    assert not NotGiven
+    assert repr(NotGiven) == 'NotGiven'
+    assert copy.deepcopy(NotGiven) is NotGiven
+    assert pickle.loads(pickle.dumps(NotGiven)) is NotGiven

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from pytask.web.guard import Guard
 
 log = logging.getLogger('pytask')
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
 # On every answer, errors included.
 SECURITY: Headers = (
-    ('Content-Security-Policy', "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-     "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+    ('Content-Security-Policy', POLICY),
     ('X-Content-Type-Options', 'nosniff'), ('X-Frame-Options', 'DENY'), ('Referrer-Policy', 'no-referrer'),
     ('Cross-Origin-Opener-Policy', 'same-origin'), ('Cross-Origin-Resource-Policy', 'same-origin'),
 )  # fmt: skip
@@ -64,7 +67,7 @@ class Site:
             answer = self._problem(problem)
         except errors.PytaskError as error:
             answer = self._problem(_as_problem(error))
-        except Exception:  # noqa: BLE001 - nobody outside reads a traceback; it is logged under the number they are told
+        except Exception:
             number = secrets.token_hex(4)
             log.exception('web: error %s', number)
             answer = self._problem(Problem(500, f'error {number}; the log has more'))
