@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pages import NODE_MODULES
+from support import wait_until
 
 NODE, CHROMIUM = shutil.which('node'), shutil.which('chromium') or shutil.which('google-chrome')
 needs_node_alone = pytest.mark.skipif(not NODE, reason='no Node.js (apt install nodejs)')
@@ -60,8 +61,8 @@ class Tab:
         return self.evaluate(expression, *args)
 
     def until(self, expression):
-        """Wait until an expression is true."""
-        self.waitForFunction(expression)
+        """Wait until an expression is true. Asked again and again from here: the page's CSP refuses `eval`."""
+        wait_until(lambda: self.js(expression), expression, 20)
 
     def sees(self, selector, text=''):
         """Wait until an element is to be seen, with this text in it."""

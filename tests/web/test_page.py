@@ -107,7 +107,7 @@ def test_a_run_is_started_watched_stopped_and_seen_elsewhere(site, tab, client):
         each.until(f'{far} > 0')
         one = each.js(far)
         each.until(f'{far} > {one}')
-    assert first.texts('.one .lines li span')[0] == '<b>0</b> counted'
+    first.sees('[aria-label="Messages"] li', '<b>10</b> counted')
 
     for each in (first, second):
         each.js(WATCH.replace('SELECTOR', json.dumps(row)))

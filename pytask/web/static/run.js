@@ -24,7 +24,7 @@ export function runPane(id, signal) {
       const fresh = await get(['runs', id])
       const changedSince = run?.touched > since
       run = changedSince ? { ...fresh, ...moving(run) } : { ...fresh, touched: 0 }
-      view.messages.set(run.messages ?? [])
+      view.messages.set(run.messages ?? [], since)
       if (model.runs.has(id)) model.put(fresh, since)
     } catch (problem) {
       if (signal.aborted) return
@@ -216,30 +216,43 @@ function lines(name, none) {
   const list = h('ol.lines', { tabindex: '0', 'aria-label': name })
   const empty = h('p.hint', null, none)
   const count = h('span.count')
-  const add = ({ at, text }) => {
-    const isAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4
-    list.append(h('li', null, at ? h('time', { datetime: new Date(at * 1000).toISOString(), title: absolute(at) }, clock(at)) : null, h('span', null, text)))
-    if (list.children.length > MOST_LINES) list.firstChild.remove()
-    if (isAtEnd) list.scrollTop = list.scrollHeight
-    shown()
-  }
+  let items = []
   const shown = () => {
-    setShown(empty, !list.children.length)
-    setShown(list, list.children.length > 0)
-    setText(count, list.children.length ? String(list.children.length) : '')
+    setShown(empty, !items.length)
+    setShown(list, items.length > 0)
+    setText(count, items.length ? String(items.length) : '')
+  }
+  const append = ({ at, text }) => {
+    const moment = at ? h('time', { datetime: new Date(at * 1000).toISOString(), title: absolute(at) }, clock(at)) : null
+    list.append(h('li', null, moment, h('span', null, text)))
+    if (list.children.length > MOST_LINES) list.firstChild.remove()
+  }
+  // Who reads the end goes on reading the end; who has scrolled up is left there.
+  const keepingTheEnd = (work) => {
+    const isAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4
+    work()
+    shown()
+    if (isAtEnd) list.scrollTop = list.scrollHeight
   }
   shown()
   return {
     node: h('section', null, h('h3', null, name, ' ', count), empty, list),
-    add,
-    has: () => list.children.length > 0,
-    /** Show these instead, unless they stand there already: what one has scrolled to stays where it is. */
-    set(items) {
-      const isSame = items.length === list.children.length && items.at(-1)?.text === list.lastChild?.lastChild.textContent
-      if (isSame || (!items.length && !list.children.length)) return
-      list.replaceChildren()
-      items.slice(-MOST_LINES).forEach(add)
-      shown()
+    has: () => items.length > 0,
+    add(item) {
+      items = [...items, { ...item, heardAt: performance.now() }].slice(-MOST_LINES)
+      keepingTheEnd(() => append(item))
+    },
+    /** Show what was read, asked for at `since`, and what was heard later. */
+    set(read, since) {
+      const text = (item) => `${item.at} ${item.text}`
+      const known = new Set(read.map(text))
+      const fresh = [...read, ...items.filter((item) => item.heardAt > since && !known.has(text(item)))].slice(-MOST_LINES)
+      if (fresh.map(text).join('\n') === items.map(text).join('\n')) return
+      items = fresh
+      keepingTheEnd(() => {
+        list.replaceChildren()
+        items.forEach(append)
+      })
     },
   }
 }

@@ -1,4 +1,5 @@
-// The list of runs: those that run, those that wait, those that have ended; filtered by state and words.
+// The list of runs: those that run, those that wait, those that have ended; filtered by state and words. What pytask
+// itself runs in each worker stands last: it is always there, and seldom what one looks for.
 
 import { h, Lines, perFrame, plain, setAttribute, setShown, setText } from './dom.js'
 import { isEnded, model, MOST, STATES } from './model.js'
@@ -6,10 +7,12 @@ import { link, place } from './place.js'
 import { label } from './times.js'
 
 export const MARKS = { RUNNING: '▶', WAIT: '◦', SUCCESS: '✓', STOPPED: '■', ERROR: '!', EXCEPTION: '✕' }
+const isOwn = (run) => run.task.startsWith('pytask/') && run.local
 const GROUPS = [
-  ['RUNNING', 'Running', (run) => run.state === 'RUNNING', (run) => run.started],
+  ['RUNNING', 'Running', (run) => run.state === 'RUNNING' && !isOwn(run), (run) => run.started],
   ['WAIT', 'Waiting', (run) => run.state === 'WAIT', (run) => run.created],
-  ['ended', 'Ended', isEnded, (run) => run.ended],
+  ['ended', 'Ended', (run) => isEnded(run) && !isOwn(run), (run) => run.ended],
+  ['own', "pytask's own", isOwn, (run) => run.started],
 ]
 
 export function stateMark() {
@@ -90,7 +93,7 @@ export function runsPane() {
   const search = h('input', { type: 'search', placeholder: 'Filter by task, id or data', 'aria-label': 'Filter by task, id or data', title: 'Press / to come here', autocomplete: 'off', spellcheck: 'false', oninput: () => place.setQuery({ q: search.value }) })
   const note = h('p.note')
   const empty = h('div.empty')
-  const node = h('section.runs', { 'aria-label': 'Runs' }, h('div.filter', null, states.node, search), note, h('div.list', null, groups.map((group) => group.node), empty))
+  const node = h('section.runs', { 'aria-label': 'Runs' }, h('div.filter', null, states.node, search), note, h('div.list', null, empty, groups.map((group) => group.node)))
 
   function show() {
     const shown = [...model.runs.values()].filter((run) => model.fits(run))
@@ -102,11 +105,12 @@ export function runsPane() {
     }
     states.update()
     showNote(note)
-    setShown(empty, model.isRead && !shown.length && !model.problem)
+    setShown(empty, model.isRead && shown.every(isOwn) && !model.problem)
     if (!empty.hidden) empty.replaceChildren(...nothing())
     if (document.activeElement !== search && search.value !== model.filter.q) search.value = model.filter.q
     oneInTabOrder(node)
-    document.title = model.counts.RUNNING ? `${model.counts.RUNNING} running · pytask` : 'pytask'
+    const running = shown.filter(GROUPS[0][2]).length
+    document.title = running ? `${running} running · pytask` : 'pytask'
   }
 
   function change(id) {
