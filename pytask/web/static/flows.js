@@ -8,8 +8,8 @@ import { link } from './place.js'
 import { stateMark } from './runs.js'
 import { poll } from './tables.js'
 
-const runOf = (flow) => (typeof flow.run === 'object' && flow.run ? flow.run : { id: flow.run ?? flow.id, state: flow.state ?? '' })
-const stateOf = (flow) => model.runs.get(runOf(flow).id)?.state ?? (flow.state || runOf(flow).state)
+// A flow is a run: what the list of runs has heard of it is newer than what was read here.
+const stateOf = (flow) => model.runs.get(flow.id)?.state ?? flow.state
 
 export function flowsPane(name, signal) {
   return name ? flowPane(name, signal) : listPane(signal)
@@ -68,7 +68,6 @@ function flowPane(id, signal) {
   const problem = h('p.gone', { role: 'alert', hidden: '' })
   const told = actions()
   const anchor = h('a', null, 'its run')
-  let flow = null
   const turn = poll(read, signal)
   model.on(`run ${id}`, () => turn(), signal)
   const order = (verb, body = {}) => async () => {
@@ -79,9 +78,10 @@ function flowPane(id, signal) {
   const submit = told.add('Go on', order('submit', { data: {} }))
   const force = told.add('Pass this step', order('force', { output: null }), { twice: 'Really pass it, with null?' })
   const retry = told.add('Retry', order('retry'))
-  const stop = told.add('Stop', async () => inWords((await post(['runs', runOf(flow).id, 'stop'])).answer), { twice: 'Really stop it and its children?' })
+  const stop = told.add('Stop', async () => inWords((await post(['runs', id, 'stop'])).answer), { twice: 'Really stop it and its children?' })
 
   async function read() {
+    let flow
     try {
       flow = await get(['flows', id])
       setShown(problem, false)
@@ -94,8 +94,8 @@ function flowPane(id, signal) {
     setText(title, flow.name || id)
     setText(reason, flow.reason ?? '')
     setShown(reason, Boolean(flow.reason))
-    anchor.setAttribute('href', link(`/run/${encodeURIComponent(runOf(flow).id)}`))
-    lines.show(flow.steps.map((step, position) => ({ ...(typeof step === 'object' ? step : { key: step, task: step }), position, flow })))
+    anchor.setAttribute('href', link(`/run/${encodeURIComponent(id)}`))
+    lines.show(flow.steps.map((step, position) => ({ ...step, position, flow })))
     const ended = isEnded({ state: is })
     submit.show(is === 'WAIT')
     force.show(is === 'WAIT' || is === 'ERROR' || is === 'EXCEPTION')
@@ -107,25 +107,28 @@ function flowPane(id, signal) {
 
 function stepLine(step) {
   const state = stateMark()
+  const byHand = h('span.hint')
   const result = h('pre', { hidden: '', tabindex: '0' })
-  const node = h('li', null, h('div.step', null, state.node, h('span.task', null, step.name || step.key || step.task), h('code.id', null, step.task)), result)
+  const node = h('li', null, h('div.step', null, state.node, h('span.task', null, step.name), h('code.id', null, step.task), byHand), result)
   return {
     node,
-    update({ flow, position, key }) {
+    update({ flow, position }) {
       const is = stepState(flow, position)
       state.update(is)
       if (!is) setText(state.node.lastChild, 'to come')
       setAttribute(node, 'aria-current', position === flow.position && !isDone(flow) ? 'step' : null)
-      const error = errorAt(flow, position)
-      const value = position < flow.position || isDone(flow) ? resultAt(flow, position, key) : undefined
-      const text = error ? plain(error) : value === undefined ? '' : plain(value, 2)
+      const forced = at(flow.forced, position)
+      setText(byHand, forced ? `passed by hand${forced.by ? ` by ${forced.by}` : ''}` : '')
+      const error = at(flow.errors, position)?.error
+      const isWrong = error !== undefined && position === flow.position
+      const found = at(flow.results, position)
+      const text = isWrong ? (error?.traceback ?? plain(error, 2)) : found ? plain(found.value, 2) : ''
       setText(result, text)
       setShown(result, text !== '')
-      result.classList.toggle('bad', Boolean(error))
+      result.classList.toggle('bad', isWrong)
     },
   }
 }
 
-// Results stand under their key; where the flow tells them by position too, that is exact.
-const resultAt = ({ results }, position, key) => (Array.isArray(results) ? results[position] : (results?.[position] ?? results?.[key]))
-const errorAt = ({ errors }, position) => (Array.isArray(errors) ? errors.find((error) => error?.position === position) : errors?.[position])
+// Results, errors and what was passed by hand are lists of rows, each with its position.
+const at = (rows, position) => rows?.find((row) => row.position === position)

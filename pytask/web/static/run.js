@@ -10,6 +10,7 @@ import { bar, stateMark, when } from './runs.js'
 import { inputsOf, prefill } from './start.js'
 import { absolute, clock, label, span } from './times.js'
 
+const FLOW = 'pytask/flow'
 const MOST_LINES = 500 // of messages and of events; the run itself keeps more
 
 /** Make the pane of a run; `signal` ends it. */
@@ -143,13 +144,14 @@ function commands(id, told, editor, now, read) {
   return (run) => {
     const ended = isEnded(run)
     if (ended) isStopping = false
-    const isOurs = run.local || run.task.startsWith('pytask/')
+    const isOurs = run.local && run.task.startsWith('pytask/')
+    const isFlow = run.task === FLOW
     stop.show(!ended && !isOurs, isStopping ? 'Interrupt now' : 'Stop', isStopping ? 'Really interrupt?' : 'Really stop?')
     pause.show(!ended && !isOurs && run.reason !== 'paused')
     resume.show(!ended && run.reason === 'paused')
-    reload.show(run.state === 'RUNNING' && !isOurs)
+    reload.show(run.state === 'RUNNING' && !isOurs && !isFlow)
     retry.show(ended && !isOurs)
-    again.show(!isOurs)
+    again.show(!isOurs && !isFlow)
     forget.show(ended)
   }
 }
@@ -187,17 +189,20 @@ function outputText(run) {
   return output === null || output === undefined ? '' : plain(output, 2)
 }
 
+const inside = (path, text) => ({ href: link(path), text })
+
 function showFacts(list, run) {
   const took = run.ended && run.started ? span(run.ended - run.started) : ''
   const rows = [
     ['queue', run.queue], ['worker', run.worker], ['attempt', run.attempt > 1 ? run.attempt : ''], ['crashes', run.crashes || ''],
     ['created', run.created && absolute(run.created)], ['started', run.started && absolute(run.started)], ['ended', run.ended && absolute(run.ended)],
-    ['took', took], ['part of', run.parent], ['local', run.local ? 'belongs to its worker, and ends with it' : ''],
+    ['took', took], ['part of', run.parent && inside(`/run/${encodeURIComponent(run.parent)}`, run.parent)],
+    ['flow', run.task === FLOW && inside(`/flows/${encodeURIComponent(run.id)}`, 'its steps')], ['local', run.local ? 'belongs to its worker, and ends with it' : ''],
   ].filter(([, value]) => value)
   const text = JSON.stringify(rows)
   if (list.dataset.shown === text) return
   list.dataset.shown = text
-  list.replaceChildren(...rows.flatMap(([name, value]) => [h('dt', null, name), h('dd', null, name === 'part of' ? h('a', { href: link(`/run/${encodeURIComponent(value)}`) }, value) : String(value))]))
+  list.replaceChildren(...rows.flatMap(([name, value]) => [h('dt', null, name), h('dd', null, value.href ? h('a', { href: value.href }, value.text) : String(value))]))
 }
 
 function block(name) {

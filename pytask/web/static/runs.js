@@ -7,7 +7,7 @@ import { link, place } from './place.js'
 import { label } from './times.js'
 
 export const MARKS = { RUNNING: '▶', WAIT: '◦', SUCCESS: '✓', STOPPED: '■', ERROR: '!', EXCEPTION: '✕' }
-const isOwn = (run) => run.task.startsWith('pytask/') && run.local
+const isOwn = (run) => run.local && run.task.startsWith('pytask/')
 const GROUPS = [
   ['RUNNING', 'Running', (run) => run.state === 'RUNNING' && !isOwn(run), (run) => run.started],
   ['WAIT', 'Waiting', (run) => run.state === 'WAIT', (run) => run.created],

@@ -119,7 +119,7 @@ function next() {
   return {
     node: h('span', null, word, time.node),
     update(schedule) {
-      const told = schedule.is_paused ? 'paused' : schedule.missed === true ? 'missed' : schedule.is_declared === false ? 'no worker declares it' : schedule.next_at ? '' : 'never'
+      const told = schedule.is_paused ? 'paused' : schedule.missed ? 'missed' : schedule.is_declared === false ? 'no worker has it in its code' : schedule.next_at ? '' : 'done'
       setText(word, told)
       time.update(told ? null : schedule.next_at, 'in')
     },
