@@ -21,8 +21,8 @@ def list_tasks(call: Call) -> dict[str, Any]:
             {
                 'name': task.NAME,
                 'doc': (task.__doc__ or '').strip(),
-                'inputs': openapi.inputs_schema(registry, task),
-                'output': openapi.output_schema(registry, task),
+                'inputs': registry.inputs(task).schema(),
+                'output': registry.outputs(task).schema(),
                 'queue': task.QUEUE,
             }
             for task in call.site.exposed_tasks()
@@ -37,7 +37,8 @@ def list_workers(call: Call) -> dict[str, Any]:
 
 def show_openapi(call: Call) -> dict[str, Any]:
     """Describe this API, by OpenAPI 3.1."""
-    return openapi.document(call.site, call.request.root)
+    site = call.site
+    return openapi.document(site.routes, site.app.registry, site.exposed_tasks(), call.request.root)
 
 
 def _worker(fields: dict[str, str]) -> dict[str, Any]:

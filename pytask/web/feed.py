@@ -2,7 +2,8 @@
 
 An event is written as bytes once. What comes within a short while leaves as one chunk, made once for all who hear
 the same: every client costs one write, however much happened. The last ones are kept, so that a client that was
-away for a moment says where it was (Last-Event-ID) and misses nothing; else it is to read everything anew (`reset`).
+away for a moment says where it was (Last-Event-ID) and misses nothing; else it is told to read everything anew
+(`reset`).
 
 It runs in a thread of its own, a greenlet where the process is patched, and only while somebody listens.
 """

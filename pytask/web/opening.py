@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from pytask.address import is_loopback, split_address, url_of
 from pytask.errors import ConfigError
-from pytask.web.guard import Guard
-from pytask.web.wsgi import Site
 
 if TYPE_CHECKING:
     import socket
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from pytask.web.server import Web
 
 DEFAULT = ':8275'  # it spells TASK
-TRIED = 20
 OPEN_TO_ALL = """\
 web = {text!r} is for others than this machine, and anybody could start tasks there
   - a token:          PYTASK_WEB_TOKEN=..., 16 characters or more
@@ -56,7 +53,9 @@ def serve_at(
     app: PyTask, listening: socket.socket, token: str, *, host: str = '', exposes_all: bool = False
 ) -> tuple[Web, str]:
     """Serve on a socket that listens; `token` is one that was made, and stands in the URL then."""
+    from pytask.web.guard import Guard
     from pytask.web.server import Web
+    from pytask.web.wsgi import Site
 
     settings = app.settings
     guard = Guard(
@@ -69,17 +68,3 @@ def serve_at(
 
 def url_with(address: tuple[str, int], token: str) -> str:
     return f'{url_of(address)}/{f"login?token={token}" if token else ""}'
-
-
-def free_listener() -> socket.socket:
-    """Listen on this machine at the first port that is free, from the usual one on. Raises ConfigError."""
-    from pytask.worker.listening import listener
-
-    host, port = split_address(DEFAULT)
-    for offset in range(TRIED):
-        try:
-            return listener('web', f':{port + offset}', (host, port + offset))
-        except ConfigError:
-            if offset == TRIED - 1:
-                raise
-    raise AssertionError

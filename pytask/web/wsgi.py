@@ -57,6 +57,7 @@ class Site:
     def __init__(self, app: PyTask, guard: Guard, *, exposes_all: bool = False) -> None:
         self.app, self.guard = app, guard
         self._exposes_all = exposes_all
+        self.routes = ROUTES
         self.redactor = Redactor(app.registry)
         self.feed = Feed(app.client, self.redactor)
 

@@ -49,7 +49,8 @@ class Health:
             host, port = split_address(text)
             self._server = WSGIServer(
                 listener('health', text, (host, port)), self._answer, spawn=Pool(CONNECTIONS),
-                handler_class=Handler, log=None, error_log=None, environ={'SERVER_NAME': host},  # else it asks the DNS for one
+                handler_class=Handler, log=None, error_log=None,
+                environ={'SERVER_NAME': host},  # else it asks the DNS for one
             )  # fmt: skip
             self._server.start()
             shown = f'[{host}]' if ':' in host else host
