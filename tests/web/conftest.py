@@ -68,14 +68,19 @@ TOKEN = 'a-token-of-the-tests'
 
 
 class Site:
-    def __init__(self, processes):
+    def __init__(self, processes, tasks=TASKS):
         self.processes, self.port = processes, free_port()
-        self.folder = processes.tasks(TASKS)
+        self.folder = processes.tasks(tasks)
         self.start()
 
     def start(self, token=TOKEN):
         self.process = self.processes.start(
-            'worker', '--tasks', str(self.folder), '--web', f'127.0.0.1:{self.port}', environment={'PYTASK_WEB_TOKEN': token}
+            'worker',
+            '--tasks',
+            str(self.folder),
+            '--web',
+            f'127.0.0.1:{self.port}',
+            environment={'PYTASK_WEB_TOKEN': token},
         )
         self.login = f'http://127.0.0.1:{self.port}/login?token={token}'
         told = []

@@ -49,7 +49,8 @@ FAINT = """
     if (!walker.currentNode.data.trim() || !node.checkVisibility() || node.matches('script, noscript *')) continue
     const [one, other] = [light(rgb(getComputedStyle(node).color)), light(behind(node))].sort((a, b) => b - a)
     const ratio = (one + 0.05) / (other + 0.05)
-    if (ratio < 4.5) faint.push(`${node.className || node.tagName}: ${node.innerText.slice(0, 30)}: ${ratio.toFixed(2)}`)
+    const told = `${node.className || node.tagName}: ${node.innerText.slice(0, 30)}: ${ratio.toFixed(2)}`
+    if (ratio < 4.5) faint.push(told)
   }
   return faint
 })()
@@ -289,7 +290,16 @@ def test_nothing_is_wider_than_a_narrow_window(site, tab, client):
     run = client.start('order', {'item': 'x' * 300, 'count': 1}).wait(10)
     broken = client.start('broken', {}).wait(10)
     page = tab(viewport={'width': 360, 'height': 700})
-    for place in ('/', f'/run/{run.id}', f'/run/{broken.id}', '/start', '/start/order', '/schedules', '/flows', '/workers'):
+    for place in (
+        '/',
+        f'/run/{run.id}',
+        f'/run/{broken.id}',
+        '/start',
+        '/start/order',
+        '/schedules',
+        '/flows',
+        '/workers',
+    ):
         page.js(f"location.hash = '#{place}'")
         page.until('!document.querySelector("[aria-busy]")')
         assert page.js(WIDER) == 0, place
@@ -359,7 +369,8 @@ def test_with_two_thousand_runs_only_what_changed_is_written(site, tab, client, 
           else if (!node.closest('time')) found.push(node.outerHTML.slice(0, 100))
         }}
       }})
-      observer.observe(document.querySelector('.runs .list'), {{ subtree: true, childList: true, characterData: true, attributes: true }})
+      const all = {{ subtree: true, childList: true, characterData: true, attributes: true }}
+      observer.observe(document.querySelector('.runs .list'), all)
       setTimeout(() => resolve(own ? found : ['nothing was written at all']), 1500)
     }})""")
     assert strangers == []
@@ -370,7 +381,9 @@ def test_with_two_thousand_runs_only_what_changed_is_written(site, tab, client, 
       await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
       return performance.now() - started
     })()""")
-    print(f'2,000 runs: page complete {loaded:.0f} ms after navigation began; all looked through again in {took:.0f} ms')
+    print(
+        f'2,000 runs: page complete {loaded:.0f} ms after the navigation, all looked through again in {took:.0f} ms'
+    )
     live.stop(wait=10)
 
 
@@ -395,10 +408,14 @@ def test_pytask_js_runs_a_task_here(site, tab):
     told = page.js("""(async () => {
       const { run } = await import('/pytask.js')
       const told = []
-      const ended = await run('count', { up_to: 40, pause: 0.02 }, ({ status, progress }) => told.push([status, progress]))
+      const look = ({ status, progress }) => told.push([status, progress])
+      const ended = await run('count', { up_to: 40, pause: 0.02 }, look)
       const refused = await run('count', { up_to: 'many' }).catch((error) => error)
       const failed = await run('broken').catch((error) => error)
-      return { told, ended, refused: [refused.kind, refused.code, refused.errors], failed: [failed.kind, failed.status, failed.message] }
+      return {
+        told, ended, refused: [refused.kind, refused.code, refused.errors],
+        failed: [failed.kind, failed.status, failed.message],
+      }
     })()""")
     assert told['ended']['status'] == 'succeeded'
     assert told['ended']['outputs'] == {'counted': 40}
