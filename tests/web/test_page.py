@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 from browser import needs_browser
@@ -172,6 +173,47 @@ def test_an_exception_shows_its_traceback_as_text(site, tab, client):
     assert "raise ValueError('<img src=x onerror=alert(1)>')" in page.text('.one pre')
     page.sees(ROW.format(run.id), 'ValueError: <img src=x')
     assert page.js('document.images.length') == 0
+
+
+def test_what_is_foreign_stays_text_wherever_it_stands(site, tab, client, redis):
+    bad = '<img src=x onerror="window.isHit = 1">'
+    run_id = f'a/b?c#d%20é {bad}'
+    redis.hset(f'task-{run_id}', mapping={'task': f'{bad}/x', 'data': json.dumps({bad: bad}), 'reason': bad})
+    redis.lpush('new-task', run_id)
+    live = client.start('count', {}, run_id=bad)
+    page = tab()
+    find = f'[...document.querySelectorAll(".run")].find((row) => row.dataset.run === {json.dumps(run_id)})'
+    page.until(f'Boolean({find})')
+    page.js(f'{find}.click()')
+    page.until(f'document.querySelector(".one .name")?.innerText === {json.dumps(run_id)}')
+    page.sees('.one h2', '<img src=x')
+    page.sees('.one pre', '<img src=x')
+    redis.publish(f'task-{bad}', json.dumps({'event': bad, 'data': bad, 'at': 1, 'seq': 1}))
+    page.js(f"location.hash = '#/run/{quote(bad, safe='')}'")
+    page.sees('.one .state', 'RUNNING')
+    redis.publish(f'task-{bad}', json.dumps({'event': bad, 'data': {bad: bad}, 'at': 1, 'seq': 1}))
+    page.sees('[aria-label="Events"] li', bad)
+    page.js(f"location.hash = '#/start/{quote(bad, safe='')}'")
+    page.sees('.gone', 'No task <img')
+    assert page.js('[document.images.length, window.isHit ?? 0]') == [0, 0]
+    live.stop(wait=10)
+
+
+def test_a_flood_of_events_does_not_hold_up_the_page(site, tab, redis, client):
+    live = client.start('count', {}, run_id='live')
+    page = tab('/run/live')
+    page.sees('.one .state', 'RUNNING')
+    with redis.pipeline() as pipe:
+        for n in range(3000):
+            pipe.publish('task-live', json.dumps({'event': 'page', 'data': n, 'at': 1, 'seq': n}))
+        pipe.execute()
+    page.sees('[aria-label="Events"] li:last-child', '2999')
+    assert page.js('document.querySelectorAll(\'[aria-label="Events"] li\').length') <= 500
+    reads = page.js(
+        "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/runs/live')).length"
+    )
+    assert reads <= 3, 'events that change nothing are no reason to read the run again'
+    live.stop(wait=10)
 
 
 def test_what_is_refused_stands_at_its_field_and_is_kept(site, tab, client):

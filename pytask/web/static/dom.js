@@ -66,17 +66,23 @@ export class Lines {
   }
 }
 
-/** Call `work` once in the next frame, however often it is asked for; at once where no frames come. */
+/** Call `work` once in the next frame, however often it is asked for; and so that it takes a fifth of the time at most. */
 export function perFrame(work) {
   let isAsked = false
+  let from = 0
+  const go = () => {
+    const began = performance.now()
+    isAsked = false
+    work()
+    from = performance.now() + 4 * (performance.now() - began)
+  }
   return () => {
     if (isAsked) return
     isAsked = true
-    const go = () => {
-      isAsked = false
-      work()
-    }
+    const pause = from - performance.now()
+    // No frames come while nobody looks.
     if (document.hidden) setTimeout(go, 100)
+    else if (pause > 16) setTimeout(() => requestAnimationFrame(go), pause - 16)
     else requestAnimationFrame(go)
   }
 }

@@ -25,6 +25,7 @@ export const model = new (class extends EventTarget {
   isCut = false // there are more runs than were read
   problem = null
   #stale = new Set()
+  #watched = new Set() // read and kept whatever the filter says: somebody looks at them
   #isReading = false
   #isAsked = false
   #readAt = Infinity // the next reading of the list
@@ -90,17 +91,25 @@ export const model = new (class extends EventTarget {
       const known = old.get(run.id)
       this.runs.set(run.id, known?.touched > since ? known : run)
     }
-    for (const [id, known] of old) if (known.touched > since) this.runs.set(id, known)
+    for (const [id, known] of old) {
+      if (known.touched > since || (this.#watched.has(id) && !this.runs.has(id))) this.runs.set(id, known)
+    }
     this.counts = counts
     this.isCut = runs.length >= MOST
+  }
+
+  /** Keep a run up to date, whatever the filter says, until `signal`. */
+  watch(id, signal) {
+    this.#watched.add(id)
+    signal.addEventListener('abort', () => this.#watched.delete(id))
   }
 
   /** Put in a run that was read by itself. */
   put(run, since) {
     const known = this.runs.get(run.id)
     if (known?.touched > since) return
-    this.#count(known?.state, run.state)
     this.runs.set(run.id, { ...run, touched: performance.now() })
+    if (!known) this.readSoon(500) // for the counts
     this.tell('runs')
   }
 
@@ -149,7 +158,7 @@ export const model = new (class extends EventTarget {
     const ids = [...this.#stale]
     this.#stale.clear()
     const read = await Promise.allSettled(ids.map((id) => get(['runs', id])))
-    read.forEach(({ value }, i) => value && (this.fits(value) || this.runs.has(ids[i])) && this.put(value, since))
+    read.forEach(({ value }, i) => value && (this.fits(value) || this.#watched.has(ids[i]) || this.runs.has(ids[i])) && this.put(value, since))
   }
 
   /** Follow the events for ever; say how the connection is. */

@@ -11,6 +11,8 @@ import { inputsOf, prefill } from './start.js'
 import { absolute, clock, label, span } from './times.js'
 
 const FLOW = 'pytask/flow'
+// Then the run is read again; a task may emit a thousand others a second.
+const TURNS = new Set(['running', 'wait', 'success', 'error', 'exception', 'stopped', 'reloaded', 'paused', 'resumed'])
 const MOST_LINES = 500 // of messages and of events; the run itself keeps more
 
 /** Make the pane of a run; `signal` ends it. */
@@ -23,43 +25,37 @@ export function runPane(id, signal) {
     const since = performance.now()
     try {
       const fresh = await get(['runs', id])
-      const changedSince = run?.touched > since
-      run = changedSince ? { ...fresh, ...moving(run) } : { ...fresh, touched: 0 }
-      view.messages.set(run.messages ?? [], since)
-      if (model.runs.has(id)) model.put(fresh, since)
-    } catch (problem) {
       if (signal.aborted) return
-      view.fail(problem, run)
+      view.messages.set(fresh.messages ?? [], since)
+      model.put(fresh, since)
+      follow()
+    } catch (problem) {
+      if (!signal.aborted) view.fail(problem, run)
     }
+  }
+
+  // What the list knows of it, heard or read: both show the same, at the same time.
+  function follow() {
+    const known = model.runs.get(id)
+    if (!known || (known === run?.known && known.touched === run.touched)) return
+    if (run && known.state !== run.state) tell(`${known.task} is ${known.state}`)
+    run = { ...known, known }
     show()
   }
 
   const readSoon = () => setTimeout(read, 50)
+  model.watch(id, signal)
   model.on('change', (changed) => changed === id && follow(), signal)
-  model.on('runs', () => follow(), signal)
+  model.on('runs', follow, signal)
   model.on('reset', readSoon, signal)
   model.on(`run ${id}`, (event) => {
     view.hear(event)
-    if (event.event === 'message' || event.event === 'progress') show()
-    else readSoon()
+    if (TURNS.has(event.event)) readSoon()
   }, signal)
-
-  // The list knows what events have said: the pane shows the same, at the same time.
-  function follow() {
-    const known = model.runs.get(id)
-    if (!run || !known || !known.touched || known.touched === run.touched) return
-    if (known.state !== run.state) tell(`${run.task} is ${known.state}`)
-    run = { ...run, ...moving(known) }
-    show()
-  }
-
   view.commands(() => run, read)
   read()
   return { node: view.node }
 }
-
-const MOVING = ['state', 'progress', 'target', 'started', 'ended', 'output', 'reason', 'touched']
-const moving = (run) => Object.fromEntries(MOVING.map((name) => [name, run[name]]))
 
 function parts(id) {
   const state = stateMark()
@@ -222,42 +218,43 @@ function lines(name, none) {
   const empty = h('p.hint', null, none)
   const count = h('span.count')
   let items = []
-  const shown = () => {
+  let isFresh = false
+  const row = ({ at, text }) => h('li', null,
+    at ? h('time', { datetime: new Date(at * 1000).toISOString(), title: absolute(at) }, clock(at)) : null, h('span', null, text))
+
+  // Who reads the end goes on reading the end; who has scrolled up is left there.
+  const show = perFrame(() => {
+    const isAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4
+    if (isFresh) list.replaceChildren()
+    isFresh = false
+    list.append(...items.filter((item) => !item.isShown).map((item) => {
+      item.isShown = true
+      return row(item)
+    }))
+    while (list.children.length > MOST_LINES) list.firstChild.remove()
     setShown(empty, !items.length)
     setShown(list, items.length > 0)
     setText(count, items.length ? String(items.length) : '')
-  }
-  const append = ({ at, text }) => {
-    const moment = at ? h('time', { datetime: new Date(at * 1000).toISOString(), title: absolute(at) }, clock(at)) : null
-    list.append(h('li', null, moment, h('span', null, text)))
-    if (list.children.length > MOST_LINES) list.firstChild.remove()
-  }
-  // Who reads the end goes on reading the end; who has scrolled up is left there.
-  const keepingTheEnd = (work) => {
-    const isAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4
-    work()
-    shown()
     if (isAtEnd) list.scrollTop = list.scrollHeight
-  }
-  shown()
+  })
+  setShown(list, false)
   return {
     node: h('section', null, h('h3', null, name, ' ', count), empty, list),
     has: () => items.length > 0,
     add(item) {
-      items = [...items, { ...item, heardAt: performance.now() }].slice(-MOST_LINES)
-      keepingTheEnd(() => append(item))
+      items.push({ ...item, heardAt: performance.now() })
+      if (items.length > 2 * MOST_LINES) items = items.slice(-MOST_LINES)
+      show()
     },
     /** Show what was read, asked for at `since`, and what was heard later. */
     set(read, since) {
       const text = (item) => `${item.at} ${item.text}`
       const known = new Set(read.map(text))
-      const fresh = [...read, ...items.filter((item) => item.heardAt > since && !known.has(text(item)))].slice(-MOST_LINES)
+      const fresh = [...read, ...items.filter((item) => item.heardAt > since && !known.has(text(item)))]
       if (fresh.map(text).join('\n') === items.map(text).join('\n')) return
-      items = fresh
-      keepingTheEnd(() => {
-        list.replaceChildren()
-        items.forEach(append)
-      })
+      items = fresh.slice(-MOST_LINES).map(({ at, text, heardAt }) => ({ at, text, heardAt }))
+      isFresh = true
+      show()
     },
   }
 }

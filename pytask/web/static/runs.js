@@ -67,17 +67,20 @@ function line(run) {
   const told = h('span.gist')
   const anchor = h('a.run', { href: link(`/run/${encodeURIComponent(run.id)}`), tabindex: '-1', 'data-run': run.id },
     state.node, h('span.task', null, run.task || '(no task)'), h('code.id', null, run.id), h('span.say', null, progress.node, told), time.node)
+  let shown = {}
   return {
     node: h('li', null, anchor),
-    anchor,
     update(run) {
+      const isHere = place.is('run', run.id)
+      if (shown.run === run && shown.touched === run.touched && shown.isHere === isHere) return
+      shown = { run, touched: run.touched, isHere }
       const text = gist(run)
       state.update(run.state)
       progress.update(run)
       setShown(progress.node, !isEnded(run) && !progress.node.hidden)
       setText(told, text.length > 200 ? `${text.slice(0, 200)}…` : text)
       when(time, run)
-      setAttribute(anchor, 'aria-current', place.is('run', run.id) ? 'true' : null)
+      setAttribute(anchor, 'aria-current', isHere ? 'true' : null)
     },
   }
 }
