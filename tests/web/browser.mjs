@@ -1,5 +1,6 @@
 // Drives Chromium for pytest: one JSON object a line in, one out. `{tab, method, args}` calls that method of the
-// tab's page; 'open' makes a tab, 'problems' tells what its console complained of.
+// tab's page; 'open' makes a tab, 'problems' tells what its console complained of, 'answer' lets paths of the API
+// answer what is given, and 'asked' tells what was posted there.
 
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
@@ -13,24 +14,34 @@ async function open(options) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
   const page = await context.newPage()
   const problems = []
+  const asked = []
   page.setDefaultTimeout(20_000)
   page.on('pageerror', (error) => problems.push(`${error}`))
   page.on('console', (message) => message.type() === 'error' && problems.push(message.text()))
-  return tabs.push({ page, context, problems }) - 1
+  return tabs.push({ page, problems, asked }) - 1
 }
 
 async function call({ tab, method, args }) {
   if (method === 'open') return open(...args)
-  const { page, context, problems } = tabs[tab]
+  const { page, problems, asked } = tabs[tab]
   if (method === 'problems') return problems.splice(0)
-  if (method === 'offline') return context.setOffline(...args)
+  if (method === 'asked') return asked.splice(0)
+  if (method === 'answer') return answer(page, asked, ...args)
   const [name, owner = page] = method.split('.').reverse().map((part, i) => (i ? page[part] : part))
   const value = await owner[name](...args)
   return ['string', 'number', 'boolean'].includes(typeof value) || method === 'evaluate' ? value : null
 }
 
+function answer(page, asked, path, json) {
+  return page.route(`**/api/v1/${path}`, (route) => {
+    const request = route.request()
+    if (request.method() === 'POST') asked.push([path, request.postDataJSON()])
+    return route.fulfill({ json })
+  })
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
-  const answer = await call(JSON.parse(line)).then((value) => ({ value }), (error) => ({ error: String(error.message) }))
-  process.stdout.write(`${JSON.stringify(answer)}\n`)
+  const answered = await call(JSON.parse(line)).then((value) => ({ value }), (error) => ({ error: String(error.message) }))
+  process.stdout.write(`${JSON.stringify(answered)}\n`)
 }
 await browser.close()

@@ -66,7 +66,7 @@ class Tab:
 
     def sees(self, selector, text=''):
         """Wait until an element is to be seen, with this text in it."""
-        self.waitForSelector(f'{selector}:has-text({json.dumps(text)})' if text else selector)
+        self.waitForSelector(f'{selector}:has-text({json.dumps(text, ensure_ascii=False)})' if text else selector)
 
     def text(self, selector):
         return self.innerText(selector)

@@ -5,6 +5,7 @@ import { get, post } from './api.js'
 import { h, Lines, plain, setAttribute, setShown, setText } from './dom.js'
 import { isEnded, model } from './model.js'
 import { link } from './place.js'
+import { routinesPart } from './routines.js'
 import { stateMark } from './runs.js'
 import { poll } from './tables.js'
 
@@ -22,9 +23,10 @@ function listPane(signal) {
     h('pre', null, "routine('nightly', ['fetch', 'sign', 'send'])\nsubmit(flow('nightly'), day='monday')"))
   const problem = h('p.gone', { role: 'alert', hidden: '' })
   const lines = new Lines(list, (flow) => flow.id, flowLine)
+  const routines = routinesPart()
   poll(async () => {
     try {
-      const { flows } = await get(['flows'])
+      const [{ flows }] = await Promise.all([get(['flows']), routines.read()])
       lines.show(flows)
       setShown(empty, !flows.length)
       setShown(problem, false)
@@ -33,7 +35,7 @@ function listPane(signal) {
       setShown(problem, true)
     }
   }, signal)
-  return { node: h('section.page', null, h('h2', { tabindex: '-1' }, 'Flows'), problem, list, empty) }
+  return { node: h('section.page', null, h('h2', { tabindex: '-1' }, 'Flows'), problem, list, empty, routines.node) }
 }
 
 function flowLine(flow) {
