@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -22,14 +23,13 @@ from pytask.web.request import Problem
 from pytask.worker.bounded import BoundedHandler
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
     from pytask.web.wsgi import Site
 
 MOST_CONNECTIONS = 1000
 HEAD_WITHIN_S, BODY_WITHIN_S, SILENT_FOR_S, STUCK_FOR_S = 10.0, 30.0, 30.0, 30.0
-HEAD_BYTES = 16 * 1024
+HEAD_BYTES, SEND_BYTES = 16 * 1024, 256 * 1024
 
 
 class Web:
@@ -60,6 +60,8 @@ class Handler(BoundedHandler):
 
     def handle(self) -> None:
         self.socket.settimeout(STUCK_FOR_S)
+        # Else the kernel keeps megabytes for each who does not read.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         super().handle()
 
     def read_requestline(self) -> str:
