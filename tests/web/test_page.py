@@ -358,10 +358,13 @@ def test_the_page_comes_back_when_the_server_does(site, tab, client):
     before = client.start('order', {'item': 'before', 'count': 1}).wait(10)
     page.sees(ROW.format(before.id), 'SUCCESS')
     site.stop()
-    page.sees('#link[data-link="lost"]', 'reconnecting')
+    page.sees('#link[data-link="lost"]', 'reconnecting… shown as of')
+    page.js("location.hash = '#/start/order'")
+    page.sees('.gone', 'The server can not be reached.')
     waiting = client.start('order', {'item': 'meanwhile', 'count': 1})
     site.start()
     page.sees('#link', 'live')
+    page.sees('.required', 'required')
     page.sees(ROW.format(waiting.id), 'SUCCESS')
 
 
@@ -384,6 +387,7 @@ def test_an_empty_page_teaches(site, tab):
     page.js("location.hash = '#/flows'")
     page.sees('.empty', 'No flows')
     page.js("location.hash = '#/start'")
+    page.sees('.tasks')
     assert page.texts('.tasks a') == ['broken', 'count', 'order'], 'tasks that are not exposed are not offered'
 
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 from browser import needs_browser
-from conftest import Site
 from pages import Page
+from sites import Site
 
 pytestmark = [needs_browser, pytest.mark.timeout(120), pytest.mark.one_server]
 IMPORT = re.compile(r"^import (\{.*\}) from ('.*')$", re.MULTILINE)

@@ -30,7 +30,8 @@ async function ask(method, parts, query, body) {
       cache: 'no-store',
     })
   } catch {
-    throw new Problem(0, { detail: 'The server can not be reached. Nothing was changed, as far as this page knows.' })
+    const known = method === 'GET' ? '' : '; whether it has done that is not known'
+    throw new Problem(0, { detail: `The server can not be reached${known}.` })
   }
   learnClock(response.headers.get('Date'))
   const answer = await response.json().catch(() => null)

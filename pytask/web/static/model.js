@@ -23,7 +23,7 @@ export const model = new (class extends EventTarget {
   link = { state: 'connecting', at: 0, why: '' }
   isRead = false
   isCut = false // there are more runs than were read
-  problem = null
+  problem = null // with the last reading of the list
   #stale = new Set()
   #watched = new Set() // read and kept whatever the filter says: somebody looks at them
   #isReading = false
@@ -74,7 +74,7 @@ export const model = new (class extends EventTarget {
       this.problem = null
       this.#take(runs, counts, since)
     } catch (problem) {
-      this.problem = problem
+      this.problem = problem.status ? problem : null // out of reach: the state of the connection says so
     } finally {
       this.#isReading = false
       this.#readFrom = performance.now() + 9 * (performance.now() - since)

@@ -24,17 +24,22 @@ export async function inputsOf(name) {
 export function startPane(name, signal) {
   const body = h('div', { 'aria-busy': 'true' })
   const node = h('article.one.start', null, h('a.back', { href: link('/') }, '← Runs'), body)
+  let hasFailed = false
   const draw = async () => {
     try {
       const all = await tasks()
       if (signal.aborted) return
       const task = all.find((task) => task.name === name)
       body.replaceChildren(...(task ? taskForm(task) : choose(all, name)))
+      hasFailed = false
     } catch (problem) {
+      hasFailed = true
       body.replaceChildren(h('h2', { tabindex: '-1' }, 'Start a run'), h('p.gone', { role: 'alert' }, problem.message))
     }
     body.removeAttribute('aria-busy')
   }
+  // Never while somebody fills in a form.
+  model.on('reset', () => hasFailed && draw(), signal)
   draw()
   return { node }
 }
