@@ -97,7 +97,7 @@ class Handler(BoundedHandler):
 
 
 class _Body:
-    """The body of a request, as far as it comes in time; pywsgi discards what was not read, however long that takes."""
+    """The body of a request, as far as it comes in time. pywsgi itself discards the rest, however long it takes."""
 
     def __init__(self, handler: Handler, body: Any) -> None:
         self._handler, self._body = handler, body
