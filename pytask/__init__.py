@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Unavailable,
         WaitTimeout,
     )
+    from pytask.lookups import reference, resource
     from pytask.notgiven import NotGiven
     from pytask.run import Run
     from pytask.states import Outcome, State
@@ -55,6 +56,8 @@ _HOMES = {
     'WaitTimeout': 'pytask.errors',
     'current_task': 'pytask.definition',
     'default_app': 'pytask.app',
+    'reference': 'pytask.lookups',
+    'resource': 'pytask.lookups',
     'task': 'pytask.decorate',
 }
 
@@ -80,6 +83,8 @@ __all__ = [
     'WaitTimeout',
     'current_task',
     'default_app',
+    'reference',
+    'resource',
     'task',
 ]
 

@@ -41,7 +41,7 @@ class PyTask(Hooks):
         self.given = {'redis': redis, **given}
         self.chosen = settings_.chosen_in_code(self.given)
         self.settings: Settings = settings_.settled(self.chosen)
-        self.registry = Registry()
+        self.registry = Registry(self)
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
         self.end_handler: Callable[[Run], Any] | None = None
         self.web_auth: Callable[[dict[str, Any]], Any] | None = None

@@ -13,7 +13,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pytask.errors import TaskError
+from pytask.params import shape
 from pytask.prompt import Flag, Port, Prompt
+from pytask.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,10 +41,11 @@ class _Attached(Generic[T]):
         return getattr(task.pytask_port, self.name) if task is not None else self  # type: ignore[return-value]
 
 
-class Task:
+class Task(Telling):
     """A task: subclass it, give it a `NAME`, inputs (the signature of `__init__`) and a `start`.
 
-    A method `on_<name>` is called with the data of each message of that name which a run is sent.
+    What it can tell stands in `Telling`. A method `on_<name>` is called with the data of each message of that
+    name which a run is sent.
 
     Policy: `QUEUE` is where its runs wait; `GRACE` the seconds an orderly stop may take before the run
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
@@ -76,6 +79,7 @@ class Task:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        shape(cls)
         if 'NAME' not in cls.__dict__:
             cls.NAME = kebab(cls.__name__)
 
@@ -95,18 +99,6 @@ class Task:
         It runs inside the context, before children end, and has GRACE; its errors are logged and change nothing.
         A reload is no end: then only the last instance is called.
         """
-
-    def emit(self, event: str, data: Any = None) -> None:
-        """Publish an event on this run's channel. Thread-safe; raises TypeError if `data` is not JSON."""
-        self.pytask_port.emit(event, data)
-
-    def progress(self, done: int, target: int | None = None) -> None:
-        """Record how far the run is, in whole units, of `target` units. A float is a TypeError."""
-        self.pytask_port.progress(done, target)
-
-    def message(self, text: str) -> None:
-        """Say something to whoever watches the run."""
-        self.pytask_port.message(text)
 
     def checkpoint(self) -> None:
         """Halt here while the run is paused, as every emit, progress, message, sleep and turn of `every` does."""

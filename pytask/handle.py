@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytask.client import Client
+    from pytask.messages import Message
 
 
 class Handle:
@@ -46,6 +47,11 @@ class Handle:
     def ask(self, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
         """Ask it; returns and raises as `Client.ask` does."""
         return self._client.ask(self.id, name, data, timeout=timeout)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Read what it has said, oldest first. Raises NotFound."""
+        return self._client.messages(self.id)
 
     @property
     def _client(self) -> Client:

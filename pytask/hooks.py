@@ -9,6 +9,10 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pytask.errors import ConfigError, InputError
+from pytask.lookups import ReferenceInput, Resolver
+from pytask.misfits import Misfit
+from pytask.notgiven import NotGiven
 from pytask.resources import Resource, Resources
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ class Hooks:
         self.stop_hooks: list[Callable[..., Any]] = []
         self.exception_hooks: list[Callable[[Any, BaseException | None], Any]] = []
         self.resources = Resources(_not_closed)
+        self.resolvers: dict[str, Resolver] = {}
 
     def on_start(self, hook: F) -> F:
         """Decorate a function that each worker calls before its first claim, with nothing or with the app.
@@ -67,6 +72,23 @@ class Hooks:
     def resource(self, name: str) -> Any:
         """Return a resource. Raises NotFound, which names those there are, and whatever its factory raises."""
         return self.resources.get(name)
+
+    def add_resolver(self, name: str, function: Callable[[str], Any], default: Any = NotGiven) -> None:
+        """Add what makes objects of text, for inputs that say `reference(name)`; `name/scheme` for `scheme:rest`.
+
+        `default` is what an optional reference is that was not given; a callable is called for each such run.
+        Raises ConfigError for two of one name.
+        """
+        added = Resolver(function, default)
+        if self.resolvers.setdefault(name, added).function is not function:
+            raise ConfigError(f'two resolvers are named {name!r}; name one of them differently')
+
+    def resolve(self, name: str, text: Any = '') -> Any:
+        """Ask the resolver of this name, as an optional reference does. Raises InputError, and what it raises."""
+        try:
+            return ReferenceInput(name, required=False).of(self).find(text)
+        except Misfit as misfit:
+            raise InputError(name, [(name, what) for _, what in misfit.problems], f'{name}(…)') from None
 
     def close_resources(self) -> None:
         """Close the resources that were used, newest first. A worker does so itself, a script when it exits."""

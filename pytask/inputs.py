@@ -10,20 +10,24 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, get_origin
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_origin
 
 import msgspec
 
 from pytask.errors import ConfigError, InputError
 from pytask.kinds import Kind, kind_of, schemas
+from pytask.lookups import Lookup
 from pytask.messages import encode
 from pytask.misfits import Misfit, hints_of
 from pytask.notgiven import NotGiven
+from pytask.params import declared, defaults, has_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.definition import Task
+    from pytask.hooks import Hooks
     from pytask.misfits import Problem
 
 
@@ -45,19 +49,23 @@ class Input:
         return self.kind.convert(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Inputs:
     """All inputs of one task. `more` is what further names may be, where the signature ends in `**kwargs`.
 
-    `rest` is the name of `*args`, under which the data has a list; '' for none. `are_attributes` is true for
-    annotated class fields, which are set on the instance instead of passed.
+    `rest` is the name of `*args`, under which the data has a list; '' for none. `way` tells how a task gets them:
+    passed to `__init__`, set as its attributes, or passed to its `run`.
     """
 
     task: str
     fields: dict[str, Input]
     more: Kind | None = None
     rest: str = ''
-    are_attributes: bool = False
+    way: Literal['init', 'attributes', 'run'] = 'init'
+
+    @cached_property
+    def lookups(self) -> list[str]:
+        return [name for name, field in self.fields.items() if isinstance(field.kind, Lookup)]
 
     @property
     def usage(self) -> str:
@@ -103,6 +111,30 @@ class Inputs:
             raise InputError(self.task, problems, self.usage)
         return named
 
+    def found(self, bound: dict[str, Any]) -> dict[str, Any]:
+        """Put in what resources and references stand for. Raises InputError, and what making them raises."""
+        problems: list[Problem] = []
+        for name in self.lookups:
+            field = self.fields[name]
+            try:
+                bound[name] = field.kind.find(bound.get(name, NotGiven))  # type: ignore[attr-defined]
+            except Misfit as misfit:
+                problems += _below(name, misfit)
+        if problems:
+            raise InputError(self.task, problems, self.usage)
+        return bound
+
+    def give(self, task: Any, bound: dict[str, Any]) -> None:
+        """Give a new instance what was bound: its `__init__` is called, unless it has none of its own."""
+        if self.way == 'attributes':
+            task.__dict__.update(bound)
+        elif self.way == 'run':
+            task.__dict__['pytask_inputs'] = bound
+            task.__init__()
+        else:
+            args, named = self.arguments(bound)
+            task.__init__(*args, **named)
+
     def arguments(self, bound: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return what is passed by position, which only `*args` needs, and the rest of what was bound."""
         rest = bound.pop(self.rest, []) if self.rest else []
@@ -131,15 +163,22 @@ class Inputs:
         return f'is not an input; did you mean {near[0]}?' if near else 'is not an input'
 
 
-def inputs_of(task_class: type[Task]) -> Inputs:
-    """Read the inputs of a task class. Raises ConfigError for a signature that data can not fill."""
+def inputs_of(task_class: type[Task], hooks: Hooks | None = None) -> Inputs:
+    """Read the inputs of a task class; `hooks` is the app that has its resources and resolvers.
+
+    Raises ConfigError for a signature that data can not fill.
+    """
+    if has_run(task_class):
+        return Inputs(task_class.NAME, _declared(task_class), way='run')
     source: Callable[..., Any] = getattr(task_class, 'pytask_function', task_class.__init__)
     if source is object.__init__:
-        return Inputs(task_class.NAME, _annotated(task_class), are_attributes=True)
-    return inputs_of_call(task_class.NAME, source, is_unbound=source is task_class.__init__)
+        return Inputs(task_class.NAME, _annotated(task_class, hooks), way='attributes')
+    return inputs_of_call(task_class.NAME, source, is_unbound=source is task_class.__init__, hooks=hooks)
 
 
-def inputs_of_call(name: str, source: Callable[..., Any], *, is_unbound: bool) -> Inputs:
+def inputs_of_call(
+    name: str, source: Callable[..., Any], *, is_unbound: bool, hooks: Hooks | None = None
+) -> Inputs:
     """Read the inputs of anything that is called with data; the first of what is unbound is `self`."""
     parameters = list(inspect.signature(source).parameters.values())[int(is_unbound) :]
     hints = hints_of(source)
@@ -155,7 +194,7 @@ def inputs_of_call(name: str, source: Callable[..., Any], *, is_unbound: bool) -
             rest = parameter.name
             fields[rest] = _rest(rest, hint)
         else:
-            fields[parameter.name] = _input(parameter, hint)
+            fields[parameter.name] = _input(parameter, hint, hooks)
     return Inputs(name, fields, more, rest)
 
 
@@ -174,29 +213,37 @@ def _below(name: str, misfit: Misfit) -> list[Problem]:
     return [(name + path, what) for path, what in misfit.problems]
 
 
-def _annotated(task_class: type[Task]) -> dict[str, Input]:
+def _annotated(task_class: type[Task], hooks: Hooks | None) -> dict[str, Input]:
     # What Task itself annotates is policy; what a subclass adds and does not call ClassVar is an input.
     fields = {}
     for name, hint in hints_of(task_class).items():
         if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
             parameter = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
-            fields[name] = _input(parameter, hint)
+            fields[name] = _input(parameter, hint, hooks)
     return fields
 
 
-def _input(parameter: inspect.Parameter, hint: Any) -> Input:
-    default = parameter.default
+def _declared(task_class: type[Task]) -> dict[str, Input]:
+    given = defaults(task_class)
+    fields = {}
+    for name, kind in declared(task_class, 'inputs').items():
+        usage = f'{name}: {kind!r}' + ('' if kind.required else f' = {given.get(name, NotGiven)!r}')
+        fields[name] = Input(name, kind, kind.required, usage, given.get(name, NotGiven))
+    return fields
+
+
+def _input(parameter: inspect.Parameter, hint: Any, hooks: Hooks | None) -> Input:
+    name, default = parameter.name, parameter.default
+    kind = default.of(hooks) if isinstance(default, Lookup) else kind_of(hint)
+    if isinstance(kind, Lookup):
+        default = inspect.Parameter.empty if kind.required else NotGiven
     is_required = default is inspect.Parameter.empty
-    usage = parameter.name
-    if hint is not Any:
-        usage += f': {inspect.formatannotation(hint)}'
+    usage = name if hint is Any else f'{name}: {inspect.formatannotation(hint)}'
     if not is_required:
-        usage += f' = {default!r}' if hint is not Any else f'={default!r}'
+        usage += f'={default!r}' if hint is Any else f' = {default!r}'
     is_positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-    return Input(
-        parameter.name, kind_of(hint), is_required, usage, NotGiven if is_required else default, is_positional
-    )
+    return Input(name, kind, is_required, usage, NotGiven if is_required else default, is_positional)
 
 
 def _rest(name: str, hint: Any) -> Input:

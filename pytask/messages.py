@@ -43,6 +43,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """What a run has said, kept with it. `at` is Unix seconds by Redis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """An order to a run or a worker. `attempt` 0 means whichever attempt is running."""
 
@@ -106,6 +114,13 @@ def _seconds(at: Any) -> float:
         return float(at) if isinstance(at, int | float) else 0.0
     except OverflowError:
         return 0.0
+
+
+def parse_message(text: bytes) -> Message:
+    """Read a kept message. Never fails: foreign hands write here too, and junk is shown as it is."""
+    raw = _parse_object(text) or {}
+    said = raw.get('text')
+    return Message(_seconds(raw.get('at')), said if isinstance(said, str) else text.decode('utf-8', 'replace'))
 
 
 def parse_command(text: bytes) -> Command | None:

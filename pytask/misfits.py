@@ -10,10 +10,22 @@ from __future__ import annotations
 import re
 from collections import abc
 from datetime import datetime
+from enum import EnumType
 from functools import cache
 from itertools import islice
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 import msgspec
 
@@ -24,10 +36,12 @@ if TYPE_CHECKING:
 Problem = tuple[str, str]
 MOST = 100
 LONGEST = 40
+MOST_CHOICES = 20
 
 UNIONS = (Union, UnionType)
 _LISTS = (list, set, frozenset, abc.Collection, abc.Sequence, abc.MutableSequence, abc.Set, abc.MutableSet)
 _DICTS = (dict, abc.Mapping, abc.MutableMapping)
+_ENUM = 'Invalid enum value'
 _PLACE = re.compile(r' - at `(?:key` in `)?\$([^`]*)`$')
 _NUMBER = re.compile(r'[-+]?[\d.]+([eE][-+]?\d+)?')
 
@@ -76,10 +90,12 @@ class _Walk:
         for problem in self._inside(value, hint, path):
             found = True
             yield problem
-        error = '' if found else self._error(value, hint)
+        error = self._error(value, hint)
+        place = _PLACE.search(error)
+        if found and (place or error.startswith('Object ')):  # which the parts have told
+            return
         if error:
-            place = _PLACE.search(error)
-            yield path + (place[1] if place else ''), f'{_plain(error)} ({shown(value)})'
+            yield (path + place[1], _plain(error)) if place else (path, _told(error, value, hint))
 
     def _error(self, value: Any, hint: Any) -> str:
         try:
@@ -169,6 +185,14 @@ def _no_moment(value: Any, path: str) -> Iterator[Problem]:
     # msgspec takes "2026" for seconds since 1970; who wrote that meant a year.
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         yield path, f'expected datetime, as 2026-12-31T23:59:59Z, got a number as text ({shown(value)})'
+
+
+def _told(error: str, value: Any, hint: Any) -> str:
+    hint, origin, args = _parts(hint)
+    choices: Any = [m.value for m in list[Any](hint)] if isinstance(hint, EnumType) else args if origin is Literal else ()
+    if choices and _ENUM in error:
+        return f'{shown(value)} is none of {", ".join(map(repr, choices[:MOST_CHOICES]))}'
+    return f'{_plain(error)} ({shown(value)})'
 
 
 def _plain(error: str) -> str:

@@ -15,10 +15,12 @@ from pytask.errors import OutputError
 from pytask.inputs import REFS
 from pytask.kinds import ANYTHING, Kind, Typed, kind_of, schemas
 from pytask.messages import encode
-from pytask.misfits import hints_of, problems
+from pytask.misfits import Misfit, hints_of, problems, shown, step
+from pytask.params import declared, has_run
 
 if TYPE_CHECKING:
     from pytask.definition import Task
+    from pytask.params import Parameter
 
 
 class Signal:
@@ -26,15 +28,19 @@ class Signal:
 
 
 class Outputs:
-    """What one task promises to leave behind."""
+    """What one task promises to leave behind: one value, or the mapping of its declared `outputs`."""
 
-    def __init__(self, task: str, kind: Kind = ANYTHING) -> None:
-        self.task, self.kind = task, kind
+    def __init__(self, task: str, kind: Kind = ANYTHING, declared: dict[str, Parameter] | None = None) -> None:
+        self.task, self.kind, self.declared = task, kind, declared or {}
         self._decoder = msgspec.json.Decoder(kind.hint) if isinstance(kind, Typed) else None
 
     def fit(self, value: Any) -> Any:
         """Return what is recorded for a value. Raises OutputError, and TypeError for what is not JSON."""
-        if self._decoder is None or isinstance(value, Signal):
+        if isinstance(value, Signal):
+            return value
+        if self.declared:
+            return self._mapping(value)
+        if self._decoder is None:
             return value
         text = encode(value)
         try:
@@ -47,13 +53,48 @@ class Outputs:
 
     def schema(self, refs: str = REFS) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of the output."""
+        if self.declared:
+            required = [name for name, parameter in self.declared.items() if parameter.required]
+            properties = {name: parameter.schema() for name, parameter in self.declared.items()}
+            return {'type': 'object', 'properties': properties, 'required': required, 'additionalProperties': False}
         written, defs = schemas({'output': self.kind}, refs)
         schema: dict[str, Any] = written['output']
         return schema | ({'$defs': defs} if defs else {})
 
+    def _mapping(self, value: Any) -> dict[str, Any]:
+        """Return the declared outputs by name; where there is one, a value that is no such dict is that one."""
+        only, *others = self.declared
+        if not others and not (isinstance(value, dict) and [*value] == [only]):
+            is_left_out = value is None and not self.declared[only].required
+            value = {} if is_left_out else {only: value}
+        if not isinstance(value, dict):
+            names = ', '.join(self.declared)
+            raise OutputError(self.task, [('output', f'must be a dict with {names}, not {shown(value)}')])
+        return self._converted(value)
+
+    def _converted(self, value: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        wrong = [('output' + step(name), 'is not declared') for name in value if name not in self.declared]
+        for name, parameter in self.declared.items():
+            if name not in value:
+                wrong += [('output' + step(name), 'is missing')] if parameter.required else []
+                continue
+            try:
+                made[name] = parameter.convert(value[name])
+            except Misfit as misfit:
+                wrong += [(f'output{step(name)}{path}', what) for path, what in misfit.problems]
+        if wrong:
+            raise OutputError(self.task, wrong)
+        return made
+
 
 def outputs_of(task_class: type[Task]) -> Outputs:
-    """Read what a task promises."""
+    """Read what a task promises. Raises ConfigError for `outputs` that are no parameters."""
     source = getattr(task_class, 'pytask_function', getattr(task_class, 'start', None))
+    if has_run(task_class):
+        outputs = declared(task_class, 'outputs')
+        if outputs:
+            return Outputs(task_class.NAME, declared=outputs)
+        source = task_class.run  # type: ignore[attr-defined]
     hint = hints_of(source).get('return', Any)
     return Outputs(task_class.NAME, ANYTHING if hint is NoneType else kind_of(hint))

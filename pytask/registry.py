@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytask.definition import Task
+    from pytask.hooks import Hooks
     from pytask.inputs import Inputs
     from pytask.outputs import Outputs
 
@@ -35,9 +36,10 @@ RESERVED = 'pytask/'
 
 
 class Registry:
-    """The tasks one app or worker knows, by NAME and by `<module>.<Class>`."""
+    """The tasks one app or worker knows, by NAME and by `<module>.<Class>`; `hooks` is the app."""
 
-    def __init__(self) -> None:
+    def __init__(self, hooks: Hooks | None = None) -> None:
+        self._hooks = hooks
         self._tasks: dict[str, type[Task]] = {}
         self._aliases: dict[str, type[Task]] = {}
         self._inputs: dict[type[Task], Inputs] = {}
@@ -55,7 +57,7 @@ class Registry:
         if known is not None:
             raise ConfigError(f'two tasks are named {task.NAME!r}: {place_of(known)} and {place_of(task)}')
         _check(task)
-        self._inputs[task], self._outputs[task] = inputs_of(task), outputs_of(task)
+        self._inputs[task], self._outputs[task] = inputs_of(task, self._hooks), outputs_of(task)
         self._tasks[task.NAME] = task
         self._aliases[f'{task.__module__}.{task.__qualname__}'] = task
         return task
@@ -65,7 +67,7 @@ class Registry:
 
     def inputs(self, task: type[Task]) -> Inputs:
         if task not in self._inputs:
-            self._inputs[task] = inputs_of(task)
+            self._inputs[task] = inputs_of(task, self._hooks)
         return self._inputs[task]
 
     def outputs(self, task: type[Task]) -> Outputs:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from pytask.params import has_run
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,6 +25,8 @@ def what_is_wrong(task: type[Task]) -> str:
     methods = {name: getattr(task, name, None) for name in ('start', 'stop', 'finish')}
     if function is not None:
         methods['start'] = function
+    elif has_run(task):
+        methods['start'] = task.run  # type: ignore[attr-defined]
     return next((wrong for name, method in methods.items() if (wrong := _kind(task, name, method))), '') or (
         _takes_self(task, function) if function is not None else _takes_more(task)
     )

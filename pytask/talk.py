@@ -1,4 +1,4 @@
-"""What a client says to a running task: `send` leaves a message, `ask` waits for the answer to one."""
+"""What a client says to a running task, and hears of it: `send`, `ask` which waits for an answer, `messages`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import msgspec
 from pytask.clock import check_seconds, monotonic_s
 from pytask.errors import AskError, NotFound, RunEnded, WaitTimeout
 from pytask.inbox import new_message
+from pytask.messages import Message
 from pytask.states import State
 
 if TYPE_CHECKING:
     from pytask.store import Store
+
+Messages = list[Message]
 
 # How often who waits for an answer looks whether the run has ended.
 LOOK_EVERY_S = 1.0
@@ -22,11 +25,18 @@ AFTER_THE_END_S = 0.5
 
 
 class Talk:
-    """The words of a Client to a task that runs."""
+    """The words of a Client to a task that runs, and those of the task."""
 
     @property
     def store(self) -> Store:
         raise NotImplementedError
+
+    def messages(self, run_id: str) -> Messages:
+        """Return what a run has said by `message`, oldest first: the last 1,000. Raises NotFound."""
+        found = self.store.runs.messages(run_id)
+        if found is None:
+            raise NotFound(f'no run {run_id!r}')
+        return found
 
     def send(self, run_id: str, name: str, data: dict[str, Any] | None = None) -> str:
         """Send a message: the task's `on_<name>` is called with this data, else its `on_message(name, data)`.

@@ -195,7 +195,8 @@ def check_keys(client, prefix=''):
         kinds.pttl(key)
     for key, ttl in zip(everything, kinds.execute(), strict=True):
         is_list = key.startswith((keys.lines, keys.parked)) and client.type(key) == 'list'
-        is_list |= key.startswith(keys.inboxes) and key.removeprefix(keys.inboxes) in owned
+        for of_a_run in (keys.inboxes, keys.messages):
+            is_list |= key.startswith(of_a_run) and key.removeprefix(of_a_run) in owned
         is_owned = key in fixed or is_list or keys.run_id(key) in owned
         assert is_owned or ttl != -1, f'no owner and no time to live: {key}'
 

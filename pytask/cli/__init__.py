@@ -52,7 +52,7 @@ COMMANDS = {
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'web': ('web', 'Serve the page and the HTTP API.'),
-    'tasks': ('look', 'List the tasks there are and what they take.'),
+    'tasks': ('tasks', 'List the tasks there are and what they take.'),
     'workers': ('look', 'List live workers.'),
     'health': ('health', 'Ask a worker whether it is ready; for probes.'),
     'init': ('init', 'Write files to begin with: a first task, a Flask site, a unit.'),

@@ -1,4 +1,4 @@
-"""Commands that only look: ls, tasks, workers."""
+"""Commands that only look: ls, workers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from pytask.cli.options import (
     command_name,
     common,
     is_json,
-    load_tasks,
-    make_app,
-    option,
 )
 
 if TYPE_CHECKING:
@@ -86,26 +83,6 @@ class Names:
             run = self._asked.store.runs.read([run_id])[0]
             self._known[run_id] = (run.task, run.queue) if run else ('?', '?')
         return self._known[run_id]
-
-
-@click.command()
-@option('--tasks', metavar='DIR', help='Folder of tasks. Default: ./tasks.')
-@common
-def tasks() -> None:
-    """List the tasks of a folder, and of the app that is named, and what they take."""
-    app = make_app()
-    load_tasks(app, is_needed=True)
-    for task in app.registry:
-        inputs = app.registry.inputs(task)
-        about = (task.__doc__ or '').strip().partition('\n')[0]
-        if is_json():
-            paint.json_line({'name': task.NAME, 'usage': inputs.usage, 'queue': task.QUEUE, 'about': about})
-    if not is_json():
-        rows = [
-            (app.registry.inputs(task).usage, (task.__doc__ or '').strip().partition('\n')[0])
-            for task in app.registry
-        ]
-        paint.table(('TASK', ''), rows)
 
 
 @click.command()

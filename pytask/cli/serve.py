@@ -64,8 +64,8 @@ def dev(*, exits: bool, no_demo: bool, no_reload: bool, no_web: bool) -> int:
     When a file of the tasks, or one that they import from this folder, was saved, the new code takes over: what
     runs is interrupted, keeps its id, and begins again. What does not import is shown, and the old code goes on.
 
-    A demo run is that of a task with a `DEMO`, the data to start it with. The page, at the URL that is printed, shows
-    all of it in a browser, and may start every task; it is for this machine alone.
+    A demo run is that of a task with a `DEMO`, the data to start it with. The page, at the URL that is printed,
+    shows all of it in a browser, and may start every task; it is for this machine alone.
     """
     from pytask.cli import apps, clash
     from pytask.cli.beside import Place

@@ -16,13 +16,17 @@ from pytask.states import State
 
 if TYPE_CHECKING:
     from pytask.client import Client
+    from pytask.messages import Message
     from pytask.run import Run
+
+# Messages that are shown without --full.
+LAST = 20
 
 
 @click.command()
 @click.argument('run_id', metavar='ID', shell_complete=run_ids())
 @click.option('--watch', '-w', 'watches', is_flag=True, help='Follow it to its end first, as `run` does.')
-@click.option('--full', '--verbose', '-v', is_flag=True, help='Show the frames of libraries too.')
+@click.option('--full', '--verbose', '-v', is_flag=True, help='Show all messages, and the frames of libraries.')
 @click.option('--stack', 'with_stack', is_flag=True, help='Where its greenlets stand just now, and nothing else.')
 @common
 def show(run_id: str, *, watches: bool, full: bool, with_stack: bool) -> None:
@@ -34,10 +38,12 @@ def show(run_id: str, *, watches: bool, full: bool, with_stack: bool) -> None:
         return
     if watches and not run.is_ended:
         run = _watched(asked, run)
+    said = run.messages
     if is_json():
-        paint.json_line(run.to_json())
+        paint.json_line(run.to_json() | {'messages': [{'at': m.at, 'text': m.text} for m in said]})
         return
     _show_facts(run)
+    _show_messages(said, is_full=full)
     if run.state is State.EXCEPTION and isinstance(run.output, dict):
         _show_traceback(str(run.output.get('traceback', '')), is_full=full)
     elif run.state is State.WAIT:
@@ -50,6 +56,16 @@ def _show_facts(run: Run) -> None:
     for name, value in _facts(run).items():
         if value not in ('', None):
             click.echo(f'{name:<9} {value}')
+
+
+def _show_messages(said: list[Message], *, is_full: bool) -> None:
+    shown = said if is_full else said[-LAST:]
+    if shown:
+        click.echo('messages')
+    for message in shown:
+        click.echo(f'  {_moment(message.at)}  {paint.plain(message.text)}')
+    if len(shown) < len(said):
+        paint.say(f'the {len(said) - len(shown)} messages before these: --full')
 
 
 def _watched(asked: Client, run: Run) -> Run:

@@ -16,6 +16,7 @@ class Keys:
         self.lines = f'{prefix}new-task'  # and -<queue>, but for the default queue
         self.queues = f'{prefix}queues'  # every queue that ever had a run, for those who look
         self.inboxes = f'{prefix}inbox-'  # and the id: messages that its run has not handled
+        self.messages = f'{prefix}messages-'  # and the id: the last that its run has said
         self.leases = f'{prefix}leases'
         self.due = f'{prefix}due'
         self.held = f'{prefix}held'
@@ -43,6 +44,9 @@ class Keys:
 
     def inbox(self, run_id: str) -> str:
         return self.inboxes + run_id
+
+    def said(self, run_id: str) -> str:
+        return self.messages + run_id
 
     def line(self, queue: str) -> str:
         return self.lines if queue == 'default' else f'{self.lines}-{queue}'

@@ -60,7 +60,10 @@ class Ending(NamedTuple):
 
 
 class Note(NamedTuple):
-    """An event on its way to Redis. `head` is JSON up to its time and number; done and target mark progress."""
+    """An event on its way to Redis. `head` is JSON up to its time and number; done and target mark progress.
+
+    `kept` is the JSON text of a message that is kept with the run, b'' for none.
+    """
 
     run_id: str
     token: str
@@ -68,6 +71,7 @@ class Note(NamedTuple):
     target: int | str
     head: bytes
     seq: int
+    kept: bytes = b''
 
 
 class Claimant(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytask.errors import PytaskError, Unavailable
+from pytask.messages import parse_message
 from pytask.run import Run
 from pytask.states import ENDED, State
 from pytask.store.queues import CHUNK
@@ -13,6 +14,7 @@ from pytask.store.records import Reload, chunks
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pytask.messages import Message
     from pytask.store.connect import Database
     from pytask.store.keys import Keys
     from pytask.store.pauses import Pauses
@@ -34,6 +36,16 @@ class Runs:
         runs = [Run.from_hash(run_id, raw, client) if b'task' in raw else None for run_id, raw in found]
         self._pauses.explain(runs)
         return runs
+
+    def messages(self, run_id: str) -> list[Message] | None:
+        """Return what a run has said, oldest first, as far as it is kept; None where there is no such run."""
+        facts, kept = self._db.pipe([
+            ('HMGET', self._keys.run(run_id), 'task', 'messages'),
+            ('LRANGE', self._keys.said(run_id), 0, -1),
+        ])  # fmt: skip
+        if facts[0] is None:
+            return None
+        return [parse_message(text) for text in kept] if facts[1] else []
 
     def _hashes(self, reads: list[tuple[str, str]]) -> list[list[bytes]]:
         try:

@@ -39,6 +39,8 @@ STILL_HERE_EVERY_S = 15.0
 # The subscription outlives the last listener by so long: a page that is loaded anew has missed nothing.
 IDLE_S = 30.0
 AGAIN_S = 1.0
+# The longest single look at the subscription: who closes waits no longer.
+TURN_S = 0.25
 SUBSCRIBED_WITHIN_S = 5.0
 
 
@@ -112,7 +114,7 @@ class Feed:
             listener.leave()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(2 * AGAIN_S)
+            thread.join(2 * TURN_S)
 
     def _since(self, last_id: str, wanted: Filter) -> bytes:
         epoch, _, number = last_id.rpartition('-')
@@ -221,7 +223,7 @@ class _subscribed:  # noqa: N801 - reads as a function
 
 def _gathered(stream: EventStream) -> list[Event]:
     """Wait for an event, and return it with what comes within a short while."""
-    event = stream.read(timeout_s=AGAIN_S)
+    event = stream.read(timeout_s=TURN_S)
     if event is None:
         return []
     events = [event]

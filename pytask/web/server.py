@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 1000
 HEAD_WITHIN_S, BODY_WITHIN_S, SILENT_FOR_S, STUCK_FOR_S = 10.0, 30.0, 30.0, 30.0
 HEAD_BYTES, SEND_BYTES = 16 * 1024, 256 * 1024
+# Of a body that nobody wants to read.
+DISCARDED_BYTES, DISCARDED_AT_ONCE, DISCARD_WITHIN_S = 64 * 1024, 16 * 1024, 1.0
 
 
 class Web:
@@ -79,7 +81,7 @@ class Handler(BoundedHandler):
     def run_application(self) -> None:
         self._stop_timer()
         environ: dict[str, Any] = self.environ  # type: ignore[assignment]
-        environ['wsgi.input'] = _Body(environ['wsgi.input'])
+        environ['wsgi.input'] = self.wsgi_input = _Body(self, environ['wsgi.input'])
         if self.request_version == 'HTTP/1.1':  # else the answer is not chunked
             environ[SOCKET] = self.socket
         super().run_application()
@@ -95,15 +97,28 @@ class Handler(BoundedHandler):
 
 
 class _Body:
-    """The body of a request, as far as it comes in time."""
+    """The body of a request, as far as it comes in time. pywsgi itself discards the rest, however long it takes."""
 
-    def __init__(self, body: Any) -> None:
-        self._body = body
+    def __init__(self, handler: Handler, body: Any) -> None:
+        self._handler, self._body = handler, body
 
     def read(self, size: int = -1) -> bytes:
         with gevent.Timeout(BODY_WITHIN_S, Problem(408, 'the body is too slow')):
             raw: bytes = self._body.read(size)
             return raw
+
+    def _discard(self) -> None:
+        body = self._body
+        body.send_100_continue_enabled = False  # it is not to be sent any more
+        left = body.content_length or 0
+        is_over = not body.chunked_input and body.position >= left
+        with contextlib.suppress(OSError), gevent.Timeout(DISCARD_WITHIN_S, False):  # noqa: FBT003
+            for _ in range(DISCARDED_BYTES // DISCARDED_AT_ONCE):
+                # What is small is read, for a client that asks only when it has said all.
+                is_over = is_over or not body.read(DISCARDED_AT_ONCE)
+                if is_over:
+                    break
+        self._handler.close_connection = self._handler.close_connection or not is_over
 
 
 @contextlib.contextmanager

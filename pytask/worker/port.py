@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytask.worker.writer import Writer
 
 MAX_TEXT = 64 * 1024
+# A thousand of these are kept with a run.
+MAX_KEPT = 4096
 # Redis cuts off who is 32 MiB of events behind: one event must not do that to everybody who listens.
 MAX_EVENT = 8 * 2**20
 MAX_THREADS = 64
@@ -81,7 +83,9 @@ class RunPort:
         self.checkpoint()
 
     def message(self, text: str) -> None:
-        self._writer.note(self.live, messages.event_head(messages.MESSAGE, str(text)[:MAX_TEXT]))
+        text = str(text)[:MAX_TEXT]
+        kept = messages.encode(text if len(text) <= MAX_KEPT else f'{text[: MAX_KEPT - 1]}…')
+        self._writer.note(self.live, messages.event_head(messages.MESSAGE, text), kept=kept)
         self.checkpoint()
 
     def checkpoint(self) -> None:

@@ -119,13 +119,9 @@ class Runner:
         object.__setattr__(task, 'pytask_port', RunPort(live, self._app, self._writer))  # frozen dataclasses, too
         current.set(task)
         inputs = self._registry.inputs(task_class)
-        bound = inputs.bind(read_object(task_class.NAME, data))
-        if inputs.are_attributes:
-            task.__dict__.update(bound)
-            return task
-        args, named = inputs.arguments(bound)
+        bound = inputs.found(inputs.bind(read_object(task_class.NAME, data)))
         try:
-            task.__init__(*args, **named)  # type: ignore[misc]
+            inputs.give(task, bound)
         except BaseException:
             self._stopper.close(live, task)
             raise

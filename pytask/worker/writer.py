@@ -41,11 +41,11 @@ RUN_BYTES = 2**20
 class Pending:
     """An event waiting to leave. Dropped ones stay in line, without their text."""
 
-    __slots__ = ('done', 'head', 'is_dropped', 'live', 'seq', 'target')
+    __slots__ = ('done', 'head', 'is_dropped', 'kept', 'live', 'seq', 'target')
 
-    def __init__(self, live: Live, head: bytes, done: int | str, target: int | str) -> None:
-        self.live, self.head, self.done, self.target = live, head, done, target
-        self.seq = live.next_seq()
+    def __init__(self, live: Live, head: bytes, done: int | str, target: int | str, kept: bytes) -> None:
+        self.live, self.head, self.done, self.target, self.kept = live, head, done, target, kept
+        self.seq = 0  # given when it is in line
         self.is_dropped = False
 
 
@@ -79,9 +79,12 @@ class Writer(Service):
             self._line.append(Final(live, outcome, live.next_seq()))
         self._rouse()
 
-    def note(self, live: Live, head: bytes, *, done: int | str = '', target: int | str = '') -> None:
+    def note(
+        self, live: Live, head: bytes, *, done: int | str = '', target: int | str = '', kept: bytes = b''
+    ) -> None:
         """Queue an event; waits while the run's buffer is full and Redis is there."""
-        while not self._has_queued(live, head, done, target):
+        pending = Pending(live, head, done, target, kept)
+        while not self._has_queued(pending):
             if _get_ident() == self._hub_thread:
                 self._moved.clear()
                 self._moved.wait(1.0)
@@ -89,19 +92,20 @@ class Writer(Service):
                 gevent.sleep(0.01)  # a native thread has a hub of its own to sleep in
         self._rouse()
 
-    def _has_queued(self, live: Live, head: bytes, done: int | str, target: int | str) -> bool:
+    def _has_queued(self, pending: Pending) -> bool:
+        live, size = pending.live, len(pending.head)
         with self._lock:
             if live.notes is None:
                 live.notes = deque()
-            while live.notes and (len(live.notes) >= RUN_NOTES or live.note_bytes + len(head) > RUN_BYTES):
+            while live.notes and (len(live.notes) >= RUN_NOTES or live.note_bytes + size > RUN_BYTES):
                 if not self.is_away and live.ending != 'lost':
                     return False
                 live.notes[0].is_dropped = True
                 self._take_out(live.notes[0])
                 live.lost_notes += 1
-            pending = Pending(live, head, done, target)
+            pending.seq = live.next_seq()
             live.notes.append(pending)
-            live.note_bytes += len(head)
+            live.note_bytes += size
             self._line.append(pending)
             return True
 
@@ -192,7 +196,7 @@ def _notes(item: Pending) -> list[Note]:
     if item.is_dropped:
         return []
     live = item.live
-    notes = [Note(live.run_id, live.token, item.done, item.target, item.head, item.seq)]
+    notes = [Note(live.run_id, live.token, item.done, item.target, item.head, item.seq, item.kept)]
     if live.lost_notes:
         head = messages.event_head(messages.LOST, live.lost_notes)
         notes.insert(0, Note(live.run_id, live.token, '', '', head, item.seq))

@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from callers import BEARER, TOKEN, Caller, Follower, ask, raw
+from callers import TOKEN, Caller, Follower, ask, raw
 from support import wait_until
 
 from pytask.web import application, listener
@@ -29,7 +29,11 @@ def test_all_events_are_heard_in_order_with_ids(follow, app, worker):
 
 def test_one_run_or_one_task_only(follow, app, worker):
     worker()
-    one, task, both = follow('/api/v1/runs/mine/events'), follow('/api/v1/events?task=add'), follow('/api/v1/events?run=mine')
+    one, task, both = (
+        follow('/api/v1/runs/mine/events'),
+        follow('/api/v1/events?task=add'),
+        follow('/api/v1/events?run=mine'),
+    )
     other = app.client.start('stay', run_id='other')
     wait_until(lambda: other.refresh().state == 'RUNNING', 'it runs')
     app.client.start('add', {'a': 1}, run_id='mine')
@@ -221,4 +225,3 @@ def test_a_stream_needs_the_token(port):
     """S32: nobody follows events who is not let in."""
     text = b'GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n'
     assert raw(port, text).startswith(b'HTTP/1.1 401')
-    assert BEARER

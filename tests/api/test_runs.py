@@ -22,7 +22,9 @@ def test_a_run_is_started_shown_and_listed(call, app, worker):
 
 
 def test_an_id_of_ones_own_makes_a_start_repeatable(call):
-    again = [call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}, 'id': 'a/b c', 'queue': 'q'}) for _ in 'ab']
+    again = [
+        call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}, 'id': 'a/b c', 'queue': 'q'}) for _ in 'ab'
+    ]
     assert [reply.code for reply in again] == [201, 201]
     assert [(reply.json['id'], reply.json['queue']) for reply in again] == [('a/b c', 'q')] * 2
     assert again[0].headers['location'] == '/api/v1/runs/a%2Fb%20c'
@@ -117,7 +119,10 @@ def test_tasks_are_those_that_are_exposed_with_their_schemas(call):
     assert sorted(tasks) == ['add', 'fail', 'site/crawl/deep', 'stay']
     assert tasks['add']['doc'] == 'Add two numbers.'
     assert tasks['add']['inputs']['required'] == ['a']
-    assert tasks['add']['inputs']['properties']['password'] == {'type': 'string', 'default': ''}  # no secret: a schema
+    assert tasks['add']['inputs']['properties']['password'] == {
+        'type': 'string',
+        'default': '',
+    }  # no secret: a schema
     assert tasks['add']['output'] == {'type': 'integer'}
     assert tasks['site/crawl/deep']['queue'] == 'crawl'
 
@@ -125,7 +130,12 @@ def test_tasks_are_those_that_are_exposed_with_their_schemas(call):
 def test_workers_are_listed(call, worker):
     running = worker()
     [told] = call.get('/api/v1/workers').json['workers']
-    assert (told['id'], told['queues'], told['taken'], told['draining']) == (running.id, ['default', 'crawl'], 0, False)
+    assert (told['id'], told['queues'], told['taken'], told['draining']) == (
+        running.id,
+        ['default', 'crawl'],
+        0,
+        False,
+    )
     assert told['slots'] == 1000
 
 

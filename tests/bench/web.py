@@ -60,11 +60,15 @@ class Stage:
         (self.folder / 'tasks').mkdir()
         (self.folder / 'tasks' / 'ticker.py').write_text(TASK)
         server = shutil.which('redis-server')
-        self.start(server, '--port', str(self.redis_port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no')
+        self.start(
+            server, '--port', str(self.redis_port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'
+        )
         self.redis = redis.Redis(port=self.redis_port, decode_responses=True)
         wait_until(self.redis_answers)
         address = f':{self.port}'
-        self.worker = self.pytask('worker', '--lease', str(LEASE_S), *([] if self.is_beside else ['--web', address]))
+        self.worker = self.pytask(
+            'worker', '--lease', str(LEASE_S), *([] if self.is_beside else ['--web', address])
+        )
         self.web = self.pytask('web', address) if self.is_beside else self.worker
         wait_until(lambda: self.redis.zcard('workers') and is_open(self.port))
         self.start_runs()

@@ -31,7 +31,7 @@ def written(key):
 def test_every_key_is_told():
     keys = Keys()
     names = {'runs': 'task-<id>', 'ended': 'ended-<STATE>', 'parked': 'parked-<task>', 'inboxes': 'inbox-<id>',
-             'worker_hashes': 'worker-<id>'}  # fmt: skip
+             'messages': 'messages-<id>', 'worker_hashes': 'worker-<id>'}  # fmt: skip
     told = first_cells('Keys')
     assert {names.get(name, value) for name, value in vars(keys).items() if value} - told == set()
     more = [keys.line('<queue>'), keys.answer('<name>'), keys.claim_record('<worker>')]

@@ -54,8 +54,8 @@ class Hands:
     def release(self, claimed, reason='shutdown'):
         return self.finish(claimed, 'WAIT', reason=reason)
 
-    def emit(self, claimed, head=b'{"event":"page","data":1', *, done='', target='', seq=1):
-        return self.store.queues.record([Note(claimed.run_id, claimed.token, done, target, head, seq)], [])
+    def emit(self, claimed, head=b'{"event":"page","data":1', *, done='', target='', seq=1, kept=b''):
+        return self.store.queues.record([Note(claimed.run_id, claimed.token, done, target, head, seq, kept)], [])
 
     def renew(self, *claims):
         pairs = [(claimed.run_id, claimed.token) for claimed in claims]

@@ -55,6 +55,15 @@ MUTANTS = [
     m('renew leases what has ended', 'renew', "elseif v[8] == 'RUNNING' then", 'else'),
     m('emit takes any token', 'emit', "v[1] == ARGV[i + 1] and v[2] == 'RUNNING'", "v[2] == 'RUNNING'"),
     m('emit writes after the end', 'emit', " and v[2] == 'RUNNING'", ''),
+    m('emit keeps no message', 'emit', "if kept ~= '' then keep(id, kept, v[3], v[4]) end", '', 'test_script_emit'),
+    m('emit keeps all messages', 'emit', "  redis.call('LTRIM', list, -MOST, -1)\n", '', 'test_script_emit'),
+    m('emit keeps the first messages', 'emit', "list, -MOST, -1)", 'list, 0, MOST - 1)', 'test_script_emit'),
+    m('emit keeps messages of another run', 'emit', "redis.call('UNLINK', list)", '', 'test_script_emit'),
+    m('emit keeps messages of local runs for ever', 'emit', 'if is_local then', 'if false then', 'test_script_emit'),
+    m('emit fails where messages can not go', 'emit', "redis.pcall('RPUSH'", "redis.call('RPUSH'", 'test_script_emit'),
+    m('finish lets messages of local runs end', 'finish', "      redis.call('PERSIST', messages .. id)\n", '',
+      'test_script_emit'),
+    m('prune leaves the messages', 'prune', ', messages .. id)', ')', 'test_script_emit'),
     m('reloaded takes any token', 'reloaded', "v[1] ~= token or v[2] ~= 'RUNNING'", "v[2] ~= 'RUNNING'"),
     Mutant('claim pops first, and reads unguarded', 'claim', (
         ('local looked = 0\n', "local looked = 0\nredis.call('LTRIM', line, 0, -#ids - 1)\n"),
@@ -195,7 +204,7 @@ MUTANTS = [
     m('finish keeps the inbox', 'finish', 'if v[8] then empty_inbox(id) end', '', 'test_script_send'),
     m('an end keeps the inbox', 'shared/end', "if redis.call('HEXISTS', runs .. id, 'inbox') == 1 then empty_inbox(id) end",
       '', 'test_script_send'),
-    m('prune leaves the inbox', 'prune', ', inboxes .. id)', ')', 'test_script_send'),
+    m('prune leaves the inbox', 'prune', ', inboxes .. id,', ',', 'test_script_send'),
     m('sweep leases local runs', 'sweep', ' and not v[2]', '', 'test_script_sweep'),
 ]  # fmt: skip
 

@@ -20,6 +20,7 @@ def test_every_name_is_as_the_wire_contract_says(prefix):
         'new-task-mail': keys.line('mail'),
         'queues': keys.queues,
         'inbox-42': keys.inbox('42'),
+        'messages-42': keys.said('42'),
         'leases': keys.leases,
         'due': keys.due,
         'held': keys.held,

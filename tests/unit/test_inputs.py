@@ -24,6 +24,9 @@ class Point:
     y: int = 0
 
 
+ORIGIN = Point(1)
+
+
 class Crawl(Task):
     def __init__(self, url: str, depth: int = 2, *, tags: list[str] = ()):
         pass
@@ -251,7 +254,7 @@ def test_usage_shows_names_types_and_defaults():
 
 
 def test_the_schema_of_inputs():
-    def f(url: str, when: datetime | None = None, at: Point = Point(1), *, tags: list[str] = (), own: Path, **more):
+    def f(url: str, when: datetime | None = None, at: Point = ORIGIN, *, tags: list[str] = (), own: Path, **more):
         pass
 
     assert inputs(f).schema('#/components/schemas/{name}') == {

@@ -21,9 +21,11 @@ WORDS = {
     'prompt',
     'inputs',
     'kinds',
+    'lookups',
     'misfits',
     'notgiven',
     'outputs',
+    'params',
     'run',
     'messages',
     'registry',
@@ -33,6 +35,7 @@ WORDS = {
     'hooks',
     'shape',
     'resources',
+    'telling',
 }
 
 CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses'}

@@ -4,8 +4,9 @@ import gevent
 import pytest
 from support import wait_until
 
-from pytask import PyTask
+from pytask import PyTask, current_task
 from pytask.store.scripts import sources
+from pytask.worker.writer import BATCH
 
 SCRIPTS = {source.sha: source.name for source in sources()}
 # What a worker says however little it has to do, and the client's own start.
@@ -129,3 +130,24 @@ def test_a_worker_asks_little_while_its_queue_and_its_tasks_are_paused(busy, lis
     assert len(heard) <= 8, heard
     app.client.resume_task('nothing')
     wait_until(lambda: running.report.counts['SUCCESS'] == 101, 'all have run')
+
+
+def test_messages_are_kept_without_another_round_trip(server, worker, listen, redis):
+    """They are kept where they are told: by one script, a batch at a time."""
+    app = PyTask(server.url, lease=2)
+
+    @app.task(name='talker')
+    def talker(n: int):
+        for said in range(n):
+            current_task().message(f'{said}')
+
+    running = worker(app)
+    app.client.start('talker', {'n': 1}).wait(timeout=5)
+    ear = listen()
+    runs = app.client.start_many([('talker', {'n': 200})] * 10)
+    wait_until(lambda: running.report.counts['SUCCESS'] == 1 + 10, 'all have run')
+    heard = ear.until(redis)
+    assert set(heard) <= {'claim', 'emit', 'finish', 'BLMOVE'}
+    assert heard.count('emit') <= 2 * 10 * 200 / BATCH + 2, heard
+    assert [message.text for message in runs[-1].messages] == [str(said) for said in range(200)]
+    app.client.close()

@@ -1,15 +1,32 @@
--- Publish a task's own events, in order, and keep its progress; for the holder of the token only.
--- KEYS  runs
--- ARGV  ...  of each event: id, token, done, target (both '' where it is no progress), event without its end, seq
+-- Publish a task's own events, in order, and keep its progress and its messages; for the holder of the token only.
+-- KEYS  runs messages
+-- ARGV  ...  of each event: id, token, done, target (both '' where it is no progress), event without its end, seq,
+-- JSON text to keep or ''
 -- ANSWER how many were published
 -- include clock
+local MOST, LOCAL_TTL_MS = 1000, 86400000
+
+-- When memory is full nothing is kept, and the event is published all the same.
+local function keep(id, text, has_messages, is_local)
+  local list = messages .. id
+  if not has_messages then
+    local written = redis.pcall('HSET', runs .. id, 'messages', 1)
+    if type(written) == 'table' then return end
+    redis.call('UNLINK', list) -- of another run with this id, deleted by foreign hands
+  end
+  if type(redis.pcall('RPUSH', list, '{"at":' .. now .. ',"text":' .. text .. '}')) == 'table' then return end
+  redis.call('LTRIM', list, -MOST, -1)
+  if is_local then redis.call('PEXPIRE', list, LOCAL_TTL_MS) end -- its hash may be forgotten with its worker
+end
+
 local published = 0
-for i = rest, #ARGV, 6 do
-  local id, done, target = ARGV[i], ARGV[i + 2], ARGV[i + 3]
-  local v = redis.pcall('HMGET', runs .. id, 'token', 'state')
+for i = rest, #ARGV, 7 do
+  local id, done, target, kept = ARGV[i], ARGV[i + 2], ARGV[i + 3], ARGV[i + 6]
+  local v = redis.pcall('HMGET', runs .. id, 'token', 'state', 'messages', 'local')
   if v[1] == ARGV[i + 1] and v[2] == 'RUNNING' then
     if done ~= '' then redis.pcall('HSET', runs .. id, 'progress', done) end
     if target ~= '' then redis.pcall('HSET', runs .. id, 'target', target) end
+    if kept ~= '' then keep(id, kept, v[3], v[4]) end
     redis.call('PUBLISH', runs .. id, ARGV[i + 4] .. ',"at":' .. now .. ',"seq":' .. ARGV[i + 5] .. '}')
     published = published + 1
   end

@@ -1,5 +1,5 @@
 -- Record how attempts ended: state, lease, index, counter and event together, for the holder of the token only.
--- KEYS  runs leases ended stats end_task end_handler inboxes
+-- KEYS  runs leases ended stats end_task end_handler inboxes messages
 -- ARGV  ...  of each run: id, token, state, reason, output, seq
 -- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
 -- include clock event end guilt
@@ -23,7 +23,10 @@ for i = rest, #ARGV, 6 do
     else
       redis.call('HSET', key, 'state', state, 'output', output, 'ended', now, 'reason', reason)
     end
-    if v[6] then redis.call('PERSIST', key) end
+    if v[6] then
+      redis.call('PERSIST', key)
+      redis.call('PERSIST', messages .. id)
+    end
     if v[8] then empty_inbox(id) end
     if is_handed_on then hand_on(id) end
     table.insert(done, id)

@@ -1,6 +1,6 @@
 -- Delete ended runs: hash and index together. What is marked `keep`, or waits for the end handler, stays, unless
 -- somebody asked for it by name.
--- KEYS  runs ended end_task end_handler inboxes
+-- KEYS  runs ended end_task end_handler inboxes messages
 -- ARGV  takes_kept ...  ids
 -- ANSWER for each id: OK, KEPT, NOT_FOUND, or the state of one that has not ended
 local function forget(id)
@@ -24,7 +24,7 @@ for i = rest, #ARGV do
   else
     redis.call('ZREM', ended .. v[2], id)
     if v[4] then redis.call('ZREM', end_task, id) end
-    redis.call('UNLINK', runs .. id, inboxes .. id)
+    redis.call('UNLINK', runs .. id, inboxes .. id, messages .. id)
     table.insert(answers, 'OK')
   end
 end
