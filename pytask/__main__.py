@@ -10,7 +10,7 @@ import sys
 
 # The commands that run a worker in this process. The others are clients and stay as they are; so does `dev`
 # where it watches the files, and has a process of its own for each worker.
-PATCHED = frozenset({'worker', 'dev'})
+PATCHED = frozenset({'worker', 'dev', 'web'})
 
 
 def main() -> None:

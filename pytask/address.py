@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 LOOPBACK = '127.0.0.1'
 _EVERY = {'0.0.0.0': LOOPBACK, '::': '::1'}
 
@@ -20,3 +22,17 @@ def split_address(text: str) -> tuple[str, int]:
 def to_call(address: tuple[str, int]) -> tuple[str, int]:
     """Return where a client finds what listens there: on every interface means on this machine too."""
     return _EVERY.get(address[0], address[0]), address[1]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether what listens there is for this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
+
+
+def url_of(address: tuple[str, int]) -> str:
+    """Return where a client finds what listens there, as a URL."""
+    host, port = to_call(address)
+    return f'http://[{host}]:{port}' if ':' in host else f'http://{host}:{port}'

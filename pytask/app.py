@@ -51,6 +51,7 @@ class PyTask(Timetable, Hooks):
         self.registry = Registry(self)
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
         self.end_handler: Callable[[Run], Any] | None = None
+        self.web_auth: Callable[[dict[str, Any]], Any] | None = None
         self._client: Client | None = None
         self._worker: Any = None
 
@@ -105,6 +106,14 @@ class PyTask(Timetable, Hooks):
         self.end_handler = handler
         return handler
 
+    def auth(self, check: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+        """Decorate who tells whether a request to the web is let in: called with its WSGI environment.
+
+        It returns what is true for those who may do everything, or roles, as `pytask.web.application` says.
+        """
+        self.web_auth = check
+        return check
+
     def discover(self, folder: str | Path) -> None:
         """Add every task below a folder. Raises ConfigError."""
         known = set(self.registry)
@@ -136,9 +145,10 @@ class PyTask(Timetable, Hooks):
             raise ConfigError('app.run() runs whenever this is imported; put it below: if __name__ == "__main__":')
         if not _is_patched():
             _execute_patched()
+        from pytask.web.opening import web_of
         from pytask.worker.process import run_worker
 
-        return run_worker(self)
+        return run_worker(self, beside=web_of(self))
 
     def bind(self, worker: Any) -> None:
         """Remember the worker of this process; it calls this itself."""

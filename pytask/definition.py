@@ -42,7 +42,8 @@ class Task(Telling):
     `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end
     before their lease is over, 'keep' for those that go on without, and may then run twice; `DEMO` the
     data with which `pytask dev` starts a first run, None for no such run; `CHECK_EVERY` the seconds after which
-    its `check` is asked again while it holds a flow. `results` and `state` are those of the flow it is a step of.
+    its `check` is asked again while it holds a flow; `EXPOSE` lets the web start its runs; `REDACT` names inputs
+    whose values the web never shows. `results` and `state` are those of the flow it is a step of.
     """
 
     NAME: ClassVar[str]
@@ -53,6 +54,8 @@ class Task(Telling):
     on_partition: ClassVar[str] = 'stop'
     DEMO: ClassVar[dict[str, Any] | None] = None
     CHECK_EVERY: ClassVar[float | None] = None
+    EXPOSE: ClassVar[bool] = False
+    REDACT: ClassVar[tuple[str, ...]] = ()
     Error: ClassVar[type[TaskError]] = TaskError
 
     pytask_port: Port = Prompt()

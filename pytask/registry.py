@@ -144,10 +144,16 @@ def _is_limit(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0)
 
 
+def _are_names(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(name, str) for name in value)
+
+
 _POLICIES: dict[str, tuple[Callable[[Any], bool], str]] = {
     'QUEUE': (lambda value: isinstance(value, str) and not bad_name(value, 64), 'the name of a queue'),
     'TIMEOUT': (_is_limit, 'seconds, or None'),
     'GRACE': (_is_limit, 'seconds, or None'),
+    'EXPOSE': (lambda value: isinstance(value, bool), 'True or False'),
+    'REDACT': (_are_names, 'a tuple of names'),
     'on_partition': (lambda value: value in ('stop', 'keep'), "'stop' or 'keep'"),
 }
 

@@ -54,6 +54,16 @@ class Settings:
     max_memory: int = 0
     # Where /live, /ready and /metrics are; '' for nowhere.
     health: str = ''
+    # Where the page and the API are; '' for nowhere.
+    web: str = ''
+    # What shows that somebody may use the web; '' for one that is made at the start, and printed.
+    web_token: str = field(default='', repr=False)
+    # By which names, besides those of this machine, the web is called: example.org, or * for any.
+    web_hosts: tuple[str, ...] = ()
+    # The web shows, and changes nothing.
+    web_read_only: bool = False
+    # Tasks that the web may start, besides those that say so themselves (EXPOSE).
+    expose: tuple[str, ...] = ()
     # How long runs are kept that ended as SUCCESS.
     keep_success_s: float = HOUR_S
     # How long the other ended runs are kept: they are looked at longer.
@@ -67,9 +77,11 @@ class Settings:
         for key, name in _FIELDS.items():
             problem = _problem(key, getattr(self, name))
             if problem:
-                raise ConfigError(f'{key} = {getattr(self, name)!r}: {problem}')
+                raise ConfigError(f'{key} = {_shown(key, getattr(self, name))}: {problem}')
 
 
+# In the environment with commas between; one text is a list, too.
+LISTS = frozenset({'queue', 'web_hosts', 'expose'})
 _WANTED = {float: 'a number', int: 'a whole number', bool: 'true or false'}
 
 # What was chosen, and where that stands: key → (value, source).
@@ -93,13 +105,16 @@ def chosen(
     `named` says where a value of `code` stands.
     """
     return _gathered(
-        files(folder or here()), given(code or {}, named), environment(_FIELDS), given(flags or {}, as_flag)
+        files(folder or here()),
+        given(code or {}, named),
+        environment(_FIELDS, LISTS),
+        given(flags or {}, as_flag),
     )
 
 
 def chosen_in_code(code: Mapping[str, Any], named: Callable[[str], str] = in_code) -> Chosen:
     """Gather what is set for `PyTask(…)`."""
-    return _gathered(files(here()), environment(_FIELDS), given(code, named))
+    return _gathered(files(here()), environment(_FIELDS, LISTS), given(code, named))
 
 
 def settled(what: Chosen) -> Settings:
@@ -137,18 +152,23 @@ def _checked(key: str, value: Any, source: str) -> Any:
         near = get_close_matches(key.replace('-', '_').lower(), _FIELDS, n=1)
         hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(sorted(_FIELDS))}'
         raise ConfigError(f'{source}: no setting {key!r}{hint}')
-    listed = [value] if key == 'queue' and isinstance(value, str) else value
-    if key == 'health' and type(value) is int:
+    listed = [value] if key in LISTS and isinstance(value, str) else value
+    if key in ('health', 'web') and type(value) is int:
         listed = str(value)
+    shown = _shown(key, value)
     try:
         converted = msgspec.convert(listed, _TYPES[key], strict=False)
     except msgspec.ValidationError as error:
-        wanted = _WANTED.get(_TYPES[key], 'a text') if key != 'queue' else 'texts'
-        raise ConfigError(f'{source}: {key} = {value!r}: must be {wanted}') from error
+        wanted = _WANTED.get(_TYPES[key], 'a text') if key not in LISTS else 'texts'
+        raise ConfigError(f'{source}: {key} = {shown}: must be {wanted}') from error
     problem = _problem(key, converted)
     if problem:
-        raise ConfigError(f'{source}: {key} = {value!r}: {problem}')
+        raise ConfigError(f'{source}: {key} = {shown}: {problem}')
     return converted
+
+
+def _shown(key: str, value: Any) -> str:
+    return '***' if key == 'web_token' else repr(value)
 
 
 def _problem(key: str, value: Any) -> str:
@@ -184,6 +204,11 @@ def _bad_app(text: str) -> str:
     return f'must be module:attribute{near}'
 
 
+def _bad_token(text: str) -> str:
+    is_good = len(text) >= 16 and text.isascii() and text.isprintable() and ' ' not in text
+    return '' if is_good else 'must be 16 printable ASCII characters or more, without blanks'
+
+
 def bad_name(name: str, longest: int) -> str:
     """Say what is wrong with the name of a queue or worker; '' where nothing is."""
     is_good = re.fullmatch(r'[\w.:/@-]+', name, re.ASCII) and len(name) <= longest
@@ -193,6 +218,8 @@ def bad_name(name: str, longest: int) -> str:
 _CHECKS: dict[str, Callable[[Any], str]] = {
     'app': _bad_app,
     'health': _bad_address,
+    'web': _bad_address,
+    'web_token': _bad_token,
     # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
     'name': lambda name: bad_name(name, 32),
 }

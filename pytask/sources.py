@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -69,14 +69,14 @@ def _read(path: Path) -> dict[str, Any] | None:
         raise ConfigError(f'{path.name} is not TOML: {error}') from error
 
 
-def environment(keys: Iterable[str]) -> Pairs:
+def environment(keys: Iterable[str], lists: Container[str]) -> Pairs:
     """Read `PYTASK_*`. Raises ConfigError for a variable that is nearly one of ours."""
     variables = {f'PYTASK_{key.upper()}': key for key in keys}
     for name in os.environ:
         if name.startswith('PYTASK_') and name not in variables:
             _check_variable(name, variables)
     texts = [(key, os.environ.get(name), name) for name, key in variables.items()]
-    return [(key, text.split(',') if key == 'queue' else text, name) for key, text, name in texts if text]
+    return [(key, text.split(',') if key in lists else text, name) for key, text, name in texts if text]
 
 
 # Ours, but no settings.

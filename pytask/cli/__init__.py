@@ -53,6 +53,7 @@ COMMANDS = {
     'flow': ('flow', 'List, start, push, force and retry flows.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
+    'web': ('web', 'Serve the page and the HTTP API.'),
     'tasks': ('tasks', 'List the tasks there are and what they take.'),
     'workers': ('look', 'List live workers.'),
     'health': ('health', 'Ask a worker whether it is ready; for probes.'),

@@ -15,6 +15,7 @@ import gevent
 
 from pytask.cli import paint
 from pytask.cli.apps import elsewhere, where_from
+from pytask.cli.beside import opened
 from pytask.cli.faults import explain, files_of
 from pytask.cli.generation import ignore_the_terminal
 from pytask.cli.header import header, line, redis_line
@@ -48,12 +49,22 @@ MARKS = {State.SUCCESS: '✓+', State.STOPPED: '■=', State.ERROR: '✗x', Stat
 
 
 class Dev:
-    """A worker with a window on what happens; `is_first` for the one that greets and starts the demo runs."""
+    """A worker with a window on what happens; `is_first` for the one that greets and starts the demo runs.
+
+    `web` says where the page is, None for nowhere.
+    """
 
     def __init__(
-        self, *, with_demo: bool, exits: bool = False, is_first: bool = True, reloads: bool = False
+        self,
+        *,
+        with_demo: bool,
+        exits: bool = False,
+        is_first: bool = True,
+        reloads: bool = False,
+        web: dict[str, Any] | None = None,
     ) -> None:
         self._with_demo, self._exits, self._is_first, self._reloads = with_demo, exits, is_first, reloads
+        self._web, self._web_line = web, ''
         self._app: PyTask
         self._demo: list[Run] = []
         self._ended_well = True
@@ -75,7 +86,12 @@ class Dev:
         """Run the worker, and return its exit code."""
         self._app = app
         logging.getLogger('pytask').addFilter(_is_not_in_the_window)
-        return run_worker(app, level=logging.WARNING, on_ready=self._begin, restarts=False, signals=signals)
+        web = None
+        if self._web is not None:
+            web, self._web_line = opened(app, self._web)
+        return run_worker(
+            app, level=logging.WARNING, on_ready=self._begin, restarts=False, signals=signals, beside=web
+        )
 
     def _alone(self, url: str, redis: str) -> int:
         app = make_app(redis=url, drain=0)
@@ -102,7 +118,8 @@ class Dev:
         slots = f'{app.settings.concurrency:,} slots   ' if self._is_first else ''
         blank = '\n' if self._is_first else ''
         stream = self._events()  # before anybody reads that the worker is there
-        self._say(f'worker  {app.worker_id}   {slots}{count} from {where_from(app)}{blank}')
+        web = f'\n{self._web_line}' if self._is_first and self._web_line else ''
+        self._say(f'worker  {app.worker_id}   {slots}{count} from {where_from(app)}{web}{blank}')
         window = gevent.spawn(self._watch, stream)
         if self._with_demo:
             self._demo = [app.client.start(task, data) for task in own if (data := task.DEMO) is not None]

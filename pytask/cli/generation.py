@@ -21,15 +21,18 @@ LAST_STEPS_S = 1.0
 
 
 class Generation:
-    """`is_loaded` once the tasks are imported; `is_leaving` once it was told to end."""
+    """`is_loaded` once the tasks are imported; `is_leaving` once it was told to end.
 
-    def __init__(self) -> None:
+    It inherits `more` descriptors.
+    """
+
+    def __init__(self, *more: int) -> None:
         self.is_loaded = self.is_leaving = False
         self._is_serving = self._has_heard = self._is_hurried = False
         self._begun_at = self._told_at = monotonic_s()
         ours, its = socket.socketpair()
         with its:
-            self._process = _start(its.fileno())
+            self._process = _start(its.fileno(), *more)
         self._channel = Channel(ours)
 
     def fileno(self) -> int:
@@ -68,10 +71,10 @@ class Generation:
         """Let it import the tasks; runs will come from there."""
         self._channel.tell(url=url)
 
-    def serve(self, *, is_first: bool, with_demo: bool) -> None:
+    def serve(self, *, is_first: bool, with_demo: bool, web: dict[str, Any] | None) -> None:
         """Let it begin to claim runs."""
         self._is_serving = True
-        self._channel.tell(serve={'is_first': is_first, 'with_demo': with_demo})
+        self._channel.tell(serve={'is_first': is_first, 'with_demo': with_demo, 'web': web})
 
     def leave(self) -> None:
         """Tell it to end: what runs is given back to its queue."""
@@ -100,12 +103,12 @@ class Generation:
         self._channel.close()
 
 
-def _start(descriptor: int) -> subprocess.Popen[bytes]:
+def _start(descriptor: int, *more: int) -> subprocess.Popen[bytes]:
     # It is born deaf to the terminal, and hears no Ctrl-C before it can answer it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FROM_TERMINAL)
     try:
         return subprocess.Popen(
-            [sys.executable, *sys.orig_argv[1:]], pass_fds=[descriptor],
+            [sys.executable, *sys.orig_argv[1:]], pass_fds=[descriptor, *more],
             env={**os.environ, DESCRIPTOR: str(descriptor)},
         )  # fmt: skip
     finally:

@@ -90,7 +90,7 @@ def is_json() -> bool:
 
 _SETTINGS = frozenset({
     'redis', 'prefix', 'app', 'tasks', 'queue', 'concurrency', 'lease', 'drain', 'name', 'health', 'max_hang',
-    'max_memory', 'no_restart',
+    'max_memory', 'no_restart', 'web',
 })  # fmt: skip
 
 

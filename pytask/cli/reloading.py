@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytask.cli.blame import shown
 from pytask.cli.generation import FROM_TERMINAL, Generation
@@ -22,6 +22,9 @@ from pytask.cli.header import header, line, redis_line
 from pytask.cli.watching import LOOK_EVERY_S, Watch, forget_bytecode
 from pytask.clock import monotonic_s
 from pytask.embedded import Server
+
+if TYPE_CHECKING:
+    from pytask.cli.beside import Place
 
 # At a handover: from when on runs are interrupted whatever they ask for, when a worker that does not even answer is
 # killed, and when any is. At the end of `dev` they have longer: a run's GRACE, and as much for hooks and records.
@@ -35,12 +38,17 @@ KILLED = 'The worker did not let go and was killed; what it ran goes on when the
 
 
 class Reloading:
-    """`dev` with reload on save; `url` is that of a Redis of the user's, '' for a server of its own."""
+    """`dev` with reload on save; `url` is that of a Redis of the user's, '' for a server of its own.
 
-    def __init__(self, folder: Path, tasks: str, *, url: str = '', with_demo: bool = True) -> None:
+    `place` is where the page is, None for nowhere.
+    """
+
+    def __init__(
+        self, folder: Path, tasks: str, *, url: str = '', with_demo: bool = True, place: Place | None = None
+    ) -> None:
         self._server = None if url else Server(folder)
         self._url = url
-        self._with_demo = with_demo
+        self._with_demo, self._place = with_demo, place
         self._watch = Watch(Path(tasks).resolve()) if tasks else Watch()
         self._saved: set[str] = set()
         self._now: Generation | None = None
@@ -51,7 +59,7 @@ class Reloading:
     def run(self) -> int:
         """Run until Ctrl-C, or until the worker ends for good; return the exit code."""
         try:
-            self._next = Generation()  # it imports while the server starts
+            self._next = self._new()  # it imports while the server starts
             if self._server is not None:
                 self._url = self._server.start().url
             header(redis_line(self._server, self._url))
@@ -123,7 +131,11 @@ class Reloading:
             return
         if coming.is_loaded and self._now is None:
             self._now, self._next = coming, None
-            coming.serve(is_first=not self._has_begun, with_demo=self._with_demo and not self._has_begun)
+            coming.serve(
+                is_first=not self._has_begun,
+                with_demo=self._with_demo and not self._has_begun,
+                web=self._place and self._place.words(),
+            )
             self._has_begun = True
         elif coming.is_loaded:
             self._now.leave()  # type: ignore[union-attr]
@@ -146,8 +158,11 @@ class Reloading:
         self._begin_next()
 
     def _begin_next(self) -> None:
-        self._next, self._is_slow_told = Generation(), False
+        self._next, self._is_slow_told = self._new(), False
         self._next.load(self._url)
+
+    def _new(self) -> Generation:
+        return Generation(self._place.descriptor) if self._place else Generation()
 
     def _drop_next(self) -> None:
         if self._next is not None:

@@ -26,6 +26,9 @@ from pytask.settings import chosen
 @option(
     '--health', metavar='ADDR', help='Serve /live, /ready, /metrics there: host:port, or a port of this machine.'
 )
+@option(
+    '--web', metavar='ADDR', help='Serve the page and the HTTP API there: host:port, or a port of this machine.'
+)
 @click.option('--verbose', '-v', is_flag=True, help='Log successes too.')
 @common
 def worker(*, verbose: bool) -> int:
@@ -38,12 +41,14 @@ def worker(*, verbose: bool) -> int:
     queues; a second one hurries, a third exits at once.
     """
     from pytask.cli import clash
+    from pytask.web.opening import web_of
     from pytask.worker.process import run_worker
 
     clash.check()
     app = make_app()
     load_tasks(app, is_needed=True)
-    return run_worker(app, level=logging.DEBUG if verbose or app.is_verbose else logging.INFO)
+    level = logging.DEBUG if verbose or app.is_verbose else logging.INFO
+    return run_worker(app, level=level, beside=web_of(app))
 
 
 @click.command()
@@ -51,17 +56,20 @@ def worker(*, verbose: bool) -> int:
 @option('--concurrency', '-c', type=int, metavar='N', help='How many runs at a time. Default: 1000.')
 @click.option('--exit', 'exits', is_flag=True, help='End when the demo runs have ended; 0 if they ended well.')
 @click.option('--no-demo', is_flag=True, help='Start no demo runs.')
+@click.option('--no-web', is_flag=True, help='Serve no page.')
 @click.option('--no-reload', is_flag=True, help='Do not start the worker anew when a file was saved.')
 @common
-def dev(*, exits: bool, no_demo: bool, no_reload: bool) -> int:
+def dev(*, exits: bool, no_demo: bool, no_reload: bool, no_web: bool) -> int:
     """Start a Redis of this folder's own, a worker on ./tasks and the demo runs, and show what happens.
 
     When a file of the tasks, or one that they import from this folder, was saved, the new code takes over: what
     runs is interrupted, keeps its id, and begins again. What does not import is shown, and the old code goes on.
 
-    A demo run is that of a task with a `DEMO`, the data to start it with.
+    A demo run is that of a task with a `DEMO`, the data to start it with. The page, at the URL that is printed,
+    shows all of it in a browser, and may start every task; it is for this machine alone.
     """
     from pytask.cli import apps, clash
+    from pytask.cli.beside import Place
     from pytask.cli.channel import Channel
     from pytask.cli.init import offer_first_task
 
@@ -72,11 +80,13 @@ def dev(*, exits: bool, no_demo: bool, no_reload: bool) -> int:
         return follow(channel)
     clash.check()
     offer_first_task()
+    place = None if no_web or exits else Place(chosen(chosen_here()).get('web', ('',))[0])
     if exits or no_reload:
         from pytask.cli.dev import Dev
 
-        return Dev(exits=exits, with_demo=not no_demo).run(Path.cwd())
+        return Dev(exits=exits, with_demo=not no_demo, web=place and place.words()).run(Path.cwd())
     from pytask.cli.reloading import Reloading
 
     folder = apps.folder_to_watch(chosen(chosen_here()), command_name())
-    return Reloading(Path.cwd(), folder, url=given().get('redis', ''), with_demo=not no_demo).run()
+    url = given().get('redis', '')
+    return Reloading(Path.cwd(), folder, url=url, with_demo=not no_demo, place=place).run()

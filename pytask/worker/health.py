@@ -7,18 +7,17 @@ and eight KiB of head; GET and HEAD only. Whoever wants to keep it to himself bi
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import socket
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.pool import Pool
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIServer
 
 from pytask.address import split_address
-from pytask.errors import ConfigError
 from pytask.worker import readiness
+from pytask.worker.bounded import BoundedHandler
+from pytask.worker.listening import listener
 from pytask.worker.metrics import CONTENT_TYPE
 from pytask.worker.scrape import Scrape
 
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 8
 REQUEST_WITHIN_S = 5.0
-HEAD_BYTES, HEAD_LINES = 8192, 64
+HEAD_BYTES = 8192
 PLAIN = 'text/plain; charset=utf-8'
-_BAD_REQUEST = b'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 
 class Health:
@@ -49,9 +47,9 @@ class Health:
         text = self._worker.app.settings.health
         if text:
             host, port = split_address(text)
-            listener = _listener(text, host, port)
             self._server = WSGIServer(
-                listener, self._answer, spawn=Pool(CONNECTIONS), handler_class=Handler, log=None, error_log=None,
+                listener('health', text, (host, port)), self._answer, spawn=Pool(CONNECTIONS),
+                handler_class=Handler, log=None, error_log=None,
                 environ={'SERVER_NAME': host},  # else it asks the DNS for one
             )  # fmt: skip
             self._server.start()
@@ -91,60 +89,16 @@ class Health:
         return '200 OK', CONTENT_TYPE, self._scrape.page()
 
 
-class Handler(WSGIHandler):
-    """One connection. pywsgi itself would wait for ever, and read far more than a probe has to say."""
+class Handler(BoundedHandler):
+    """One connection. pywsgi itself would wait for ever."""
+
+    head_bytes = HEAD_BYTES
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
             gevent.with_timeout(REQUEST_WITHIN_S, super().handle, timeout_value=None)
 
-    def MessageClass(self, rfile: Any, *more: Any) -> Any:  # noqa: N802 - pywsgi's name
-        return super().MessageClass(cast('Any', _Head(rfile)), *more)
-
-    def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, gevent.Timeout):
-            raise error
-        super().handle_error(kind, error, trace)
-
-    def _handle_client_error(self, _error: Exception) -> tuple[str, bytes]:
-        return '400', _BAD_REQUEST  # pywsgi would print some of them
-
-
-class _Head:
-    """The lines of a request's head, as far as they are bearable."""
-
-    def __init__(self, rfile: Any) -> None:
-        self._rfile = rfile
-        self._lines, self._bytes = HEAD_LINES, HEAD_BYTES
-
-    def readline(self, _limit: int = 0) -> bytes:
-        line: bytes = self._rfile.readline(self._bytes + 1)
-        self._lines -= 1
-        self._bytes -= len(line)
-        if self._lines < 0 or self._bytes < 0:
-            raise ValueError('the head is too long')
-        return line
-
 
 def _verdict(word: str, against: list[str]) -> tuple[str, str, str]:
     status = '503 Service Unavailable' if against else '200 OK'
     return status, 'application/json', json.dumps({word: not against, 'reasons': against}) + '\n'
-
-
-def _listener(text: str, host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise ConfigError(f'health = {text!r}: {error.strerror or error}') from error
-    # Head and body leave in two writes: without this a client that keeps talking waits 40 ms for each.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen(64)
-    except OSError as error:
-        listener.close()
-        why = f'port {port} is taken; name another one' if error.errno == errno.EADDRINUSE else error.strerror
-        raise ConfigError(f'health = {text!r}: {why}') from error
-    return listener

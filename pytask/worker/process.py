@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -22,25 +23,28 @@ from pytask.worker.worker import EXIT_RESTART, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from pytask.app import PyTask
 
 EXIT_FORCED = 130
 
 
-def run_worker(
+def run_worker(  # noqa: PLR0913 - by name
     app: PyTask,
     *,
     level: int = logging.INFO,
     on_ready: Callable[[], None] | None = None,
     restarts: bool = True,
     signals: Sequence[str] = ('SIGTERM', 'SIGINT', 'SIGHUP'),
+    beside: AbstractContextManager[Any] | None = None,
 ) -> int:
     """Run a worker in this process, in the main greenlet, and return its exit code.
 
     `on_ready` is called in a greenlet of its own once the worker claims. A worker that needs a new process
     becomes one, and this does not return; where that is not allowed (`restarts`, the settings), or was done within
-    a minute, the code is 75. `signals` are the POSIX signals that shut it down.
+    a minute, the code is 75. `signals` are the POSIX signals that shut it down; `beside` is entered and left
+    with the worker.
 
     Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
     """
@@ -48,7 +52,7 @@ def run_worker(
     output.stamp_logs()
     restart.remember()
     worker = Worker(app)
-    with Signals(worker, signals), Guard(worker), Health(worker), Watch(worker) as watch:
+    with Signals(worker, signals), Guard(worker), Health(worker), Watch(worker) as watch, beside or nullcontext():
         code = worker.serve(watch.ready(on_ready))
     if restarts and code == EXIT_RESTART and restart.is_possible(app.settings):
         worker.report.starting_anew()

@@ -73,7 +73,7 @@ def kind_of(kind):
 
 
 def shown(default):
-    if default in (None, ''):
+    if default in (None, '', ()):
         return 'none'
     texts = {tuple: ','.join, bool: lambda value: str(value).lower(), float: '{:.15g}'.format}
     return f'``{texts.get(type(default), str)(default)}``'

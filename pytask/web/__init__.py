@@ -1,0 +1,61 @@
+"""pytask over HTTP: a page, an API with server-sent events, and the surface of one task at a time.
+
+`application` makes the WSGI application; `server` puts it on gevent's own server, for `pytask web` and
+`pytask worker --web`. It speaks to the client, and to nothing below it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytask.app import PyTask
+    from pytask.web.wsgi import Site
+
+    WSGI = Callable[..., Any]
+
+__all__ = ['application', 'mount']
+
+
+def application(  # noqa: PLR0913 - what may be said of who is let in
+    app: PyTask,
+    *,
+    auth: Callable[[dict[str, Any]], Any] | None = None,
+    token: str = '',
+    hosts: Sequence[str] = (),
+    is_read_only: bool = False,
+    exposes_all: bool = False,
+) -> Site:
+    """Return the web of an app, as a WSGI application: for `mount`, or for a server of your own.
+
+    `auth` is called with the WSGI environment of each request: what it returns tells whether that one is let in, or
+    which roles it has (`'read'`, `'start'`, `'control'`, `'remove'`). With a `token`, who shows it is let in, too;
+    both may come from the app and its settings instead. `hosts` are names by which it is called, besides those of
+    this machine. Raises ConfigError where nobody could be let in.
+    """
+    from pytask.web.guard import Guard
+    from pytask.web.wsgi import Site
+
+    settings = app.settings
+    guard = Guard(
+        auth=auth or app.web_auth,
+        token=token or settings.web_token,
+        hosts=[*hosts, *settings.web_hosts],
+        is_read_only=is_read_only or settings.web_read_only,
+    )
+    return Site(app, guard, exposes_all=exposes_all)
+
+
+def mount(other: WSGI, path: str, site: WSGI) -> WSGI:
+    """Return a WSGI application that serves `site` below a path, as `/tasks`, and another one elsewhere."""
+
+    def both(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        asked = environ.get('PATH_INFO', '')
+        if asked != path and not asked.startswith(f'{path}/'):
+            return other(environ, start_response)
+        inner = {'SCRIPT_NAME': environ.get('SCRIPT_NAME', '') + path, 'PATH_INFO': asked[len(path) :] or '/'}
+        return site({**environ, **inner}, start_response)
+
+    return both

@@ -1,0 +1,196 @@
+"""Routes of runs: start, list, show, tell. What is told is answered in the words of the client.
+
+The web starts only what is exposed, and gives data only to that. Everything else it shows, and may stop.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from msgspec import Meta
+
+from pytask.errors import InputError
+from pytask.states import State
+from pytask.web.guard import CONTROL, READ, REMOVE, START
+from pytask.web.request import Answer, Problem
+from pytask.web.routes import Call, Route, unfit
+
+# So many runs are looked at for one list, however many there are.
+LOOKED_AT = 5000
+LONGEST_TEXT = 200
+# How long a client may wait for an answer: a connection is held meanwhile.
+LONGEST_WAIT_S = 60.0
+
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S)]
+_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
+
+
+def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
+    call: Call,
+    state: str = '',
+    task: str = '',
+    queue: str = '',
+    limit: Annotated[int, Meta(ge=1, le=2000)] = 50,
+    q: Annotated[str, Meta(max_length=LONGEST_TEXT)] = '',
+) -> dict[str, Any]:
+    """List runs: those that run, those that wait, then those that ended, newest first in each state.
+
+    `state` and `queue` take several, with commas between. `q` is looked for in id, task, reason and data, among the
+    first 5,000.
+    """
+    client, states, queues = call.client, _states(state), [name for name in queue.split(',') if name]
+    found = []
+    for run in islice(client.store.runs.listed(states, queues, client), LOOKED_AT):
+        fits = run.state in states and task in ('', run.task) and (not queues or run.queue in queues)
+        # Asked again of what is shown: nobody finds a secret by asking for it.
+        if fits and _has(run.to_json(), q) and _has(shown := _shown(call, run), q):
+            found.append(shown)
+            if len(found) == limit:
+                break
+    counts = {state.value: count for state, count in client.store.runs.counts().items()}
+    return {'runs': found, 'counts': counts}
+
+
+def start_run(  # noqa: PLR0913, PLR0917 - the fields of the body
+    call: Call,
+    task: str,
+    data: dict[str, Any] = {},  # noqa: B006 - never changed
+    id: str | None = None,  # noqa: A002 - the field's name
+    queue: str | None = None,
+    timeout: float | None = None,
+) -> Answer:
+    """Start a run. With an `id` of one's own the call may be repeated: the same start again is the same run."""
+    run = start(call, task, data, 'data.', run_id=id, queue=queue, timeout=timeout)
+    where = f'{call.request.root}/api/v1/runs/{quote(run.id, safe="")}'
+    return call.site.as_json(_shown(call, run), 201, (('Location', where),))
+
+
+def show_run(call: Call, run: str) -> dict[str, Any]:
+    """Show a run, with its messages."""
+    client = call.client
+    found = client.get(run)
+    messages = client.messages(run) if hasattr(client, 'messages') else []
+    said = [{'at': message.at, 'text': message.text} for message in messages]
+    told: dict[str, Any] = call.site.redactor.clean(found.to_json() | {'messages': said}, _secrets(call, found))
+    return told
+
+
+def remove_run(call: Call, run: str) -> dict[str, str]:
+    """Delete an ended run."""
+    return _answer(call.client.remove(run)[0])
+
+
+def stop_run(call: Call, run: str, grace: float | None = None, wait: Seconds | None = None) -> dict[str, str]:
+    """Stop a run; `grace` is how many seconds it may take, `wait` how many to see to its end."""
+    return _answer(call.client.stop(run, wait, grace))
+
+
+def reload_run(call: Call, run: str, data: dict[str, Any] | None = None, wait: Seconds = 5.0) -> dict[str, str]:
+    """Start a run anew in place, with new data or the same."""
+    if data is not None:
+        check_exposed(call, call.client.get(run).task)
+    return _answer(call.client.reload(run, data, wait=wait))
+
+
+def retry_run(call: Call, run: str) -> dict[str, str]:
+    """Run an ended run again."""
+    return _answer(call.client.retry(run))
+
+
+def pause_run(call: Call, run: str) -> dict[str, str]:
+    """Pause a run until it is resumed."""
+    return _answer(call.client.pause(run))
+
+
+def resume_run(call: Call, run: str) -> dict[str, str]:
+    """Let a paused run go on."""
+    return _answer(call.client.resume(run))
+
+
+def extend_run(call: Call, run: str, seconds: Annotated[float, Meta(gt=0)]) -> dict[str, str]:
+    """Give a run more time."""
+    return _answer(call.client.extend(run, seconds))
+
+
+def send_to_run(call: Call, run: str, name: str, data: dict[str, Any] | None = None) -> dict[str, str]:
+    """Send a message to a run."""
+    check_exposed(call, call.client.get(run).task)
+    return _answer(call.client.send(run, name, data))
+
+
+def ask_run(
+    call: Call,
+    run: str,
+    name: str,
+    data: dict[str, Any] | None = None,
+    timeout: Seconds = 5.0,
+) -> dict[str, Any]:
+    """Send a message to a running task, and return its answer."""
+    check_exposed(call, call.client.get(run).task)
+    return {'value': call.client.ask(run, name, data, timeout=timeout)}
+
+
+def start(call: Call, name: str, data: dict[str, Any], below: str, **how: Any) -> Any:
+    """Start a run of an exposed task. Raises Problem with the path of all that is wrong with its data."""
+    task = check_exposed(call, name)
+    try:
+        return call.client.start(task, data, **how)
+    except InputError as error:
+        raise unfit(error, below) from None
+
+
+def check_exposed(call: Call, name: str) -> Any:
+    """Return an exposed task; for one that is not, the answer is the same as for one that there is not."""
+    task = call.site.exposed(name)
+    if task is None:
+        raise Problem(400, f'no task {name!r} for the web', errors=[('task', call.site.no_such_task(name))])
+    return task
+
+
+def _shown(call: Call, run: Any) -> Any:
+    return call.site.redactor.clean(run.to_json(), _secrets(call, run))
+
+
+def _secrets(call: Call, run: Any) -> list[str]:
+    return call.site.redactor.secrets_of(run.data)
+
+
+def _answer(text: str) -> dict[str, str]:
+    if text == 'not_found':
+        raise Problem(404, 'no such run')
+    if text == 'refused':
+        raise Problem(409, "refused: that is one of pytask's own")
+    return {'answer': text}
+
+
+def _states(text: str) -> list[State]:
+    names = [name.strip().upper() for name in text.split(',') if name.strip()]
+    wrong = [name for name in names if name not in State.__members__]
+    if wrong:
+        known = ', '.join(State)
+        raise Problem(
+            400, 'no such state', errors=[('state', f'{name!r:.40} is none of {known}') for name in wrong]
+        )
+    return [state for state in _ORDER if state in names] or list(_ORDER)
+
+
+def _has(run: dict[str, Any], text: str) -> bool:
+    return not text or any(text.lower() in str(run[part]).lower() for part in ('id', 'task', 'reason', 'data'))
+
+
+ROUTES = [
+    Route('GET', '/api/v1/runs', list_runs, READ, shape='Runs', is_clean=True),
+    Route('POST', '/api/v1/runs', start_run, START, 201, shape='Run'),
+    Route('POST', '/api/v1/runs/{run}/stop', stop_run, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/runs/{run}/reload', reload_run, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/runs/{run}/retry', retry_run, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/runs/{run}/pause', pause_run, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/runs/{run}/resume', resume_run, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/runs/{run}/extend', extend_run, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/runs/{run}/send', send_to_run, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/runs/{run}/ask', ask_run, CONTROL, shape='Value'),
+    Route('GET', '/api/v1/runs/{run}', show_run, READ, shape='Run', is_clean=True),
+    Route('DELETE', '/api/v1/runs/{run}', remove_run, REMOVE, shape='Answer'),
+]

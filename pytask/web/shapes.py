@@ -1,0 +1,61 @@
+"""What the API's answers look like, as JSON Schema. Tests hold real answers against these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytask.states import State
+
+Schema = dict[str, Any]
+
+ANY: Schema = {}
+TEXT: Schema = {'type': 'string'}
+TIME: Schema = {'type': ['number', 'null'], 'description': 'Unix seconds, by Redis'}
+WHOLE: Schema = {'type': 'integer'}
+MAYBE_WHOLE: Schema = {'type': ['integer', 'null']}
+FLAG: Schema = {'type': 'boolean'}
+
+
+def ref(name: str) -> Schema:
+    return {'$ref': f'#/components/schemas/{name}'}
+
+
+def some(items: Schema) -> Schema:
+    return {'type': 'array', 'items': items}
+
+
+def shape(*, also: Schema | None = None, **fields: Schema) -> Schema:
+    """Return the schema of an object with these fields; `also` are those that may be missing."""
+    return {'type': 'object', 'properties': fields | (also or {}), 'required': list(fields)}
+
+
+STATE: Schema = {'type': 'string', 'enum': [state.value for state in State]}
+MESSAGE = shape(at={'type': 'number'}, text=TEXT)
+RUN = shape(
+    id=TEXT, task=TEXT, state=STATE, data=ANY, output=ANY, reason=TEXT, queue=TEXT, worker=TEXT, attempt=WHOLE,
+    crashes=WHOLE, progress=MAYBE_WHOLE, target=MAYBE_WHOLE, created=TIME, started=TIME, ended=TIME, local=FLAG,
+    also={'messages': some(MESSAGE), 'at': TIME},
+)  # fmt: skip
+SHAPES: dict[str, Schema] = {
+    'Run': RUN,
+    'Runs': shape(runs=some(ref('Run')), counts={'type': 'object', 'additionalProperties': WHOLE}),
+    'Answer': shape(
+        answer=TEXT | {'description': 'applied, requested, full, or the state to which that could not be done'}
+    ),
+    'Value': shape(value=ANY),
+    'Task': shape(name=TEXT, doc=TEXT, inputs={'type': 'object'}, output={'type': 'object'}, queue=TEXT),
+    'Tasks': shape(tasks=some(ref('Task'))),
+    'Worker': shape(
+        id=TEXT, host=TEXT, pid=WHOLE, version=TEXT, queues=some(TEXT), slots=WHOLE, taken=WHOLE, draining=FLAG,
+        troubles=TEXT, lag_ms={'type': 'number'},
+    ),
+    'Workers': shape(workers=some(ref('Worker'))),
+    'SingleTask': shape(
+        uuid=TEXT, task=TEXT, status={'type': 'string', 'enum': ['pending', 'running', 'succeeded', 'failed']},
+        progress=MAYBE_WHOLE, target=MAYBE_WHOLE, inputs=ANY, outputs=ANY, messages=some(TEXT), created=TIME,
+        started=TIME, finished=TIME,
+    ),
+    'Problem': shape(
+        type=TEXT, title=TEXT, status=WHOLE, detail=TEXT, also={'errors': some(shape(path=TEXT, message=TEXT))}
+    ),
+}  # fmt: skip

@@ -1,0 +1,155 @@
+"""The site: one WSGI application. It finds the route, asks the guard, calls the function, and answers."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from difflib import get_close_matches
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from pytask import errors
+from pytask.messages import encode
+from pytask.registry import RESERVED
+from pytask.web import about, files, runs, single
+from pytask.web import events as events_
+from pytask.web.feed import Feed
+from pytask.web.guard import READ
+from pytask.web.redact import Redactor
+from pytask.web.request import JSON, PROBLEM, TEXT, Answer, Headers, Problem, Request
+from pytask.web.routes import Call, Routes, unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytask.app import PyTask
+    from pytask.definition import Task
+    from pytask.web.guard import Guard
+
+log = logging.getLogger('pytask')
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+# On every answer, errors included.
+SECURITY: Headers = (
+    ('Content-Security-Policy', POLICY),
+    ('X-Content-Type-Options', 'nosniff'), ('X-Frame-Options', 'DENY'), ('Referrer-Policy', 'no-referrer'),
+    ('Cross-Origin-Opener-Policy', 'same-origin'), ('Cross-Origin-Resource-Policy', 'same-origin'),
+)  # fmt: skip
+CODES: tuple[tuple[type[errors.PytaskError], int], ...] = (
+    (errors.InputError, 400),
+    (errors.NotFound, 404),
+    (errors.RunExists, 409),
+    (errors.RunEnded, 409),
+    (errors.AskError, 409),
+    (errors.WaitTimeout, 504),
+    (errors.Unavailable, 503),
+    (errors.PytaskError, 400),
+)
+ROUTES = Routes([*events_.ROUTES, *runs.ROUTES, *about.ROUTES, *single.ROUTES])
+GREETING = 'open the URL with the token, which pytask has printed: .../login?token=...\n'
+
+
+class Site:
+    """The web of one app."""
+
+    def __init__(self, app: PyTask, guard: Guard, *, exposes_all: bool = False) -> None:
+        self.app, self.guard = app, guard
+        self._exposes_all = exposes_all
+        self.routes = ROUTES
+        self.redactor = Redactor(app.registry)
+        self.feed = Feed(app.client, self.redactor)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            answer = self._answer(Request(environ))
+        except Problem as problem:
+            answer = self._problem(problem)
+        except errors.PytaskError as error:
+            answer = self._problem(_as_problem(error))
+        except Exception:
+            number = secrets.token_hex(4)
+            log.exception('web: error %s', number)
+            answer = self._problem(Problem(500, f'error {number}; the log has more'))
+        return _send(answer, environ['REQUEST_METHOD'], start_response)
+
+    def close(self) -> None:
+        """End what follows events, and the subscription."""
+        self.feed.close()
+
+    def exposed(self, name: str) -> type[Task] | None:
+        """Return a task that the web may start."""
+        task = self.app.registry.get(name)
+        return task if task is not None and self._is_exposed(task) else None
+
+    def exposed_tasks(self) -> list[type[Task]]:
+        return [task for task in self.app.registry if self._is_exposed(task)]
+
+    def no_such_task(self, name: str) -> str:
+        """Say that there is none, and what is near of those there are."""
+        near = get_close_matches(name, [task.NAME for task in self.exposed_tasks()], n=3, cutoff=0.5)
+        return f'there is none; did you mean {" or ".join(near)}?' if near else 'there is none'
+
+    def as_json(self, value: Any, code: int = 200, headers: Headers = ()) -> Answer:
+        return Answer(encode(value), code, JSON, headers)
+
+    def _is_exposed(self, task: type[Task]) -> bool:
+        if task.NAME.startswith(RESERVED):
+            return False
+        return self._exposes_all or task.EXPOSE or task.NAME in self.app.settings.expose
+
+    def _answer(self, request: Request) -> Answer:
+        self.guard.check_host(request)
+        path = request.path
+        if path == '/pytask.js' or path.startswith('/static/'):
+            return files.serve(path.removeprefix('/').removeprefix('static/'), request)
+        if path == '/login' and self.guard.has_token:
+            return Answer(b'', 303, TEXT, self.guard.login(request))
+        if path == '/':
+            return self._page(request)
+        route, names = ROUTES.find(request.method, path)
+        self.guard.check(request, route.role)
+        given = ROUTES.bind(route, request)
+        value = route.function(Call(request, self), **names, **given)
+        if isinstance(value, Answer):
+            return value
+        return self.as_json(value if route.is_clean else self.redactor.clean(value), route.code)
+
+    def _page(self, request: Request) -> Answer:
+        try:
+            self.guard.check(request, READ)
+        except Problem as problem:
+            if problem.code != 401:
+                raise
+            return Answer(GREETING.encode(), 401, TEXT)
+        return files.serve('index.html', request)
+
+    def _problem(self, problem: Problem) -> Answer:
+        told = self.redactor.clean(problem.to_json())
+        return Answer(encode(told), problem.code, PROBLEM, problem.headers)
+
+
+def _as_problem(error: errors.PytaskError) -> Problem:
+    if isinstance(error, errors.InputError):
+        return unfit(error)
+    code = next(code for kind, code in CODES if isinstance(error, kind))
+    if code == 503:
+        log.warning('web: %s', error)
+        return Problem(503, 'Redis can not be reached just now', headers=(('Retry-After', '2'),))
+    return Problem(code, str(error))
+
+
+def _send(answer: Answer, method: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    named = {name for name, _ in answer.headers}
+    headers = [('Content-Type', answer.kind), *answer.headers, *SECURITY]
+    if 'Cache-Control' not in named:
+        headers.append(('Cache-Control', 'no-store'))
+    body = answer.body
+    if isinstance(body, bytes):
+        headers.append(('Content-Length', str(len(body))))
+        body = [body]
+    start_response(f'{answer.code} {HTTPStatus(answer.code).phrase}', headers)
+    if method == 'HEAD' and not isinstance(body, list):
+        body.close()  # type: ignore[attr-defined]
+    return [] if method == 'HEAD' or body == [b''] else body
