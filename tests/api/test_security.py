@@ -402,6 +402,7 @@ def test_secrets_are_not_shown(sites, follow, call, app, worker, capfd):
     for text in (heard.text, *(reply.body for reply in replies)):
         assert SENTINEL.encode() not in text
     assert b'it was ***' in replies[-1].body
+    assert b'adding with ***' in replies[-4].body
     assert call.get(f'/api/v1/runs?q={SENTINEL}').json['runs'] == []  # nobody finds one by asking for it
 
 

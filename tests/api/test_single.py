@@ -29,6 +29,7 @@ def test_a_task_is_started_and_asked_for(as_anybody, worker):
         lambda: (found := call.get(where).json)['status'] == 'succeeded' and found, 'it has succeeded'
     )
     assert (told['outputs'], told['progress'], told['target']) == (6, 1, 2)
+    assert told['messages'] == ['adding with ']
     assert told['created'] <= told['started'] <= told['finished']
 
 
