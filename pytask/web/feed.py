@@ -87,6 +87,7 @@ class Feed:
         What happens after this is heard. Raises Unavailable.
         """
         with self._lock:
+            self._used_at = monotonic_s()  # before the thread looks whether it is wanted
             if self._thread is None and not self._is_closed:
                 self._is_subscribed.clear()
                 self._thread = threading.Thread(target=self._run, daemon=True, name='pytask-web-feed')

@@ -32,7 +32,7 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
     state: str = '',
     task: str = '',
     queue: str = '',
-    limit: Annotated[int, Meta(ge=1, le=500)] = 50,
+    limit: Annotated[int, Meta(ge=1, le=2000)] = 50,
     q: Annotated[str, Meta(max_length=LONGEST_TEXT)] = '',
 ) -> dict[str, Any]:
     """List runs: those that run, those that wait, then those that ended, newest first in each state.

@@ -1,0 +1,56 @@
+// Where the page is: `#/run/<id>?state=RUNNING&q=words`. A place can be bookmarked, reloaded and sent to somebody.
+
+export const place = new (class extends EventTarget {
+  view = ''
+  name = '' // of a run, task or flow
+  query = new URLSearchParams()
+
+  read() {
+    const [path, query = ''] = location.hash.slice(1).split('?')
+    const [view = '', ...rest] = path.replace(/^\//, '').split('/')
+    this.view = view || 'runs'
+    this.name = decode(rest.join('/'))
+    this.query = new URLSearchParams(query)
+    this.dispatchEvent(new Event('change'))
+  }
+
+  is(view, name) {
+    return this.view === view && this.name === name
+  }
+
+  /** Set parts of the query, without a new entry in the history for each letter. */
+  setQuery(changes) {
+    for (const [name, value] of Object.entries(changes)) value ? this.query.set(name, value) : this.query.delete(name)
+    const path = location.hash.slice(1).split('?')[0] || '/'
+    history.replaceState(null, '', withQuery(path, this.query))
+    this.read()
+  }
+
+  follow() {
+    addEventListener('hashchange', () => this.read())
+    // The filter stays when one goes elsewhere: links are made once, and clicked later.
+    addEventListener('click', (event) => {
+      const anchor = event.target.closest?.('a[href^="#/"]')
+      if (anchor) anchor.href = withQuery(anchor.getAttribute('href').slice(1).split('?')[0], this.query)
+    }, true)
+    this.read()
+  }
+})()
+
+export const link = (path) => `#${path}`
+
+export function go(path) {
+  location.hash = withQuery(path, place.query)
+}
+
+function withQuery(path, query) {
+  return `#${path}${query.size ? `?${query}` : ''}`
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

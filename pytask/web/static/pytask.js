@@ -1,0 +1,299 @@
+// Run tasks from a browser, in one file without dependencies:
+//
+//     import { run } from '/pytask.js'
+//     const { outputs } = await run('sum', { numbers: [1, 2] }, (json) => console.log(json.progress))
+//
+// Events are hints and the run is the truth: what the stream says only makes us read the run again, so where no
+// stream can be had it is read every `pollInterval` instead, and nothing else changes.
+
+const DEFAULTS = {
+  baseURL: '/tasks/', //               where POST starts a run, and GET <uuid>/ reads one
+  eventsURL: undefined, //             where <uuid>/events streams; by default beside baseURL; null: poll only
+  csrfCookieName: 'csrftoken',
+  csrfHeaderName: 'X-CSRFToken',
+  corsMode: 'same-origin', //          'cors' sends cookies to other origins, too
+  pollInterval: 1000, //               ms between two looks where nothing is pushed
+  retries: 10, //                      looks that may fail in a row before the promise rejects
+}
+const CALM_FACTOR = 15 //              pushed, a run is looked at that much more rarely: an event may be lost
+const PUSH_INTERVAL = 100 //           ms at least between two looks, however fast events come
+const SILENCE = 40_000 //              ms; the server says something every 15 s
+
+/** A run that failed, an HTTP error, or a server that could not be reached: see `kind`. */
+export class TaskError extends Error {
+  name = 'TaskError'
+
+  /** `kind` is 'failed' (with the fields of the run), 'http' (with `code`, `problem`, `errors`) or 'network'. */
+  constructor(kind, message, fields = {}, cause = undefined) {
+    super(message, { cause })
+    Object.assign(this, { kind, ...fields })
+  }
+}
+
+/** Runs tasks of one server. Options may be changed at any time; the next call takes them. */
+export class TaskAPI {
+  constructor(options = {}) {
+    this.options = { ...DEFAULTS }
+    this.configure(options)
+  }
+
+  /** Set some options. A name that is none is refused, with the list. */
+  configure(options) {
+    for (const name of Object.keys(options)) {
+      if (!(name in DEFAULTS)) throw new TypeError(`no option ${name}; there are ${Object.keys(DEFAULTS).join(', ')}`)
+    }
+    Object.assign(this.options, options)
+    return this
+  }
+
+  /**
+   * Start a run and follow it to its end. Resolves with the run once it has succeeded, and rejects with a TaskError
+   * otherwise, whatever went wrong. `onProgress` is called with the run each time it has changed; `ok` and `err` get
+   * what the promise gets.
+   */
+  run(task, inputs = {}, onProgress = null, ok = null, err = null) {
+    const ended = this.#start(task, inputs).then((json) => this.#follow(json, onProgress))
+    if (ok || err) ended.then(ok, err ?? (() => {}))
+    return ended
+  }
+
+  /** Follow a run that was started before, as `run` does. */
+  follow(uuid, onProgress = null) {
+    return this.#read(uuid).then((json) => this.#follow(json, onProgress))
+  }
+
+  async #follow(first, onProgress) {
+    const uuid = first.uuid
+    const stream = new Hints(this.#eventsURL(uuid), this.#credentials())
+    try {
+      for (let json = first, told = ''; ; json = await this.#next(uuid, stream)) {
+        const text = JSON.stringify(json)
+        if (text !== told) onProgress?.(json)
+        told = text
+        if (json.status === 'succeeded') return json
+        if (json.status === 'failed') throw new TaskError('failed', reasonOf(json), json)
+      }
+    } finally {
+      stream.close()
+    }
+  }
+
+  // Wait until there may be news, and read. One bad look is no failure of the run: servers restart.
+  async #next(uuid, stream) {
+    const { pollInterval, retries } = this.options
+    for (let failures = 0; ; ) {
+      await stream.wait(stream.isOpen && !failures ? pollInterval * CALM_FACTOR : pollInterval)
+      try {
+        return await this.#read(uuid)
+      } catch (error) {
+        if ((error.kind === 'http' && error.code < 500) || ++failures > retries) throw error
+      }
+    }
+  }
+
+  #start(task, inputs) {
+    const { csrfCookieName, csrfHeaderName } = this.options
+    const headers = { 'Content-Type': 'application/json' }
+    const token = cookie(csrfCookieName)
+    if (token) headers[csrfHeaderName] = token
+    return this.#ask('', { method: 'POST', headers, body: JSON.stringify({ task, inputs }) })
+  }
+
+  #read(uuid) {
+    return this.#ask(`${encodeURIComponent(uuid)}/`)
+  }
+
+  async #ask(path, { headers = {}, ...request } = {}) {
+    const { baseURL, corsMode } = this.options
+    let response
+    let text
+    try {
+      response = await fetch(baseURL + path, {
+        ...request, mode: corsMode, cache: 'no-cache', credentials: this.#credentials(),
+        headers: { Accept: 'application/json', ...headers },
+      })
+      text = await response.text()
+    } catch (error) {
+      throw new TaskError('network', `${baseURL} can not be reached: ${error.message}`, {}, error)
+    }
+    const json = parse(text)
+    if (response.ok && json) return json
+    throw httpError(response, json)
+  }
+
+  #credentials() {
+    return this.options.corsMode === 'cors' ? 'include' : 'same-origin'
+  }
+
+  #eventsURL(uuid) {
+    const { baseURL, eventsURL } = this.options
+    if (eventsURL === null) return null
+    const base = eventsURL ?? new URL('../api/v1/runs/', new URL(baseURL, globalThis.location?.href)).href
+    return `${base}${encodeURIComponent(uuid)}/events`
+  }
+}
+
+// The stream of one run, as far as `#next` needs it: is there one, and has it said something?
+class Hints {
+  isOpen = false
+  #stopped = new AbortController()
+  #hinted = false
+  #wake = () => {}
+  #last = 0
+
+  constructor(url, credentials) {
+    if (url) this.#listen(url, credentials)
+  }
+
+  async #listen(url, credentials) {
+    try {
+      for await (const { event } of events(url, { credentials, signal: this.#stopped.signal })) {
+        // Looked at once when the stream breaks, but not at each vain attempt to have it back.
+        const isNews = this.isOpen || event !== 'closed'
+        this.isOpen = event !== 'closed'
+        if (isNews) this.#hint()
+      }
+    } catch {
+      this.isOpen = false // refused or not there: polled to the end
+    }
+  }
+
+  #hint() {
+    this.#hinted = true
+    this.#wake()
+  }
+
+  /** Return after `ms`, or sooner when the stream has said something. */
+  async wait(ms) {
+    const since = Date.now() - this.#last
+    await new Promise((resolve) => {
+      const most = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(most)
+        setTimeout(resolve, PUSH_INTERVAL - since)
+      }
+      if (this.#hinted) this.#wake()
+    })
+    this.#wake = () => {}
+    this.#hinted = false
+    this.#last = Date.now()
+  }
+
+  close() {
+    this.#stopped.abort()
+    this.#wake()
+  }
+}
+
+/**
+ * Yield the events of a stream as { id, event, data }, and for the connection itself { event: 'open' } and
+ * { event: 'closed', error }. Connects again by itself, saying which event was the last. Ends when `signal` says so;
+ * throws a TaskError where the server refuses.
+ *
+ * Not an EventSource: that hears only events whose names are known beforehand, hides why it was refused, gives up at
+ * the first HTTP error, and does not notice a connection that has silently died.
+ */
+export async function* events(url, { signal, credentials = 'same-origin', pause = 250, longest = 5000 } = {}) {
+  let last = ''
+  for (let failures = 0; !signal?.aborted; ) {
+    const connection = new AbortController()
+    let error
+    try {
+      const headers = { Accept: 'text/event-stream', ...(last && { 'Last-Event-ID': last }) }
+      const response = await fetch(url, {
+        headers, credentials, cache: 'no-store', signal: anyOf(signal, connection.signal),
+      })
+      if (!response.ok) throw httpError(response, parse(await response.text()))
+      yield { event: 'open' }
+      failures = 0
+      for await (const event of read(response.body, connection)) {
+        last = event.id ?? last
+        yield event
+      }
+    } catch (failure) {
+      error = failure
+      if (error.kind === 'http' && error.code < 500 && error.code !== 429) throw error
+    } finally {
+      connection.abort()
+    }
+    if (signal?.aborted) return
+    yield { event: 'closed', error }
+    // Doubling, and spread: all pages of a restarted server come back at once.
+    await sleep(Math.min(pause * 2 ** failures++, longest) * (0.75 + Math.random() / 2), signal)
+  }
+}
+
+async function* read(body, connection) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  for (let rest = ''; ; ) {
+    const silence = setTimeout(() => connection.abort(new Error('the server is silent')), SILENCE)
+    const { done, value } = await reader.read().finally(() => clearTimeout(silence))
+    if (done) return
+    const blocks = (rest + value).split(/\r?\n\r?\n/)
+    rest = blocks.pop()
+    yield* blocks.map(parseEvent).filter((event) => event.data !== undefined)
+  }
+}
+
+function parseEvent(block) {
+  const event = { event: 'message' }
+  const data = []
+  for (const line of block.split(/\r?\n/)) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line) ?? []
+    if (name === 'data') data.push(value)
+    else if (name === 'id' || name === 'event') event[name] = value
+  }
+  if (data.length || 'id' in event || event.event !== 'message') event.data = parse(data.join('\n')) ?? null
+  return event
+}
+
+function httpError(response, problem) {
+  const told = response.ok ? 'this is no JSON' : (problem?.detail ?? problem?.title ?? response.statusText)
+  const fields = { code: response.status, problem: problem ?? null, errors: problem?.errors ?? [] }
+  return new TaskError('http', `Bad status: ${response.status}${told ? `: ${told}` : ''}`, fields)
+}
+
+function reasonOf({ task, uuid, outputs, messages }) {
+  const told = outputs?.message ?? (typeof outputs === 'string' ? outputs : messages?.at?.(-1))
+  const text = typeof told === 'object' ? told?.text : told
+  return `${task} ${uuid} failed${text ? `: ${text}` : ''}`
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function cookie(name) {
+  for (const pair of (globalThis.document?.cookie ?? '').split(/; */)) {
+    const at = pair.indexOf('=')
+    if (pair.slice(0, at) === name) return decodeURIComponent(pair.slice(at + 1))
+  }
+}
+
+function anyOf(...signals) {
+  return AbortSignal.any(signals.filter(Boolean))
+}
+
+function sleep(ms, signal) {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal?.addEventListener('abort', end)
+  })
+}
+
+const shared = new TaskAPI()
+/** The options of `run` and `follow` below. */
+export const options = shared.options
+export const configure = (options) => shared.configure(options)
+export const run = (...given) => shared.run(...given)
+export const follow = (...given) => shared.follow(...given)
+export default shared

@@ -1,0 +1,161 @@
+// Workers and schedules: small tables that are read again while one looks at them.
+
+import { actions, inWords } from './actions.js'
+import { get, post } from './api.js'
+import { h, Lines, setShown, setText } from './dom.js'
+import { model } from './model.js'
+import { link } from './place.js'
+import { label } from './times.js'
+
+const EVERY_MS = 3000
+
+/** Read again every few seconds, and after each reset, until `signal` ends it. */
+export function poll(work, signal, every = EVERY_MS) {
+  let timer = 0
+  let isTurning = false
+  const turn = async () => {
+    if (isTurning || signal.aborted) return
+    isTurning = true
+    clearTimeout(timer)
+    if (!document.hidden) await work()
+    isTurning = false
+    if (!signal.aborted) timer = setTimeout(turn, every)
+  }
+  model.on('reset', turn, signal)
+  signal.addEventListener('abort', () => clearTimeout(timer))
+  turn()
+  return turn
+}
+
+function tablePane({ title, heads, make, read, none }, signal) {
+  const body = h('tbody')
+  const head = h('h2', { tabindex: '-1' }, title)
+  const table = h('table', { hidden: '', 'aria-label': title }, h('thead', null, h('tr', null, heads.map((name) => h('th', { scope: 'col' }, name)))), body)
+  const empty = h('div.empty', { hidden: '' }, none)
+  const problem = h('p.gone', { role: 'alert', hidden: '' })
+  const lines = new Lines(body, (item) => item.id ?? item.name, (item) => make(item, () => turn()))
+  const node = h('section.page', null, head, problem, h('div.wide', null, table), empty)
+  const turn = poll(async () => {
+    try {
+      const items = await read()
+      lines.show(items)
+      setShown(table, items.length > 0)
+      setShown(empty, !items.length)
+      setShown(problem, false)
+    } catch (failure) {
+      setText(problem, failure.message)
+      setShown(problem, true)
+    }
+  }, signal)
+  return { node }
+}
+
+// A row of cells, each written by a function of the item.
+function row(heads, cells) {
+  const nodes = cells.map((cell, i) => h('td', { 'data-head': heads[i] }, cell.node))
+  return {
+    node: h('tr', null, nodes),
+    update(item) {
+      for (const cell of cells) cell.update(item)
+    },
+  }
+}
+
+function text(of, tag = 'span') {
+  const node = h(tag)
+  return { node, update: (item) => setText(node, String(of(item) ?? '')) }
+}
+
+function moment(of, form) {
+  const time = label()
+  return { node: time.node, update: (item) => time.update(of(item), form) }
+}
+
+const WORKER_HEADS = ['Worker', 'Host', 'Process', 'Queues', 'Runs', 'Late', 'Version', 'State']
+
+export function workersPane(_name, signal) {
+  return tablePane({
+    title: 'Workers',
+    heads: WORKER_HEADS,
+    read: async () => (await get(['workers'])).workers,
+    make: () => row(WORKER_HEADS, [
+      text((w) => w.id, 'code'), text((w) => w.host), text((w) => w.pid), text((w) => (Array.isArray(w.queues) ? w.queues.join(', ') : w.queues)),
+      text((w) => `${w.taken ?? '?'} of ${w.slots ?? '?'}`), text((w) => (w.lag_ms ? `${w.lag_ms} ms` : '')), text((w) => w.version),
+      text((w) => w.troubles || (Number(w.draining) ? 'ending: takes no more runs' : 'well'))]),
+    none: [h('p', null, 'No worker is there, so nothing that is started runs. Start one where your tasks are:'), h('pre', null, 'pytask worker'),
+      h('p', null, 'Runs wait in their queue until then; none is lost.')],
+  }, signal)
+}
+
+const SCHEDULE_HEADS = ['Schedule', 'Task', 'Trigger', 'Next', 'Last', '']
+
+export function schedulesPane(_name, signal) {
+  return tablePane({
+    title: 'Schedules',
+    heads: SCHEDULE_HEADS,
+    read: async () => (await get(['schedules'])).schedules,
+    make: (schedule, again) => row(SCHEDULE_HEADS, [text((s) => s.name), text((s) => s.task), trigger(), next(), last(), scheduleActions(schedule.name, again)]),
+    none: [h('p', null, 'No schedules. A schedule starts runs of a task by the clock; it is declared beside the task:'),
+      h('pre', null, "@app.cron('*/5 * * * *', tz='Europe/Berlin')\n@task\ndef tidy(): ..."),
+      h('p', null, 'and fired by whichever worker is there, once.')],
+  }, signal)
+}
+
+function trigger() {
+  const words = h('code')
+  const zone = h('span.hint')
+  return {
+    node: h('span', null, words, ' ', zone),
+    update(schedule) {
+      setText(words, schedule.trigger)
+      setText(zone, schedule.tz ?? '')
+    },
+  }
+}
+
+function next() {
+  const time = label()
+  const word = h('span')
+  return {
+    node: h('span', null, word, time.node),
+    update(schedule) {
+      const told = schedule.is_paused ? 'paused' : schedule.missed ? 'missed' : schedule.is_declared === false ? 'no worker has it in its code' : schedule.next_at ? '' : 'done'
+      setText(word, told)
+      time.update(told ? null : schedule.next_at, 'in')
+    },
+  }
+}
+
+function last() {
+  const time = label()
+  const anchor = h('a', null, time.node)
+  const never = h('span', null, 'never')
+  return {
+    node: h('span', null, anchor, never),
+    update({ last_at: at, last_run: run }) {
+      time.update(at, 'ago')
+      if (run) anchor.setAttribute('href', link(`/run/${encodeURIComponent(run)}`))
+      else anchor.removeAttribute('href')
+      setShown(never, !at)
+    },
+  }
+}
+
+function scheduleActions(name, again) {
+  const told = actions()
+  const order = (verb) => async () => {
+    const answered = await post(['schedules', name, verb])
+    setTimeout(again, 50)
+    return answered.run ? `run ${answered.run.id ?? answered.run}` : inWords(answered.answer ?? 'applied')
+  }
+  told.add('Run now', order('run'), { twice: 'Really run?' })
+  const pause = told.add('Pause', order('pause'))
+  const resume = told.add('Resume', order('resume'))
+  return {
+    node: told.node,
+    update(schedule) {
+      pause.show(!schedule.is_paused)
+      resume.show(Boolean(schedule.is_paused))
+    },
+  }
+}

@@ -1,0 +1,21 @@
+"""A worker that serves the web, and a Chromium to look at it."""
+
+from __future__ import annotations
+
+import pytest
+from browser import Browser
+from sites import Site
+
+
+@pytest.fixture(scope='session')
+def chromium():
+    """One Chromium for all tests; each opens tabs of its own."""
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def site(processes):
+    """A worker that serves the web."""
+    return Site(processes)
