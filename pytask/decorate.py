@@ -63,7 +63,8 @@ def task(*, name: str | None = None, **policy: Any) -> Callable[[Any], Any]: ...
 def task(target: Any = None, /, *, name: str | None = None, **policy: Any) -> Any:
     """Make a function, or a class, a task; needs no app.
 
-    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `on_partition`, `demo`, `expose`, `redact`.
+    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `on_partition`, `demo`, `expose`,
+    `redact`.
     """
     attributes = {key if key in _LOWER else key.upper(): value for key, value in policy.items()}
     if name is not None:

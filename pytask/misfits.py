@@ -189,7 +189,9 @@ def _no_moment(value: Any, path: str) -> Iterator[Problem]:
 
 def _told(error: str, value: Any, hint: Any) -> str:
     hint, origin, args = _parts(hint)
-    choices: Any = [m.value for m in list[Any](hint)] if isinstance(hint, EnumType) else args if origin is Literal else ()
+    choices: Any = (
+        [m.value for m in list[Any](hint)] if isinstance(hint, EnumType) else args if origin is Literal else ()
+    )
     if choices and _ENUM in error:
         return f'{shown(value)} is none of {", ".join(map(repr, choices[:MOST_CHOICES]))}'
     return f'{_plain(error)} ({shown(value)})'

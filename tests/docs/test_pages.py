@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
 # Languages of which nothing can be executed here.
 SHOWN = {'text', 'docker', 'yaml'}
-EXECUTED = {'first-task', 'tasks', 'control', 'page', 'wire', 'settings'}
+EXECUTED = {'first-task', 'tasks', 'control', 'page', 'web', 'wire', 'settings'}
 
 
 @pytest.fixture

@@ -109,7 +109,8 @@ def test_authorization_and_permissions(asked):
 
 def test_the_first_task_is_started_and_asked_for(asked, redis):
     told = asked("""
-        code, started = ask('POST', '/api/tasks/', {'task': 'my-task', 'inputs': {'name': 'x', 'count': '6'}}, cookie)
+        wanted = {'task': 'my-task', 'inputs': {'name': 'x', 'count': '6'}}
+        code, started = ask('POST', '/api/tasks/', wanted, cookie)
         print(json.dumps([code, started, ask('GET', f'/api/tasks/{started["uuid"]}/', cookie=cookie)]))
     """)
     code, started, [again, shown] = told
@@ -120,7 +121,7 @@ def test_the_first_task_is_started_and_asked_for(asked, redis):
 
 
 def test_missing_and_wrong_inputs_are_refused(asked, redis):
-    """"not a number" for an integer is an error of the client's, and so is a required input that is missing."""
+    """ "not a number" for an integer is an error of the client's, and so is a required input that is missing."""
     told = asked("""
         wrong = {'task': 'my-task', 'inputs': {'count': 'not a number'}}
         unknown = {'task': 'no-task', 'inputs': {}}

@@ -58,7 +58,9 @@ def test_web_prints_its_url_and_ends_when_told(processes):
 
 def test_a_token_of_ones_own_is_not_printed(processes):
     port = free_port()
-    process = processes.start('web', str(port), environment={'PYTASK_WEB_TOKEN': TOKEN, 'PYTASK_EXPOSE': 'hello,other'})
+    process = processes.start(
+        'web', str(port), environment={'PYTASK_WEB_TOKEN': TOKEN, 'PYTASK_EXPOSE': 'hello,other'}
+    )
     assert process.stdout.readline() == f'web     http://127.0.0.1:{port}/\n'
     assert names_at(port) == []
     process.send_signal(signal.SIGINT)
@@ -68,7 +70,10 @@ def test_a_token_of_ones_own_is_not_printed(processes):
 
 
 def test_for_others_than_this_machine_it_needs_auth(processes):
-    for words in (['web', '0.0.0.0:8275'], ['worker', '--tasks', str(processes.tasks(HELLO)), '--web', '0.0.0.0:8275']):
+    for words in (
+        ['web', '0.0.0.0:8275'],
+        ['worker', '--tasks', str(processes.tasks(HELLO)), '--web', '0.0.0.0:8275'],
+    ):
         done = processes.run(*words)
         assert done.returncode == 78
         first, *rest = done.stderr.splitlines()
@@ -87,7 +92,10 @@ def test_a_port_that_is_taken_is_told(processes):
     with socket.create_server(('127.0.0.1', 0)) as other:
         port = other.getsockname()[1]
         done = processes.run('web', f':{port}')
-    assert (done.returncode, done.stderr) == (78, f"Error: web = ':{port}': port {port} is taken; name another one\n")
+    assert (done.returncode, done.stderr) == (
+        78,
+        f"Error: web = ':{port}': port {port} is taken; name another one\n",
+    )
 
 
 def test_without_redis_it_does_not_start(processes):
@@ -138,7 +146,9 @@ def devs(server_binary, tmp_path):
 
 
 def url_of(dev):
-    return wait_until(lambda: re.search(r'web     (http://127\.0\.0\.1:(\d+)/login\?token=([\w-]+))(.*)', dev.text), 'a URL', 20)
+    return wait_until(
+        lambda: re.search(r'web     (http://127\.0\.0\.1:(\d+)/login\?token=([\w-]+))(.*)', dev.text), 'a URL', 20
+    )
 
 
 def test_dev_serves_the_page_and_exposes_all(devs):
