@@ -209,7 +209,8 @@ def case(name, seconds):
         'MB/s': round(clients.bytes / seconds / 1e6, 1), 'reads/s': round(clients.chunks / seconds),
         **{f'p{p} ms': round(1000 * told[int(len(told) * p / 100)]) for p in (50, 99)},
         'max ms': round(1000 * told[-1]), 'resets': clients.resets, 'leases': leases,
-        'longest renewal s': round(gap, 2), 'lag ms': workers[0].get('lag_ms'), 'RSS MB': f'{before / 1e6:.0f} → {after / 1e6:.0f}', 'CPU %': cpu,
+        'longest renewal s': round(gap, 2), 'lag ms': workers[0].get('lag_ms'),
+        'RSS MB': f'{before / 1e6:.0f} → {after / 1e6:.0f}', 'CPU %': cpu,
     }  # fmt: skip
 
 
