@@ -63,12 +63,13 @@ def task(*, name: str | None = None, **policy: Any) -> Callable[[Any], Any]: ...
 def task(target: Any = None, /, *, name: str | None = None, **policy: Any) -> Any:
     """Make a function, or a class, a task; needs no app.
 
-    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `on_partition`, `demo`.
+    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `on_partition`, `demo`, `expose`,
+    `redact`.
     """
     attributes = {key if key in _LOWER else key.upper(): value for key, value in policy.items()}
     if name is not None:
         attributes['NAME'] = name
-    unknown = attributes.keys() - {'NAME', 'QUEUE', 'GRACE', 'TIMEOUT', 'DEMO', *_LOWER}
+    unknown = attributes.keys() - {'NAME', 'QUEUE', 'GRACE', 'TIMEOUT', 'DEMO', 'EXPOSE', 'REDACT', *_LOWER}
     if unknown:
         raise TypeError(f'@task does not know {", ".join(sorted(unknown)).lower()}')
     if target is None:

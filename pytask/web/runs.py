@@ -71,8 +71,7 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
     """Show a run, with its messages."""
     client = call.client
     found = client.get(run)
-    messages = client.messages(run) if hasattr(client, 'messages') else []
-    said = [{'at': message.at, 'text': message.text} for message in messages]
+    said = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
     told: dict[str, Any] = call.site.redactor.clean(found.to_json() | {'messages': said}, _secrets(call, found))
     return told
 

@@ -28,8 +28,7 @@ def show_task(call: Call, uuid: str) -> dict[str, Any]:
 
 
 def _shown(call: Call, run: Any) -> dict[str, Any]:
-    client, redactor = call.client, call.site.redactor
-    messages = client.messages(run.id) if hasattr(client, 'messages') else []
+    redactor = call.site.redactor
     told = {
         'uuid': run.id,
         'task': run.task,
@@ -38,7 +37,7 @@ def _shown(call: Call, run: Any) -> dict[str, Any]:
         'target': run.target,
         'inputs': run.data,
         'outputs': run.output,
-        'messages': [message.text for message in messages],
+        'messages': [message.text for message in call.client.messages(run.id)],
         'created': run.created,
         'started': run.started,
         'finished': run.ended,

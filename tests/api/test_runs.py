@@ -16,6 +16,9 @@ def test_a_run_is_started_shown_and_listed(call, app, worker):
     assert app.client.get(run_id).wait(timeout=10).state is State.SUCCESS
     shown = call.get(f'/api/v1/runs/{run_id}')
     assert (shown.code, shown.json['output'], shown.json['progress'], shown.json['target']) == (200, 5, 1, 2)
+    [said] = shown.json['messages']
+    assert said['text'] == 'adding with '
+    assert shown.json['started'] <= said['at'] <= shown.json['ended']
     listed = call.get('/api/v1/runs?state=SUCCESS,ERROR').json
     assert [run['id'] for run in listed['runs']] == [run_id]
     assert listed['counts']['SUCCESS'] == 1

@@ -18,7 +18,8 @@ def test_a_task_is_started_and_asked_for(as_anybody, worker):
     assert started.code == 201
     told = started.json
     assert sorted(told) == [
-        'created', 'finished', 'inputs', 'messages', 'outputs', 'progress', 'started', 'status', 'target', 'task', 'uuid',
+        'created', 'finished', 'inputs', 'messages', 'outputs', 'progress', 'started', 'status', 'target', 'task',
+        'uuid',
     ]  # fmt: skip
     assert (told['task'], told['status'], told['outputs'], told['finished']) == ('add', 'pending', None, None)
     assert uuid.UUID(told['uuid']).version == 4
@@ -29,6 +30,7 @@ def test_a_task_is_started_and_asked_for(as_anybody, worker):
         lambda: (found := call.get(where).json)['status'] == 'succeeded' and found, 'it has succeeded'
     )
     assert (told['outputs'], told['progress'], told['target']) == (6, 1, 2)
+    assert told['messages'] == ['adding with ']
     assert told['created'] <= told['started'] <= told['finished']
 
 

@@ -4,9 +4,10 @@
     bin/bench web 60 own/worker       one of them, for a minute
 
 `own`: each client hears its own run, 1,000 deliveries a second. `all`: each hears every event, 500,000 a second.
-`worker`: the web is in the process of the worker (pytask worker --web); `web`: it has its own (pytask web). Latency is
-from the time that Redis stamped on an event until a client has read it; the clients are one process that does little
-else, and in `all` looks into what every 25th of them gets. Ten more never read.
+`worker`: the web is in the process of the worker (pytask worker --web); `web`: it has its own (pytask web).
+
+Latency is from the time that Redis stamped on an event until a client has read it. The clients are one process that
+does little else, and in `all` looks into what every 25th of them gets. Ten more never read.
 """
 
 from __future__ import annotations
@@ -207,8 +208,9 @@ def case(name, seconds):
         'case': name, 'events/s': round(rate), 'deliveries/s': round(events * CLIENTS),
         'MB/s': round(clients.bytes / seconds / 1e6, 1), 'reads/s': round(clients.chunks / seconds),
         **{f'p{p} ms': round(1000 * told[int(len(told) * p / 100)]) for p in (50, 99)},
-        'max ms': round(1000 * told[-1]), 'resets': clients.resets, 'leases': leases, 'longest renewal s': round(gap, 2),
-        'lag ms': workers[0].get('lag_ms'), 'RSS MB': f'{before / 1e6:.0f} → {after / 1e6:.0f}', 'CPU %': cpu,
+        'max ms': round(1000 * told[-1]), 'resets': clients.resets, 'leases': leases,
+        'longest renewal s': round(gap, 2), 'lag ms': workers[0].get('lag_ms'),
+        'RSS MB': f'{before / 1e6:.0f} → {after / 1e6:.0f}', 'CPU %': cpu,
     }  # fmt: skip
 
 
@@ -231,7 +233,7 @@ def wait_until(predicate, seconds=30):
 
 
 def main():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20
     for name in sys.argv[2:] or ['own/worker', 'own/web', 'all/worker', 'all/web']:

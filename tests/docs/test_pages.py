@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
 # Languages of which nothing can be executed here.
 SHOWN = {'text', 'docker', 'yaml'}
-EXECUTED = {'first-task', 'tasks', 'typed', 'flows', 'control', 'time', 'page', 'wire', 'settings', 'flask'}
+EXECUTED = {'first-task', 'tasks', 'typed', 'flows', 'control', 'time', 'page', 'web', 'wire', 'settings', 'flask'}
 
 
 @pytest.fixture

@@ -261,6 +261,7 @@ def normal(text, folder):
         (rf"'{re.escape(folder)}([\w./-]*)'", r'/FOLDER\1'),  # as a shell needs it
         (re.escape(folder), '/FOLDER'),
         (r'(?<=127\.0\.0\.1:)\d+', 'PORT'),
+        (r'(?<=login\?token=)[\w-]+( +\d+ is taken)?', 'TOKEN'),
         (r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d', 'YYYY-MM-DD HH:MM:SS'),
         (r'\d\d:\d\d:\d\d', 'HH:MM:SS'),
         (DURATION, '0.00'),

@@ -70,9 +70,9 @@ def test_a_class_takes_policy_by_keyword_and_stays_itself():
     class Crawl(Task):
         pass
 
-    assert task(queue='mail')(Crawl) is Crawl
+    assert task(queue='mail', expose=True, redact=('key',))(Crawl) is Crawl
     assert task(Crawl) is Crawl
-    assert (Crawl.NAME, Crawl.QUEUE) == ('crawl', 'mail')
+    assert (Crawl.NAME, Crawl.QUEUE, Crawl.EXPOSE, Crawl.REDACT) == ('crawl', 'mail', True, ('key',))
 
 
 @pytest.mark.parametrize('target', [lambda: None, type('Crawl', (Task,), {})])
