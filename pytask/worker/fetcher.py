@@ -19,6 +19,7 @@ from pytask.store import Claimant, Line
 from pytask.worker.aside import Aside
 from pytask.worker.heartbeat import FENCE_AT
 from pytask.worker.peeker import PEEK_S, Peeker
+from pytask.worker.presence import register
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Fetcher(Service):
             self._between_claims.set()
             self._worker.orders.catch_up()
         if not grant.is_registered:
-            self._worker.register()
+            register(self._worker, self._worker.store)
         self._tell(grant)
         return grant
 

@@ -24,6 +24,7 @@ from pytask.clock import boot_s
 from pytask.errors import PytaskError
 from pytask.store import Note, Store, chunks
 from pytask.worker.lookout import Lookout
+from pytask.worker.presence import register
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,7 +129,7 @@ class Heartbeat:
 
     def _register(self, local: Sequence[Live]) -> None:
         before = [live.halt for live in local]
-        registered = self._worker.register(self._store)
+        registered = register(self._worker, self._store)
         if registered.is_told_to_stop:
             self._tell('SHUT_DOWN', None)
         self._pass_on(local, before, registered.verdicts)

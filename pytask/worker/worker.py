@@ -7,7 +7,6 @@ signals, `app.stop()` and the worker command only give it one.
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import socket
 from typing import TYPE_CHECKING
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent.event import Event
 
-import pytask
 from pytask.builtin import BUILTINS
 from pytask.builtin.flow import Flow
 from pytask.errors import PytaskError
 from pytask.steps import FLOW
 from pytask.store import Claimed, Store
-from pytask.worker import children, forks, life, readiness
+from pytask.worker import children, forks, life
 from pytask.worker.drain import drain, time_out
 from pytask.worker.ending import Ending
 from pytask.worker.fetcher import Fetcher
@@ -32,6 +30,7 @@ from pytask.worker.local import LocalRuns
 from pytask.worker.metrics import Metrics
 from pytask.worker.orders import Orders
 from pytask.worker.passage import Passage
+from pytask.worker.presence import register
 from pytask.worker.pressure import Pressure
 from pytask.worker.reloader import Reloader
 from pytask.worker.report import Reporter
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.app import PyTask
-    from pytask.store.records import Registered
 
 EXIT_OK, EXIT_BROKEN, EXIT_RESTART, EXIT_CONFIG = 0, 70, 75, 78
 
@@ -75,7 +73,7 @@ class Worker:
         self.local_runs = LocalRuns(self)
         self.inbox = Inbox(self)
         self.orders = Orders(self)
-        self._tasks = '\n'.join(['', *app.registry.answers_to(), ''])
+        self.serves = '\n'.join(['', *app.registry.answers_to(), ''])
         self.reason_to_stop, self._hurry = Event(), Event()
         self._why = ''
         self.is_ready = self.is_broken = self.wants_restart = False
@@ -114,26 +112,6 @@ class Worker:
             self.shut_down(why)
             self.wants_restart = True
 
-    def register(self, store: Store | None = None) -> Registered:
-        """Say that this worker is alive; the heartbeat does so through its own store. Raises ConfigError."""
-        through = store or self.store
-        locals_ = {live.run_id: live for live in self.slots.all() if live.is_local}
-        settings = self.app.settings
-        fields = {
-            'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
-            'queues': ','.join(settings.queue), 'slots': self.slots.size, 'taken': self.slots.taken,
-            'tasks': self._tasks, 'schedules': '\n'.join(['', *self.app.schedules, '']),
-            'locals': '\n'.join(locals_), 'draining': int(self.reason_to_stop.is_set()),
-            'troubles': '; '.join(readiness.troubles(self)), **self.heartbeat.lookout.fields(),
-        }  # fmt: skip
-        registered = through.workers.register(
-            self.id, lease_ms=self.lease_ms, fields=fields, local_ids=locals_,
-            handles_ends=self.app.end_handler is not None,
-        )  # fmt: skip
-        for run_id in registered.forgotten:  # by a long outage, or an empty restart: they go on all the same
-            through.queues.begin_local(locals_[run_id].claimed, worker_id=self.id, ttl_ms=self.lease_ms)
-        return registered
-
     def launch(self, claimed: Claimed, asked_at: float, queue: str = '', *, is_local: bool = False) -> Live:
         """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
         live = Live(claimed, asked_at, queue, is_local=is_local)
@@ -147,7 +125,7 @@ class Worker:
         children.install(self.ending.child_failed)
         forks.install()
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
-        self.register()
+        register(self, self.store)
         if not life.begin(self):
             self._leave()
             return False
