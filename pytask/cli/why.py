@@ -8,6 +8,7 @@ from pytask.cli import paint
 from pytask.cli.options import command_name
 from pytask.registry import no_such_task
 from pytask.states import State
+from pytask.steps import FLOW
 
 if TYPE_CHECKING:
     from pytask.client import Client
@@ -18,17 +19,16 @@ def why(client: Client, run: Run) -> str:
     """Return one sentence for a run that waits, '' for one that does not."""
     if run.state is not State.WAIT:
         return ''
-    if pause := _pause(client, run):
-        return pause
-    if due := paint.when(run):
-        return f'it is {due}'
+    task, held = _step(client, run) if run.task == FLOW else (run.task, '')
+    if said := _pause(client, run) or _due(run) or held:
+        return said
     workers = client.store.workers.alive()
     if not workers:
         return f'no worker is running; start one with: {command_name()} worker'
     known = {name for worker in workers for name in _tasks(worker)}
-    if run.task not in known:
-        return no_such_task(run.task, known)
-    return _line(client, run, [w for w in workers if run.queue in w.get('queues', '').split(',')])
+    if task not in known:
+        return no_such_task(task, known)
+    return _line(client, run, task, [w for w in workers if run.queue in w.get('queues', '').split(',')])
 
 
 def _pause(client: Client, run: Run) -> str:
@@ -41,12 +41,33 @@ def _pause(client: Client, run: Run) -> str:
     return ''
 
 
-def _line(client: Client, run: Run, serving: list[dict[str, str]]) -> str:
+def _due(run: Run) -> str:
+    due = paint.when(run)
+    return f'it is {due}' if due else ''
+
+
+def _step(client: Client, run: Run) -> tuple[str, str]:
+    """Return the task of the step at which a flow stands, and what it waits for there."""
+    stand = client.store.flows.read([run.id])[0].run
+    return stand.get('step', FLOW), _held(run, stand)
+
+
+def _held(run: Run, stand: dict[str, str]) -> str:
+    push = f'{command_name()} flow push {run.id}'
+    if 'draft' in stand:
+        return f'it was not submitted; do so with: {push}'
+    if 'wait' not in stand:
+        return ''
+    child = f' for run {stand["child"]}' if 'child' in stand else ''
+    return f'its step {stand.get("position", "0")} waits{child}; tell it something with: {push} name=value'
+
+
+def _line(client: Client, run: Run, task: str, serving: list[dict[str, str]]) -> str:
     if not serving:
         return f'no worker serves queue "{run.queue}"; start one with: {command_name()} worker --queue {run.queue}'
-    able = [worker for worker in serving if run.task in _tasks(worker)]
+    able = [worker for worker in serving if task in _tasks(worker)]
     if not able:
-        return f'no worker on queue "{run.queue}" knows "{run.task}"'
+        return f'no worker on queue "{run.queue}" knows "{task}"'
     if all(int(worker.get('taken', 0)) >= int(worker.get('slots', 0)) for worker in able):
         return f'all slots are taken on {", ".join(worker["id"] for worker in able)}'
     ahead = client.store.queues.waiting([run.queue])[run.queue]

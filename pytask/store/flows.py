@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 
-_RUN_FIELDS = ('position', 'step', 'wait', 'until', 'child', 'routine')
+_RUN_FIELDS = ('position', 'step', 'wait', 'until', 'child', 'routine', 'draft')
 
 
 class NewFlow(NamedTuple):

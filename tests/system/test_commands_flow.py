@@ -47,6 +47,7 @@ def test_a_flow_from_the_shell(processes, routine, redis):
     wait_until(lambda: redis.zscore('held', 'f1'), 'it waits')
     assert good(run('flow', 'ls')) == ['f1\tnightly\tWAIT\t1/3\tsign it\twait for a signature']
     assert 'f1\tpytask/flow\tWAIT' in run('ls').stdout
+    assert run('show', 'f1').stderr.startswith('waits: its step 1 waits; tell it something with: pytask')
     assert good(run('flow', 'push', 'f1', 'by=Sun')) == ['f1\trequested']
     assert run('wait', 'f1').returncode == 1
     lines = good(run('flow', 'show', 'f1'))
@@ -79,6 +80,7 @@ def test_slips(processes, routine, app):
     assert told('push', 'r1') == (3, 'Error: run r1 is no flow')
     assert told('retry', run.id, '--step', '0') == (3, "Error: run r1 is no flow, but of the task 'fetch'")
     assert good(processes.run('flow', 'start', 'nightly', '--hold', '--id', 'f2')) == ['f2']
+    assert processes.run('show', 'f2').stderr.startswith('waits: it was not submitted; do so with: pytask')
     assert told('force', 'f2', 'text') == (
         2,
         'Error: OUTPUT is not JSON; text is written \'"text"\'',

@@ -151,3 +151,15 @@ def test_messages_are_kept_without_another_round_trip(server, worker, listen, re
     assert heard.count('emit') <= 2 * 10 * 200 / BATCH + 2, heard
     assert [message.text for message in runs[-1].messages] == [str(said) for said in range(200)]
     app.client.close()
+
+
+def test_a_flow_costs_one_command_a_step_and_a_few_at_its_begin(busy, listen, redis):
+    app, running = busy
+    flow = app.client.flow(['nothing'] * 20)
+    ear = listen()
+    app.client.submit(flow)
+    wait_until(lambda: running.report.counts['SUCCESS'] == 2, 'it has run')
+    heard = ear.until(redis)
+    assert heard.count('advance') == 20
+    assert [heard.count(name) for name in ('submit', 'claim', 'HMGET', 'LINDEX', 'finish')] == [1] * 5
+    assert set(heard) <= {'submit', 'claim', 'HMGET', 'HGETALL', 'LINDEX', 'advance', 'finish', 'BLMOVE'}
