@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ import pytest
 from gevent.queue import Queue
 
 END_S = 30  # for a lane to end what its tests have started
+SECONDS = 'lanes/seconds'
 LAST_WORDS = 4000  # of a lane that died
 GOOD_CODES = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -74,9 +76,13 @@ class Lane:
 class Share:
     """Tests of one file, what was reported of them, and why there is no more."""
 
-    def __init__(self, items, why='no lane has run it'):
-        self.items, self.why = items, why
+    def __init__(self, path, items, why='no lane has run it: has it another name in each process?'):
+        self.path, self.items, self.why = path, items, why
         self.reports = defaultdict(list)
+
+    @property
+    def seconds(self):
+        return sum(report.duration for reports in self.reports.values() for report in reports)
 
     def told(self):
         """Return each test with its reports, and a failure for one whose reports are not whole."""
@@ -143,6 +149,7 @@ class Lanes:
 
     def __init__(self, config):
         self._config, self._drivers = config, []
+        self._seconds = config.cache.get(SECONDS, {})  # of each file when it last ran
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
@@ -152,10 +159,11 @@ class Lanes:
         for item in session.items:
             kinds[bool(item.get_closest_marker('alone'))].append(item)
         try:
-            self._run(session, shares_of(kinds[False]), self._config.option.lanes)
-            self._run(session, shares_of(kinds[True]), 1)
+            self._run(session, self._shares(kinds[False]), self._config.option.lanes)
+            self._run(session, self._shares(kinds[True]), 1)
         finally:
             gevent.killall(self._drivers)
+            self._config.cache.set(SECONDS, self._seconds)
         return True
 
     def _run(self, session, shares, lanes):
@@ -184,11 +192,12 @@ class Lanes:
             raise
         finally:
             if process and (why := process.end()):
-                done.put(Share([SimpleNamespace(nodeid='a lane', location=('a lane', None, 'end'))], why))
+                done.put(Share('', [SimpleNamespace(nodeid='a lane', location=('a lane', None, 'end'))], why))
             done.put(None)
 
     def _tell(self, session, share):
         hook = self._config.hook
+        self._seconds[share.path] = share.seconds
         for item, reports in share.told():
             hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
             for report in reports:
@@ -199,10 +208,10 @@ class Lanes:
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)
 
-
-def shares_of(items):
-    """Return the tests of each file as a share, those with the most tests first."""
-    files = defaultdict(list)
-    for item in items:
-        files[item.path].append(item)
-    return deque(Share(file) for file in sorted(files.values(), key=len, reverse=True))
+    def _shares(self, items):
+        """Return the tests of each file as a share: those that took longest first, new ones as they were collected."""
+        files = defaultdict(list)
+        for item in items:
+            files[item.nodeid.partition('::')[0]].append(item)
+        longest = sorted(files.items(), key=lambda file: -self._seconds.get(file[0], math.inf))
+        return deque(Share(path, its) for path, its in longest)
