@@ -209,7 +209,7 @@ class Lanes:
             raise session.Interrupted(session.shouldstop)
 
     def _shares(self, items):
-        """Return the tests of each file as a share: those that took longest first, new ones as they were collected."""
+        """Return the tests of each file as a share: those that took longest first, the new before."""
         files = defaultdict(list)
         for item in items:
             files[item.nodeid.partition('::')[0]].append(item)
