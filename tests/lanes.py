@@ -136,12 +136,10 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        return '' if code in GOOD_CODES else f'its lane died, exit code {code}; it said last:\n{self._last_words()}'
-
-    def _last_words(self):
         with self._said as said:
             said.seek(0)
-            return said.read().decode(errors='replace')[-LAST_WORDS:]
+            last_words = said.read().decode(errors='replace')[-LAST_WORDS:]
+        return '' if code in GOOD_CODES else f'its lane died, exit code {code}; it said last:\n{last_words}'
 
 
 class Lanes:
