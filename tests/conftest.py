@@ -26,6 +26,7 @@ from pytask import PyTask
 from pytask.embedded import bundled_server
 
 ROOT = Path(__file__).parent.parent
+pytest_plugins = ['lanes']
 
 
 def pytest_configure():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,6 @@ from pathlib import Path
 import gevent
 import redis
 
-from pytask.embedded import free_port
 from pytask.errors import Unavailable
 from pytask.store import Keys
 from pytask.worker.worker import Worker
@@ -34,13 +34,22 @@ def wait_until(predicate, what, timeout=10.0):
         time.sleep(0.01)
 
 
+def keep_port():
+    """Return a port, and the socket that keeps it from being given to others; a server may bind it all the same."""
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(('127.0.0.1', 0))
+    return keeper.getsockname()[1], keeper
+
+
 class TestServer:
     """A real server on a free port, without persistence unless asked for."""
 
     __test__ = False
 
     def __init__(self, binary, folder, *, appendonly=False, more=()):
-        self.binary, self.folder, self.port, self.appendonly = binary, folder, free_port(), appendonly
+        self.binary, self.folder, self.appendonly = binary, folder, appendonly
+        self.port, self._keeper = keep_port()  # also while it is down
         self.more = list(more)  # options of the server's command line
         self.process = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +96,7 @@ class TestServer:
         if self.process.poll() is None:
             self.thaw()
             self.kill()
+        self._keeper.close()
 
 
 class InProcess:

@@ -64,16 +64,18 @@ class Heartbeat:
         self._nudge.start(self._post)
         self._wake = _allocate_lock()
         self._wake.acquire()
-        self._gone = gevent.event.Event()
+        self._has_come, self._gone = gevent.event.Event(), gevent.event.Event()
         self._is_stopping = False
         self.beat_at = boot_s()
         self.lookout = Lookout(worker)
         self._max_hang_s = worker.app.settings.max_hang_s
         self._hung_s, self._looked_at = 0.0, boot_s()
 
-    def start(self) -> None:
+    def start(self, timeout_s: float = 3.0) -> None:
+        """Return when it has tried a beat: a thread that finds no descriptor left for its hub ends the process."""
         _start_thread(self._run, ())
         self.lookout.start()
+        self._has_come.wait(timeout_s)
 
     def stop(self, timeout_s: float = 3.0) -> None:
         self._is_stopping = True
@@ -206,6 +208,7 @@ class Heartbeat:
 
     def _post(self) -> None:
         self._hung_s = 0.0
+        self._has_come.set()
         while self._news:
             what, about = self._news.popleft()
             if what == 'gone':

@@ -53,10 +53,17 @@ class Pressure(Service):
             if self._worker.slots.empty.is_set():
                 self._worker.restart('out of memory')
             return f'memory: {used >> 20:,} of {int(self._most_bytes) >> 20:,} MiB'
-        files, most_files = sum(1 for _ in os.scandir(self._open)), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        files = self._files_open(most_files)
         if files > FILES_SHARE * most_files:
             return f'file descriptors: {files:,} of {most_files:,}'
         return ''
+
+    def _files_open(self, most: int) -> int:
+        try:
+            return sum(1 for _ in os.scandir(self._open))
+        except OSError:  # looking takes a descriptor, and none is left
+            return most
 
     def _say(self, why: str) -> None:
         self.why = why

@@ -147,13 +147,14 @@ def test_every_ticks_without_drift_until_told_to_stop(app, worker):
     app.add_task(Tick)
     worker()
     run = app.client.start(Tick)
-    wait_until(lambda: len(ticks) >= 9, 'nine ticks')
+    wait_until(lambda: len(ticks) >= 15, 'fifteen ticks')
     run.stop()
     run.wait(timeout=5)
     assert run.state is State.STOPPED
     assert run.output == len(ticks) - 1
-    offsets = [at - ticks[0] - 0.1 * turn for turn, at in enumerate(ticks)]
-    assert max(map(abs, offsets[:9])) < 0.09
+    # A busy machine makes some ticks late; what adds up makes all of the last ones late.
+    offsets = [at - 0.1 * turn for turn, at in enumerate(ticks[:15])]
+    assert abs(min(offsets[:6]) - min(offsets[9:])) < 0.06
 
 
 def test_sleep_ends_at_once_when_told_to_stop(app, worker):

@@ -195,8 +195,9 @@ def test_a_local_run_outlasts_an_outage(fault, herd, server, redis, client):
     with fault(server, redis):
         last(1.5)
     herd.check_back('an outage with a local run')
-    assert run.refresh().state == 'RUNNING'
-    assert run.id in {found.id for found in client.list(task='endless')}
+    # Its hash lives for one lease after the last heartbeat: the next one writes it anew.
+    wait_until(lambda: run.id in {found.id for found in client.list(task='endless')}, 'it is listed again')
+    assert (run.refresh().state, run.attempt) == ('RUNNING', 1)
     assert run.stop() == 'requested'
     wait_until(lambda: run.id not in herd.journal.going(), 'it has ended')
     assert run.refresh().state == 'STOPPED'

@@ -9,6 +9,7 @@ from gevent import monkey
 from support import wait_until
 
 from pytask import Interrupted, PyTask, State, Task
+from pytask.worker.heartbeat import Heartbeat
 
 really_sleep = monkey.get_original('time', 'sleep')
 really_close = monkey.get_original('os', 'close')  # at once: gevent's waits for its loop
@@ -169,3 +170,20 @@ def test_a_worker_carries_on_by_itself_after_an_outage(quick_app, worker, server
     gevent.get_hub().join(timeout=1.2)
     server.thaw()
     assert quick.apply().wait(timeout=10).output == 'fine'
+
+
+def test_nothing_is_claimed_before_it_beats(quick_app, worker, monkeypatch):
+    """Its thread makes a hub, which needs descriptors; a run may take them all, and libev then ends the process."""
+    order, beat = [], Heartbeat._beat
+
+    def slowly(heartbeat):
+        really_sleep(0.3)
+        order.append('beat')
+        beat(heartbeat)
+
+    monkeypatch.setattr(Heartbeat, '_beat', slowly)
+    quick_app.task(name='quick')(lambda: order.append('run'))
+    run = quick_app.client.start('quick')
+    worker(quick_app)
+    run.wait(timeout=5)
+    assert order.index('beat') < order.index('run')

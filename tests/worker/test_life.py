@@ -137,7 +137,7 @@ def test_finish_does_not_run_without_an_instance(app, worker, life):
 @pytest.mark.parametrize(
     'error',
     [ValueError('in finish'), SystemExit(1), KeyboardInterrupt(), gevent.GreenletExit(), gevent.Timeout(1)],
-    ids=repr,
+    ids=lambda error: type(error).__name__,
 )
 def test_what_finish_raises_is_logged_and_changes_nothing(app, worker, life, caplog, error):
     def finish(self, outcome):

@@ -61,7 +61,7 @@ def test_children_end_with_the_run(app, worker, end, state):
 
 
 @pytest.mark.parametrize(
-    'policy', [{}, {'stop': lambda self: None, 'GRACE': 0.1}, {'graceful': True, 'GRACE': 0.1}], ids=str
+    'policy', [{}, {'stop': lambda self: None, 'GRACE': 0.1}, {'graceful': True, 'GRACE': 0.1}], ids=','.join
 )
 def test_children_end_when_the_run_is_stopped(app, worker, policy):
     task, started, ended = family(app, lambda self: gevent.sleep(60), **policy)
@@ -249,7 +249,7 @@ def spawns_a_grandchild(self):
 
 
 @pytest.mark.parametrize('start', [spawns, spawns_plainly, spawns_a_grandchild], ids=lambda f: f.__name__)
-@pytest.mark.parametrize('policy', [{}, {'graceful': True}, {'stop': lambda self: None}], ids=str)
+@pytest.mark.parametrize('policy', [{}, {'graceful': True}, {'stop': lambda self: None}], ids=','.join)
 def test_an_error_of_a_child_ends_the_run_at_once(app, worker, start, policy):
     task, reasons = parent(app, start, **policy)
     worker()

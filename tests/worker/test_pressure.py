@@ -1,7 +1,9 @@
 """Back-pressure: what a worker is short of stops it from claiming, and nothing else."""
 
+import contextlib
 import os
 import resource
+from pathlib import Path
 
 import gevent
 import pytest
@@ -50,6 +52,29 @@ def test_file_descriptors(app, busy, monkeypatch):
     monkeypatch.setattr(pressure, 'FILES_SHARE', (used - 5) / limit)
     is_short_of(running, 'file descriptors: ')
     goes_on(app, running, endless, lambda: monkeypatch.setattr(pressure, 'FILES_SHARE', 1.0))
+
+
+def test_not_one_file_descriptor(app, busy):
+    running, endless = busy
+    app.client.start('quick').wait(timeout=5)  # all have the connections that they need
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(path.name) for path in Path('/proc/self/fd').iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, limits[1]))
+    taken = []
+
+    def relieve():
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        while taken:
+            os.close(taken.pop())
+
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        is_short_of(running, 'file descriptors: ')
+        goes_on(app, running, endless, relieve)
+    finally:
+        relieve()
 
 
 @pytest.mark.promise('The machine is short')

@@ -267,7 +267,9 @@ def test_an_error_of_its_own_class_is_an_error(app, worker):
     assert (run.state, run.output) == (State.ERROR, 'no page')
 
 
-@pytest.mark.parametrize('value', [object(), float('nan'), [float('-inf')], {'a': {1, object()}}], ids=repr)
+@pytest.mark.parametrize(
+    'value', [object(), float('nan'), [float('-inf')], {'a': {1, object()}}], ids=['object', 'nan', 'inf', 'deep']
+)
 def test_an_output_that_is_not_json_is_an_exception_that_says_so(app, worker, value):
     app.task(name='give')(lambda: value)
     worker()
