@@ -75,7 +75,9 @@ def test_a_batch_of_64_runs_costs_at_most_four_commands(busy, listen, redis):
     ear = listen()
     app.client.start_many([('nothing', {})] * 64 * 40)
     wait_until(lambda: running.report.counts['SUCCESS'] == 1 + 64 * 40, 'all have run')
-    heard = [name for name in ear.until(redis) if name != 'HGETALL']  # the look at pauses, by the second and not by the run
+    heard = [
+        name for name in ear.until(redis) if name != 'HGETALL'
+    ]  # the look at pauses, by the second and not by the run
     assert set(heard) <= {'claim', 'finish', 'BLMOVE'}
     assert len(heard) / 40 <= 4, heard
 
