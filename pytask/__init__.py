@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytask.app import PyTask, default_app
-    from pytask.builtin import Cleanup, Monitor
+    from pytask.builtin import Cleanup, Monitor, Scheduler
     from pytask.client import Client
     from pytask.decorate import task
     from pytask.definition import Task, current_task
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytask.lookups import reference, resource
     from pytask.notgiven import NotGiven
     from pytask.run import Run
+    from pytask.schedule import Schedule
     from pytask.states import Outcome, State
 
 __version__ = '0.1.0'
@@ -50,6 +51,8 @@ _HOMES = {
     'Run': 'pytask.run',
     'RunEnded': 'pytask.errors',
     'RunExists': 'pytask.errors',
+    'Schedule': 'pytask.schedule',
+    'Scheduler': 'pytask.builtin',
     'State': 'pytask.states',
     'Task': 'pytask.definition',
     'Unavailable': 'pytask.errors',
@@ -77,6 +80,8 @@ __all__ = [
     'Run',
     'RunEnded',
     'RunExists',
+    'Schedule',
+    'Scheduler',
     'State',
     'Task',
     'Unavailable',

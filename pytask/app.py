@@ -14,6 +14,7 @@ from pytask.client import Client
 from pytask.errors import ConfigError
 from pytask.hooks import Hooks
 from pytask.registry import Registry
+from pytask.timetable import Timetable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ LOCALHOST = 'redis://localhost:6379/0'
 is_being_found: ContextVar[bool] = ContextVar('pytask_is_being_found', default=False)
 
 
-class PyTask(Hooks):
+class PyTask(Timetable, Hooks):
     """An application: its tasks, its settings, its client.
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.

@@ -19,6 +19,7 @@ from pytask.follow import follow
 from pytask.launch import Ids, Launch, new_run
 from pytask.pauses import Pauses
 from pytask.run import Run
+from pytask.schedules import Schedules
 from pytask.states import State
 from pytask.store import NewRun, Store
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RunList = list[Run]
 
 
-class Client(Commands, Pauses):
+class Client(Commands, Pauses, Schedules):
     """A client of one Redis and prefix. Connects on first use; cheap to keep, safe to share.
 
     `registry` lets it check data against a task's inputs before anything is enqueued.
@@ -59,7 +60,7 @@ class Client(Commands, Pauses):
             store = self._stores.setdefault(place, Store(self._url, self._prefix))
         return store
 
-    def start(
+    def start(  # noqa: PLR0913 - what a start is made of, by name
         self,
         task: Any,
         data: dict[str, Any] | None = None,
@@ -67,14 +68,18 @@ class Client(Commands, Pauses):
         run_id: str | None = None,
         queue: str | None = None,
         timeout: float | None = None,
+        at: Any = None,
+        delay: float | None = None,
     ) -> Run:
         """Start a run and return it, without waiting.
 
         `task` is a name, a Task class or a decorated function. With a `run_id` of your own the call may
         be repeated: the same start again is the same run. `timeout` is how many seconds an attempt may take,
-        instead of the task's TIMEOUT. Raises InputError, RunExists, Unavailable.
+        instead of the task's TIMEOUT. `at` (Unix seconds, a datetime, or ISO 8601 text; in this machine's zone
+        where it names none) or `delay` (seconds) says when it is put in line, by the clock of Redis; what is past
+        is now. Raises InputError, RunExists, Unavailable.
         """
-        return self.start_many([Launch(task, data, run_id, queue, timeout)])[0]
+        return self.start_many([Launch(task, data, run_id, queue, timeout, at, delay)])[0]
 
     def start_many(self, launches: Iterable[Launch | tuple[Any, dict[str, Any]]]) -> list[Run]:
         """Start many runs in one round trip; each is a Launch or a (task, data) pair. Raises as `start` does."""

@@ -12,12 +12,14 @@ from pytask.decorate import as_task_class
 from pytask.errors import InputError, PytaskError
 from pytask.messages import encode
 from pytask.store import NewRun
+from pytask.zones import in_ms, read_moment
 
 if TYPE_CHECKING:
     from pytask.registry import Registry
 
 MAX_ID_BYTES = 256
 LONGEST_S = 100 * 365 * 86_400
+LATEST_S = 253_402_300_800  # the year 10000; milliseconds are likely to be meant
 ID_TAIL_BITS = 35
 ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
@@ -31,6 +33,8 @@ class Launch:
     run_id: str | None = None
     queue: str | None = None
     timeout: float | None = None
+    at: Any = None
+    delay: float | None = None
 
 
 class Ids:
@@ -62,7 +66,8 @@ def new_run(launch: Launch, ids: Ids, registry: Registry | None) -> NewRun:
         raise PytaskError(f'not an id: {run_id!r}; 1 to 256 printable bytes, not ending in -control')
     queue = launch.queue or (task.QUEUE if task is not None else 'default')
     timeout = '' if launch.timeout is None else seconds_text('timeout', launch.timeout)
-    return NewRun(run_id, queue, str(name), _dumps(str(name), data), timeout)
+    due = due_text(launch.at, launch.delay)
+    return NewRun(run_id, queue, str(name), _dumps(str(name), data), timeout, due)
 
 
 def seconds_text(name: str, seconds: float) -> str:
@@ -71,6 +76,24 @@ def seconds_text(name: str, seconds: float) -> str:
     if not is_number or not 0.001 <= seconds <= LONGEST_S:
         raise PytaskError(f'{name} {seconds!r} is no number of seconds from 0.001 to {LONGEST_S:,}')
     return f'{float(seconds):.3f}'.rstrip('0').rstrip('.')
+
+
+def due_text(at: Any, delay: float | None) -> str:
+    """Write when a run is due as it goes to Redis: milliseconds, or `+milliseconds` from its now on; '' for now.
+
+    Raises PytaskError for what is no time.
+    """
+    if at is not None and delay is not None:
+        raise PytaskError('a run starts `at` a time or after a `delay`, not both')
+    if delay is not None:
+        return '' if delay == 0 else f'+{round(float(seconds_text("delay", delay)) * 1000)}'
+    if at is None:
+        return ''
+    if isinstance(at, int | float) and not isinstance(at, bool):
+        if not 0 <= at < LATEST_S:
+            raise PytaskError(f'at {at!r} is no time in Unix seconds; those of 2026 begin at 1767225600')
+        return str(round(at * 1000))
+    return str(in_ms(read_moment(at, None, 'at')))
 
 
 def is_valid_id(run_id: str) -> bool:

@@ -6,13 +6,11 @@ of a run it holds is `pytask.worker.slots.Live`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pytask.handle import Handle
+from pytask.hashes import as_json, as_number, as_whole, texts
 from pytask.states import State
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Run(Handle):
-    """One run. Times are Unix seconds by Redis, None where they have not come yet.
+    """One run. Times are Unix seconds by Redis, None where they have not come yet; `at` is when it was to start.
 
     `output` is what the run left behind: the return value, an error's message, or
     `{"type", "message", "traceback"}` after an EXCEPTION.
@@ -45,30 +43,32 @@ class Run(Handle):
     created: float | None = None
     started: float | None = None
     ended: float | None = None
+    at: float | None = None
     is_local: bool = False
     client: Client | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_hash(cls, run_id: str, raw: Mapping[bytes, bytes], client: Client | None = None) -> Run:
         """Read a hash. Never fails: foreign hands write here too, and junk is shown as it is."""
-        text = {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
+        text = texts(raw)
         state = text.get('state', '')
         return cls(
             id=run_id,
             task=text.get('task', ''),
             state=State(state) if state in State.__members__ else State.WAIT,
-            data=_json(text.get('data', '{}')),
-            output=_json(text['output']) if 'output' in text else None,
+            data=as_json(text.get('data', '{}')),
+            output=as_json(text['output']) if 'output' in text else None,
             reason=text.get('reason', ''),
             queue=text.get('queue') or 'default',
             worker=text.get('worker', ''),
-            attempt=int(_number(text.get('attempt')) or 0),
-            crashes=int(_number(text.get('crashes')) or 0),
-            progress=_whole(text.get('progress')),
-            target=_whole(text.get('target')),
-            created=_number(text.get('created')),
-            started=_number(text.get('started')),
-            ended=_number(text.get('ended')),
+            attempt=int(as_number(text.get('attempt')) or 0),
+            crashes=int(as_number(text.get('crashes')) or 0),
+            progress=as_whole(text.get('progress')),
+            target=as_whole(text.get('target')),
+            created=as_number(text.get('created')),
+            started=as_number(text.get('started')),
+            ended=as_number(text.get('ended')),
+            at=as_number(text.get('at')),
             is_local='local' in text,
             client=client,
         )
@@ -98,23 +98,3 @@ class Run(Handle):
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Yield its events from now on until it ends. Raises WaitTimeout."""
         return self._client.events(self.id, timeout=timeout)
-
-
-def _json(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
-        return text
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text else None
-    except ValueError:
-        return None
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _whole(text: str | None) -> int | None:
-    number = _number(text)
-    return None if number is None else int(number)

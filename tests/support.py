@@ -184,7 +184,8 @@ def check_keys(client, prefix=''):
     for state in END_STATES:
         owned |= set(client.zrange(keys.ended_in(state), 0, -1))
     fixed = {keys.leases, keys.due, keys.held, keys.dead, keys.workers, keys.stats, keys.parked_names}
-    fixed |= {keys.queues, keys.suspects, keys.end_task, keys.paused}
+    fixed |= {keys.queues, keys.suspects, keys.end_task, keys.paused, keys.schedules}
+    fixed |= {keys.schedule(name) for name in client.zrange(keys.schedules, 0, -1)}
     fixed |= {keys.ended_in(state) for state in END_STATES}
     everything = list(client.scan_iter(f'{prefix}*', count=1000))
     for key in everything:

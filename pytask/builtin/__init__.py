@@ -2,7 +2,8 @@
 
 from pytask.builtin.cleanup import Cleanup
 from pytask.builtin.monitor import Monitor
+from pytask.builtin.scheduler import Scheduler
 
-BUILTINS = (Monitor, Cleanup)
+BUILTINS = (Monitor, Cleanup, Scheduler)
 
-__all__ = ['BUILTINS', 'Cleanup', 'Monitor']
+__all__ = ['BUILTINS', 'Cleanup', 'Monitor', 'Scheduler']

@@ -49,6 +49,7 @@ COMMANDS = {
     'ask': ('talk', 'Ask a running task, and print its answer.'),
     'pause': ('pause', 'Pause runs, a queue or a task; list what is paused.'),
     'resume': ('pause', 'Let what is paused go on.'),
+    'cron': ('cron', 'See schedules and when they fire; run, pause and resume them.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'web': ('web', 'Serve the page and the HTTP API.'),

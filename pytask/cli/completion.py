@@ -88,6 +88,15 @@ def run_ids(*states: State) -> Callable[[click.Context, click.Parameter, str], l
     return complete
 
 
+def schedule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a schedule."""
+    from pytask.cli.options import client
+
+    with ctx.scope(cleanup=False):
+        found = client().schedules()
+    return [CompletionItem(one.name, help=one.trigger) for one in found if one.name.startswith(incomplete)]
+
+
 def _latest(asked: Client, states: tuple[State, ...], beginning: str) -> list[Any]:
     runs = [run for state in states for run in asked.list(states=[state], limit=MOST_IDS)]
     found = [run for run in runs if run.id.startswith(beginning) and not run.task.startswith('pytask/')]
@@ -136,7 +145,10 @@ def _task_name(node: ast.FunctionDef | ast.ClassDef) -> str:
 def _of_decorator(node: ast.expr) -> str | None:
     """Return the name that `@task(name=…)` gives, '' for one that gives none; None for another decorator."""
     call = node.func if isinstance(node, ast.Call) else node
-    if getattr(call, 'id', getattr(call, 'attr', '')) != 'task':
+    decorator = getattr(call, 'id', getattr(call, 'attr', ''))
+    if decorator in {'cron', 'date', 'every'}:  # there `name` is the schedule's
+        return ''
+    if decorator != 'task':
         return None
     given = [word.value for word in node.keywords if word.arg == 'name'] if isinstance(node, ast.Call) else []
     return _text(given[0]) if given else ''

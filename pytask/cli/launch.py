@@ -11,7 +11,7 @@ from pytask.cli import paint
 from pytask.cli.completion import task_names
 from pytask.cli.data import check, taken, whole_data
 from pytask.cli.following import EXIT_INTERRUPTED, finish, follow, interrupted
-from pytask.cli.more import span
+from pytask.cli.more import moment, span
 from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
 from pytask.errors import WaitTimeout
 from pytask.settings import bad_name
@@ -45,6 +45,13 @@ def _launching(command: Any) -> Any:
 
 @click.command()
 @_launching
+@click.option('--in', 'delay', type=span, metavar='SECONDS', help='Start it in so many seconds.')
+@click.option(
+    '--at',
+    type=moment,
+    metavar='TIME',
+    help="Start it at this time: ISO 8601 in this machine's zone, such as 2026-11-30T08:00, or Unix seconds.",
+)
 @common
 def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) -> None:
     """Start a run of TASK and print its id.
@@ -52,6 +59,8 @@ def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) ->
     What is written name=text is text, unless the task says that it takes a number or a flag; name:=JSON is JSON.
     Data that does not fit is refused where the task is known here; else its worker finds out.
     """
+    if options['at'] is not None and options['delay'] is not None:
+        raise click.UsageError('give --at a time, or --in so many seconds, not both')
     given = whole_data(whole) | data
     run = _checked_client(task, given).start(task, given, **options)
     if is_json():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
@@ -17,9 +17,6 @@ from pytask.cli.options import (
     common,
     is_json,
 )
-
-if TYPE_CHECKING:
-    from pytask.run import Run
 
 
 @click.command()
@@ -56,14 +53,10 @@ def ls(  # noqa: PLR0913 - its options
         for run in shown:
             paint.json_line(run.to_json())
         return
-    rows = [(r.id, r.task, r.state, paint.age(r), paint.bar(r), _remark(r)[:80]) for r in shown]
+    rows = [(r.id, r.task, r.state, paint.age(r), paint.bar(r), paint.remark(r)[:80]) for r in shown]
     paint.table(('ID', 'TASK', 'STATE', 'TIME', 'PROGRESS', ''), rows)
     if not rows and paint.is_terminal():
         paint.say(f'no runs; start one with: {command_name()} run TASK')
-
-
-def _remark(run: Run) -> str:
-    return paint.outcome(run) if run.is_ended else run.reason
 
 
 class Names:

@@ -1,4 +1,4 @@
-"""`extend`: more time for a run; and how spans are written on the command line."""
+"""`extend`: more time for a run; and how spans and times are written on the command line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ def span(text: str) -> float:
     except (ValueError, PytaskError):
         raise click.BadParameter(f'{text!r} is no number of seconds above 0') from None
     return seconds
+
+
+def moment(text: str) -> float:
+    """Read Unix seconds, or ISO 8601 text. Raises BadParameter for what is neither."""
+    from pytask.errors import PytaskError
+    from pytask.launch import due_text
+
+    try:
+        at: float | str = float(text) if text.replace('.', '', 1).isdigit() and len(text) > 8 else text
+        return int(due_text(at, None)) / 1000
+    except PytaskError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(context_settings={'ignore_unknown_options': True})

@@ -146,6 +146,17 @@ def age(run: Run) -> str:
     return span((run.ended or wall_s()) - begun)
 
 
+def when(run: Run) -> str:
+    """Return in what time a run is due that waits for that; '' for every other."""
+    left_s = (run.at or 0) - wall_s()
+    return f'due in {span(left_s)}' if run.state == 'WAIT' and left_s > 0 else ''
+
+
+def remark(run: Run) -> str:
+    """Return what else is to say of a run in one line: how it has ended, or what it waits for."""
+    return outcome(run) if run.is_ended else '; '.join(part for part in (when(run), run.reason) if part)
+
+
 def span(seconds: float) -> str:
     seconds = max(0.0, seconds)
     if seconds < 10:

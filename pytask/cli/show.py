@@ -110,6 +110,7 @@ def _facts(run: Run) -> dict[str, Any]:
         'attempt': run.attempt or '',
         'crashes': run.crashes or '',
         'created': _moment(run.created),
+        'at': _moment(run.at),
         'started': _moment(run.started),
         'ended': _moment(run.ended),
         'time': paint.age(run),

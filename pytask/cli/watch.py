@@ -186,5 +186,5 @@ class View:
         return [run for run in runs if wanted.with_own or not run.task.startswith('pytask/')]
 
     def _cells(self, run: Run) -> tuple[str, ...]:
-        said = paint.outcome(run) if run.is_ended else self._messages.get(run.id) or run.reason
+        said = (not run.is_ended and self._messages.get(run.id)) or paint.remark(run)
         return run.id, run.task, run.state, paint.age(run), paint.bar(run), said

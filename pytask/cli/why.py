@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytask.cli import paint
 from pytask.cli.options import command_name
 from pytask.registry import no_such_task
 from pytask.states import State
@@ -19,6 +20,8 @@ def why(client: Client, run: Run) -> str:
         return ''
     if pause := _pause(client, run):
         return pause
+    if due := paint.when(run):
+        return f'it is {due}'
     workers = client.store.workers.alive()
     if not workers:
         return f'no worker is running; start one with: {command_name()} worker'

@@ -16,6 +16,7 @@ from pytask.store.pauses import Pause, Pauses
 from pytask.store.queues import Queues
 from pytask.store.records import Claimant, Claimed, Ending, Grant, Line, NewRun, Note, chunks
 from pytask.store.runs import Runs
+from pytask.store.schedules import Schedules
 from pytask.store.scripts import Scripts
 from pytask.store.workers import Workers
 
@@ -43,6 +44,7 @@ class Store:
         self.workers = Workers(self.db, self.keys, scripts)
         self.census = Census(self.db, self.keys)
         self.pauses = Pauses(self.db, self.keys, scripts)
+        self.schedules = Schedules(self.db, self.keys, scripts, self.workers)
         self.runs = Runs(self.db, self.keys, scripts, self.workers, self.pauses)
 
     def ping(self) -> None:

@@ -117,7 +117,8 @@ class Checkup:
             ('pexpire', nothing, ENDS_AFTER_MS), ('scan', 0, 'MATCH', nothing, 'COUNT', 1), ('smembers', nothing),
             ('srem', nothing, 'x'), ('time',), ('unlink', nothing), ('zcard', nothing), ('zrange', nothing, 0, 0),
             ('zrangebyscore', nothing, 0, 0), ('zrem', nothing, 'x'), ('zremrangebyscore', nothing, 0, 0),
-            ('zrevrange', nothing, 0, 0), ('zscore', nothing, 'x'), ('publish', self._keys.run(_NONCE), ''),
+            ('zrevrange', nothing, 0, 0), ('zscore', nothing, 'x'), ('zmscore', nothing, 'x'),
+            ('publish', self._keys.run(_NONCE), ''),
         ]  # fmt: skip
         yield from ((call[0], call) for call in calls)
         yield 'script|load', ('SCRIPT LOAD', 'return 1')
@@ -152,13 +153,16 @@ class Checkup:
         return {
             keys.lines: 'list', keys.queues: 'set', keys.leases: 'zset', keys.due: 'zset', keys.held: 'zset',
             keys.paused: 'hash', keys.dead: 'list', keys.parked_names: 'set', keys.suspects: 'list',
-            keys.end_task: 'zset', keys.end_handler: 'string', keys.workers: 'zset', keys.stats: 'hash',
+            keys.end_task: 'zset', keys.end_handler: 'string', keys.schedules: 'zset',
+            keys.workers: 'zset', keys.stats: 'hash',
             **{keys.ended_in(state): 'zset' for state in sorted(ENDED)},
         }  # fmt: skip
 
     def _samples(self) -> list[str]:
         keys = self._keys
-        varying = (keys.run, keys.inbox, keys.parked_list, keys.worker_hash, keys.claim_record, keys.answer)
+        varying = (
+            keys.run, keys.inbox, keys.parked_list, keys.schedule, keys.worker_hash, keys.claim_record, keys.answer,
+        )  # fmt: skip
         return [f'{keys.lines}-{_NONCE}', *(name(_NONCE) for name in varying)]
 
     def _type_of(self, key: str) -> str:
@@ -166,7 +170,8 @@ class Checkup:
         keys = self._keys
         families = {
             keys.runs: 'hash', f'{keys.lines}-': 'list', keys.inboxes: 'list', keys.parked: 'list',
-            keys.worker_hashes: 'hash', keys.claim_record(''): 'list', keys.answer(''): 'list',
+            keys.schedule_hashes: 'hash', keys.worker_hashes: 'hash', keys.claim_record(''): 'list',
+            keys.answer(''): 'list',
         }  # fmt: skip
         return next((kind for family, kind in families.items() if key.startswith(family)), '')
 

@@ -22,6 +22,8 @@ class Keys:
         self.held = f'{prefix}held'
         self.paused = f'{prefix}all-paused'  # queue:<queue> and task:<task>, since when
         self.ended = f'{prefix}ended-'  # and the state
+        self.schedules = f'{prefix}schedules'  # name, when it fires next
+        self.schedule_hashes = f'{prefix}schedule-'  # and its name
         self.dead = f'{prefix}dead-task'
         self.parked = f'{prefix}parked-'  # and the task
         self.parked_names = f'{prefix}all-parked'  # not parked-…: a task may be named anything
@@ -56,6 +58,9 @@ class Keys:
 
     def parked_list(self, task: str) -> str:
         return self.parked + task
+
+    def schedule(self, name: str) -> str:
+        return self.schedule_hashes + name
 
     def worker_hash(self, worker_id: str) -> str:
         return self.worker_hashes + worker_id

@@ -19,6 +19,7 @@ class NewRun(NamedTuple):
     task: str
     data: bytes
     timeout: str = ''
+    at: str = ''
 
 
 class Claimed(NamedTuple):

@@ -175,10 +175,12 @@ class Runs:
     def counts(self) -> dict[State, int]:
         """Return how many runs are in each state, by the indexes."""
         lines = list(self._waiting_lines(()))
-        queries = [('ZCARD', self._keys.leases), *(('ZCARD', self._keys.ended_in(state)) for state in State)]
+        apart = (self._keys.leases, self._keys.due, self._keys.held)
+        queries = [('ZCARD', key) for key in (*apart, *map(self._keys.ended_in, State))]
         found = self._db.pipe([*queries, *(('LLEN', line) for line in lines)])
-        counts = dict(zip(State, found[1 : 1 + len(State)], strict=True))
-        return counts | {State.RUNNING: found[0], State.WAIT: sum(found[1 + len(State) :])}
+        running, *waiting = found[:3]
+        counts = dict(zip(State, found[3 : 3 + len(State)], strict=True))
+        return counts | {State.RUNNING: running, State.WAIT: sum(waiting) + sum(found[3 + len(State) :])}
 
     def starting_with(self, prefix: str, limit: int) -> list[str]:
         """Return up to `limit` ids that begin so; scans, for abbreviated ids typed by hand."""

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
 
 NAMES = (
-    'begin', 'claim', 'command', 'emit', 'explain', 'extend', 'finish', 'handle', 'handled', 'pause', 'promote',
-    'prune', 'recover', 'register', 'release', 'reload', 'reloaded', 'renew', 'resume', 'retry', 'send',
-    'start', 'sweep', 'taken', 'tell',
+    'begin', 'claim', 'command', 'declare', 'emit', 'explain', 'extend', 'finish', 'fire', 'handle', 'handled',
+    'pause', 'pause_schedule', 'promote', 'prune', 'recover', 'register', 'release', 'reload', 'reloaded',
+    'remove_schedule', 'renew', 'resume', 'resume_schedule', 'retry', 'send', 'start', 'sweep', 'taken', 'tell',
 )  # fmt: skip
 
 

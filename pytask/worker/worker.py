@@ -119,7 +119,8 @@ class Worker:
         fields = {
             'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
             'queues': ','.join(settings.queue), 'slots': self.slots.size, 'taken': self.slots.taken,
-            'tasks': self._tasks, 'locals': '\n'.join(locals_), 'draining': int(self.reason_to_stop.is_set()),
+            'tasks': self._tasks, 'schedules': '\n'.join(['', *self.app.schedules, '']),
+            'locals': '\n'.join(locals_), 'draining': int(self.reason_to_stop.is_set()),
             'troubles': '; '.join(readiness.troubles(self)), **self.heartbeat.lookout.fields(),
         }  # fmt: skip
         registered = through.workers.register(

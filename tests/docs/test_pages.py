@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(180)
 PAGES = sorted((ROOT / 'docs').glob('*.rst'))
 # Languages of which nothing can be executed here.
 SHOWN = {'text', 'docker', 'yaml'}
-EXECUTED = {'first-task', 'tasks', 'control', 'page', 'web', 'wire', 'settings'}
+EXECUTED = {'first-task', 'tasks', 'typed', 'control', 'time', 'page', 'web', 'wire', 'settings'}
 
 
 @pytest.fixture
@@ -139,6 +139,45 @@ def test_tasks(shell, processes, redis):
     assert daemon.returncode == 0, err
     assert out.startswith('begun\n')
     assert 'room STOPPED\n' in out
+
+
+def test_time(shell, processes):
+    page = Page('docs/time.rst')
+    shell.write(page.blocks())
+    processes.worker('-A', 'daily:app')
+    later, python, schedules, aloud, told = run_all(shell, page)
+    assert python == []
+    assert later[:2] == ['soon', 'late']
+    assert any(line.split()[0] == 'at' and line.endswith('2039-11-30 08:00:00') for line in later)
+    assert later[-1] == 'late\tapplied'
+    rows = {line.split('\t')[0]: line for line in schedules if line.count('\t') == 6}
+    assert rows.keys() == {'greet', 'report', 'beat', 'remind'}
+    assert rows['remind'].endswith('\tmissed')
+    assert sum(' 05:00:00 +0' in line for line in schedules) == 3
+    assert schedules[-3:] == ['greet\tapplied', 'beat\tapplied', 'greet\tapplied']
+    assert [line.split()[-1] for line in aloud] == ['Sun'] * 2 + ['Mon'] * 5 + ['2']
+    assert told[-1] == 'good morning, you'
+    assert any(line.startswith('remind 2009-11-06T00:00:00+00:00 None  True') for line in told)
+
+
+def test_typed(shell, processes):
+    page = Page('docs/typed.rst')
+    shell.write(page.blocks())
+    processes.worker('-A', 'house:app')
+    told = run_all(shell, page)
+    assert told[0] == ['{"Ada":2,"Bob":1}', '[["a","b"],{"count":3}]', 'exit code 2']
+    assert any(line.startswith('book(guests: list[house.Guest], ') for line in told[1])
+    both = json.loads('\n'.join(told[1][told[1].index('{') :]))
+    assert both['inputs']['required'] == ['guests', 'day']
+    assert both['output']['additionalProperties'] == {'type': 'integer'}
+    assert told[2:] == [
+        ['["attic",["attic","cellar"]]', '["cellar",["hall 1","bath 1"]]', 'exit code 2'],
+        ['{"text":"HEY HEY"}'],
+        ["{'text': 'HO HO HO'} 3 3", "['shouting', 'shouting', 'shouting']"],
+    ]
+    wrong = shell.run(page.blocks()[1].text).stderr.splitlines()
+    shown = page.text[page.text.index('    Error: invalid') :].splitlines()
+    assert wrong[-6:-1] == [line[4:] for line in shown[:5]]
 
 
 def test_control(shell, processes):

@@ -31,7 +31,8 @@ def written(key):
 def test_every_key_is_told():
     keys = Keys()
     names = {'runs': 'task-<id>', 'ended': 'ended-<STATE>', 'parked': 'parked-<task>', 'inboxes': 'inbox-<id>',
-             'messages': 'messages-<id>', 'worker_hashes': 'worker-<id>'}  # fmt: skip
+             'messages': 'messages-<id>', 'worker_hashes': 'worker-<id>',
+             'schedule_hashes': 'schedule-<name>'}  # fmt: skip
     told = first_cells('Keys')
     assert {names.get(name, value) for name, value in vars(keys).items() if value} - told == set()
     more = [keys.line('<queue>'), keys.answer('<name>'), keys.claim_record('<worker>')]
@@ -45,6 +46,10 @@ def test_every_field_of_a_run_is_told():
     words = {'paused', 'stop', 'start', 'error'}  # values, or fields all the same
     assert known - told - words == set()
     assert told - known - {'crashes'} == set(), 'no script knows it'
+
+
+def test_every_field_of_a_schedule_is_told():
+    assert written(r'(?:hash|schedule_hashes \.\. name)') == first_cells('The hash of a schedule')
 
 
 @pytest.mark.timeout(60)

@@ -8,7 +8,7 @@ from tools import LEASE_S, states
 from pytask.launch import Launch
 from pytask.worker.worker import EXIT_BROKEN
 
-SERVICES = ('writer', 'listener', 'fetcher', 'peek default', 'pytask/monitor', 'pytask/cleanup')
+SERVICES = ('writer', 'listener', 'fetcher', 'peek default', 'pytask/monitor', 'pytask/cleanup', 'pytask/scheduler')
 
 
 def service_of(worker, name):

@@ -20,8 +20,8 @@ class Hands:
         fields = {'tasks': '\n'.join(['', *(tasks or ('hello',)), '']), 'queues': queues}
         self.store.workers.register(worker, lease_ms=lease_ms, fields=fields, **more)
 
-    def start(self, *run_ids, task='hello', data=b'{}', queue='default', timeout=''):
-        return self.store.queues.start([NewRun(run_id, queue, task, data, timeout) for run_id in run_ids])
+    def start(self, *run_ids, task='hello', data=b'{}', queue='default', timeout='', at=''):
+        return self.store.queues.start([NewRun(run_id, queue, task, data, timeout, at) for run_id in run_ids])
 
     def claim(
         self, worker='w1', *, nonce=None, limit=16, queue='default', parked='', suspects=None, lease_ms=LEASE_MS

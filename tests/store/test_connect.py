@@ -230,7 +230,7 @@ def test_scripts_the_server_forgot_are_loaded_again_in_a_pipeline(hands):
 def test_only_what_was_forgotten_is_sent_again(hands):
     hands.start('1')
     hands.redis.script_flush()
-    command = hands.store.queues._scripts.start.command('2', 'default', 'hello', '{}', '')
+    command = hands.store.queues._scripts.start.command('2', 'default', 'hello', '{}', '', '')
     replies = hands.store.db.pipe([('INCR', 'x'), command, ('INCR', 'x')])
     assert (replies, hands.redis.get('x')) == ([1, [b'OK'], 2], '2')
 

@@ -1,6 +1,7 @@
 """When memory is full, what would take up more is refused whole, and what ends or saves a run passes."""
 
 import pytest
+from test_script_declare import declared
 
 from pytask import Unavailable
 
@@ -162,3 +163,24 @@ def test_events_are_told(hands, fill, events):
     fill()
     hands.emit(claimed)
     assert events() == [('1', 'page', 1)]
+
+
+def test_a_firing_is_refused_whole_and_comes_later(hands, fill):
+    schedules = hands.store.schedules
+    schedules.declare(declared(), 5000)
+    before = hands.everything()
+    fill()
+    with pytest.raises(Unavailable, match='maxmemory'):
+        schedules.fire('nightly', 5000, 9000, 'nightly@1')
+    with pytest.raises(Unavailable, match='maxmemory'):
+        schedules.declare(declared(seconds=60), 7000)
+    assert hands.everything() == before
+    hands.redis.config_set('maxmemory', 0)
+    assert schedules.fire('nightly', 5000, 9000, 'nightly@1') == 'OK'
+
+
+def test_a_schedule_is_paused_and_resumed(hands, fill):
+    hands.store.schedules.declare(declared(), 5000)
+    fill()
+    assert hands.store.schedules.pause('nightly') == 'APPLIED'
+    assert hands.store.schedules.resume('nightly', 7000, is_missed=False) == 'APPLIED'

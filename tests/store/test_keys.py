@@ -26,6 +26,8 @@ def test_every_name_is_as_the_wire_contract_says(prefix):
         'held': keys.held,
         'all-paused': keys.paused,
         'ended-SUCCESS': keys.ended_in('SUCCESS'),
+        'schedules': keys.schedules,
+        'schedule-nightly': keys.schedule('nightly'),
         'dead-task': keys.dead,
         'parked-hello': keys.parked_list('hello'),
         'all-parked': keys.parked_names,
@@ -53,9 +55,8 @@ def test_every_script_is_listed_and_there():
 @pytest.mark.parametrize('source', sources(), ids=lambda source: source.name)
 def test_no_script_names_a_key_itself(source):
     keys = Keys()
-    fixed = {value for value in vars(keys).values() if value} - {
-        keys.queues
-    }  # a field of workers has that name too
+    # Fields of workers have these names, too.
+    fixed = {value for value in vars(keys).values() if value} - {keys.queues, keys.schedules}
     assert not fixed & set(re.findall(r"'([^']*)'", re.sub(r'--.*', '', source.text)))
 
 

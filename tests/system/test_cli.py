@@ -194,6 +194,7 @@ def test_ls_is_tab_separated_in_a_pipe_and_json_on_demand(cli):
     assert {row.split('\t')[1] for row in cli('ls', '--all', '--state', 'RUNNING').stdout.splitlines()} == {
         'pytask/monitor',
         'pytask/cleanup',
+        'pytask/scheduler',
     }
 
 

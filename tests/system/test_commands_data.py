@@ -109,3 +109,65 @@ def test_the_command_to_run_it_again_gives_a_shell_the_same_data(idle, redis, ex
     assert done.returncode == 0, done.stderr
     assert redis.hmget('task-again', 'task', 'queue') == ['some task', 'mail']
     assert json.loads(redis.hget('task-again', 'data')) == data
+
+
+def test_all_that_is_wrong_is_told_with_its_path(idle, redis):
+    done = idle('start', 'take', 'ids:=[1, "x", null]', 'more=1')
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[:4] == [
+        'Error: invalid inputs for `take`',
+        "  ids[1]  expected int, got str ('x')",
+        '  ids[2]  expected int, got null (None)',
+        '  more  is not an input',
+    ]
+    assert not redis.keys('*')
+
+
+def test_tasks_prints_the_schema_of_one(idle):
+    both = json.loads(idle('tasks', 'add', '--schema').stdout)
+    assert both['inputs'] == {
+        '$schema': 'https://json-schema.org/draft/2020-12/schema',
+        'type': 'object',
+        'properties': {'a': {'type': 'integer'}, 'b': {'type': 'integer', 'default': 1}},
+        'required': ['a'],
+        'additionalProperties': False,
+    }
+    assert both['output'] == {'$schema': 'https://json-schema.org/draft/2020-12/schema'}
+    assert json.loads(idle('tasks', 'add', '--json').stdout)['inputs']['required'] == ['a']
+    assert idle('tasks', 'add').stdout == 'add(a: int, b: int = 1)\tAdd two numbers.\n'
+
+
+@pytest.mark.parametrize(
+    ('words', 'code', 'says'),
+    [
+        (['ad', '--schema'], 3, 'no worker knows "ad"; did you mean "add"?'),
+        (['--schema'], 2, '--schema is of one task; name it: '),
+    ],
+)
+def test_what_has_no_schema_is_told(idle, words, code, says):
+    done = idle('tasks', *words)
+    assert done.returncode == code
+    assert says in done.stderr
+
+
+def test_show_shows_what_a_run_has_said(processes):
+    processes.tasks("""
+        from pytask import current_task, task
+        @task
+        def talk(n: int):
+            for said in range(n):
+                current_task().message(f'line {said}')
+    """)
+    processes.worker()
+    assert processes.run('run', 'talk', 'n=30', '--id', 't').returncode == 0
+    shown = processes.run('show', 't')
+    assert 'the 10 messages before these: --full' in shown.stderr
+    lines = shown.stdout.splitlines()
+    assert [line.split('  ')[2] for line in lines[lines.index('messages') + 1 :]] == [
+        f'line {n}' for n in range(10, 30)
+    ]
+    assert processes.run('show', 't', '--full').stdout.count('  line ') == 30
+    said = json.loads(processes.run('show', 't', '--json').stdout)['messages']
+    assert [message['text'] for message in said] == [f'line {n}' for n in range(30)]
+    assert processes.run('rm', 't').returncode == 0
+    assert processes.run('show', 't').returncode == 3

@@ -34,6 +34,7 @@ def test_every_code_block_is_known_to_these_tests():
     assert {title: kinds for title, kinds in found.items() if kinds} == {
         'Two commands': ['shell'],
         'A first task': ['python', 'shell', 'python'],
+        'Later, and again and again': ['python', 'shell'],
         'Pause and resume': ['shell'],
         'Control from redis-cli': ['shell'],
         'Talking to a running task': ['python', 'shell'],
@@ -64,6 +65,20 @@ def test_a_first_task_from_the_shell(site, shell):
 def test_a_first_task_from_python(site, shell):
     done = shell.python(blocks('A first task')[2].text)
     assert done.stdout == "SUCCESS {'pages': 1}\n", done.stderr
+
+
+@pytest.mark.one_server
+def test_later_and_again_and_again(app, worker, site, shell):
+    python, commands = blocks('Later, and again and again')
+    exec(python.text, {'app': app})
+    worker()
+    wait_until(lambda: {one.name for one in app.client.schedules()} == {'report', 'beat'}, 'both are declared')
+    (later,) = app.client.list(states=['WAIT'])
+    assert later.at > later.created + 3500
+    done = shell.run(commands.text)
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[-1]) == ('later', 'later\tapplied'), done.stderr
+    assert [line.split('\t')[0] for line in lines[1:-1]] == ['beat', 'report']
 
 
 @pytest.mark.one_server

@@ -13,6 +13,7 @@ PACKAGE = ROOT / 'pytask'
 WORDS = {
     'address',
     'handle',
+    'hashes',
     'inbox',
     'states',
     'errors',
@@ -32,13 +33,18 @@ WORDS = {
     'settings',
     'sources',
     'clock',
+    'cron',
     'hooks',
+    'schedule',
     'shape',
+    'timetable',
+    'trigger',
+    'zones',
     'resources',
     'telling',
 }
 
-CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses'}
+CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'schedules'}
 DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
 LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
 

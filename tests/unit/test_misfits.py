@@ -168,7 +168,7 @@ ROWS = [
     (int | list[int] | dict[str, int], {'a': 'x', 'b': 1}, Bad(('.a', "expected int, got str ('x')"))),
     # moments
     (datetime, '2026-01-02T03:04:05Z', datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
-    (datetime, '2026-01-02 03:04:05', datetime(2026, 1, 2, 3, 4, 5)),  # noqa: DTZ001 - as it was written
+    (datetime, '2026-01-02 03:04:05', datetime(2026, 1, 2, 3, 4, 5)),
     (datetime, '2026-01-02', Bad(('', "invalid RFC3339 encoded datetime ('2026-01-02')"))),
     (datetime, '2026', Bad(('', YEAR))),
     (

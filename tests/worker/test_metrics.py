@@ -112,7 +112,7 @@ def test_runs_are_counted_by_task_queue_and_state(busy):
     assert counted['pytask_worker_slots', ''] == 3
     assert counted['pytask_worker_slots_taken', ''] == 1
     assert counted['pytask_worker_up', ''] == counted['pytask_worker_ready', ''] == 1
-    assert counted['pytask_worker_greenlets', ''] == 4  # the run, its child, monitor and cleanup
+    assert counted['pytask_worker_greenlets', ''] == 5  # the run, its child, and three of our own
     assert counted['pytask_tasks', 'state="RUNNING"'] == 1
     assert counted['pytask_tasks', 'queue="mail",state="WAIT"'] == 0
     assert counted['pytask_queue_latency_seconds', 'queue="default"'] == 0

@@ -16,7 +16,7 @@ def locals_of(app, name, count=1):
     return wait_until(found, f'{count} local runs of {name}')
 
 
-@pytest.mark.parametrize('name', ['pytask/monitor', 'pytask/cleanup'])
+@pytest.mark.parametrize('name', ['pytask/monitor', 'pytask/cleanup', 'pytask/scheduler'])
 def test_pytasks_own_tasks_show_as_local_runs(app, worker, name):
     running = worker()
     (run,) = locals_of(app, name)
@@ -24,7 +24,7 @@ def test_pytasks_own_tasks_show_as_local_runs(app, worker, name):
     assert (run.state, run.worker) == (State.RUNNING, running.id)
 
 
-@pytest.mark.parametrize('name', ['pytask/monitor', 'pytask/cleanup'])
+@pytest.mark.parametrize('name', ['pytask/monitor', 'pytask/cleanup', 'pytask/scheduler'])
 def test_stopping_one_of_them_is_refused(app, worker, redis, name):
     running = worker()
     (run,) = locals_of(app, name)
@@ -37,7 +37,7 @@ def test_stopping_one_of_them_is_refused(app, worker, redis, name):
     assert run.refresh().state is State.RUNNING
 
 
-@pytest.mark.parametrize('name', ['pytask/monitor', 'pytask/cleanup'])
+@pytest.mark.parametrize('name', ['pytask/monitor', 'pytask/cleanup', 'pytask/scheduler'])
 def test_from_a_queue_they_end_in_error(app, worker, redis, name):
     worker()
     redis.hset('task-42', 'task', name)
@@ -48,7 +48,7 @@ def test_from_a_queue_they_end_in_error(app, worker, redis, name):
 
 
 def test_adding_and_starting_them_again_changes_nothing(app, worker):
-    for task in (pytask.Monitor, pytask.Cleanup):
+    for task in (pytask.Monitor, pytask.Cleanup, pytask.Scheduler):
         app.add_task(task)
         app.add_task(task)
         app.start_local_task(task)
@@ -56,6 +56,7 @@ def test_adding_and_starting_them_again_changes_nothing(app, worker):
     worker()
     locals_of(app, 'pytask/monitor')
     locals_of(app, 'pytask/cleanup')
+    locals_of(app, 'pytask/scheduler')
 
 
 def test_every_worker_has_its_own(app, server, worker):

@@ -10,7 +10,7 @@ if v[4] then return 'REFUSED' end
 if not v[2] or v[2] == '' or v[2] == 'WAIT' or v[2] == 'RUNNING' then return v[2] == 'RUNNING' and 'RUNNING' or 'WAIT' end
 redis.call('HSET', key, 'state', 'WAIT')
 redis.call('HDEL', key, 'token', 'worker', 'reason', 'output', 'started', 'ended', 'progress', 'target', 'stop',
-  'grace', 'unhandled')
+  'grace', 'unhandled', 'at')
 forgive(id)
 redis.call('ZREM', ended .. v[2], id)
 redis.call('ZREM', end_task, id)

@@ -1,0 +1,92 @@
+"""pytask/scheduler: declares the schedules of this worker's code, and fires those whose time has come.
+
+It runs in every worker at once: the script that fires compares the time at which a schedule stands with the one
+that its caller has seen, and advances it, so that of all workers one starts the run. The times are those of Redis.
+A worker whose app has no schedules asks Redis nothing, any other one question a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from typing import TYPE_CHECKING
+
+from pytask.definition import Task
+from pytask.errors import ConfigError
+from pytask.schedule import id_of_firing, read_trigger
+
+if TYPE_CHECKING:
+    from pytask.schedule import Declared
+    from pytask.store import Store
+    from pytask.trigger import Trigger
+
+# Between looks: what was resumed, or declared elsewhere, is seen after so long.
+LONGEST_S, SHORTEST_S = 1.0, 0.005
+LATE_S = 60.0
+
+log = logging.getLogger('pytask')
+
+
+class Scheduler(Task):
+    NAME = 'pytask/scheduler'
+
+    def start(self) -> None:
+        store: Store = self.client.store
+        self.told: set[str] = set()
+        declared: dict[str, Declared] = {}
+        while not self.stopping.is_set():
+            for name, one in list(self.app.schedules.items()):
+                if name not in declared:
+                    self.declare(store, one)
+                    declared[name] = one
+            self.stopping.wait(self.turn(store, declared) if declared else LONGEST_S)
+
+    def declare(self, store: Store, declared: Declared) -> None:
+        now_ms = store.schedules.now_ms()
+        first_ms = declared.trigger.first_ms(now_ms)
+        answer = store.schedules.declare(declared, _late(first_ms, declared.trigger))
+        if answer == 'REFUSED':
+            self.warn(declared.name, 'its key in Redis belongs to something else')
+        elif answer != 'SAME' and first_ms is None:
+            log.warning('schedule %s is missed: %s is past, it never runs', declared.name, declared.trigger)
+
+    def turn(self, store: Store, declared: dict[str, Declared]) -> float:
+        """Fire what is due; return in how many seconds to look again."""
+        now_ms, times = store.schedules.times(list(declared))
+        waits = []
+        for name, at in times.items():
+            if at is None:  # Redis has forgotten it
+                self.declare(store, declared[name])
+            elif at > now_ms:
+                waits.append(at - now_ms)
+            elif (next_ms := self.fire(store, name, int(at), now_ms)) is not None:
+                waits.append(next_ms - now_ms)
+        return max(SHORTEST_S, min([LONGEST_S, *(ms / 1000 for ms in waits)]))
+
+    def fire(self, store: Store, name: str, at_ms: int, now_ms: int) -> float | None:
+        """Fire a schedule that is due, once for all that was missed; return when it is due next."""
+        try:
+            trigger = read_trigger(store.schedules.trigger(name))
+        except ConfigError as error:
+            self.warn(name, str(error))
+            return None
+        next_ms = _late(trigger.next_ms(now_ms, at_ms), trigger)
+        answer = store.schedules.fire(name, at_ms, next_ms, id_of_firing(name, at_ms))
+        if answer == 'REFUSED':
+            self.warn(name, 'the list of its queue is no list')
+            return None
+        if answer == 'OK' and now_ms - at_ms > LATE_S * 1000:
+            log.warning('schedule %s fires %.0f s late: no worker was there', name, (now_ms - at_ms) / 1000)
+        return math.inf if next_ms is None else next_ms
+
+    def warn(self, name: str, why: str) -> None:
+        if name not in self.told:
+            self.told.add(name)
+            log.warning('schedule %s does not fire: %s', name, why)
+
+
+def _late(next_ms: int | None, trigger: Trigger) -> int | None:
+    if next_ms is None or not trigger.jitter_s:
+        return next_ms
+    return next_ms + round(random.uniform(0, trigger.jitter_s) * 1000)

@@ -1,0 +1,13 @@
+-- Forget a schedule. One that a living worker has in its code would be declared again.
+-- KEYS  schedules schedule_hashes workers worker_hashes
+-- ARGV  name
+-- ANSWER APPLIED, REFUSED (a living worker has it), NOT_FOUND
+-- include clock
+if not redis.call('ZSCORE', schedules, name) then return 'NOT_FOUND' end
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, now_ms, '+inf')) do
+  local names = redis.pcall('HGET', worker_hashes .. worker, 'schedules')
+  if type(names) == 'string' and string.find(names, '\n' .. name .. '\n', 1, true) then return 'REFUSED' end
+end
+redis.call('ZREM', schedules, name)
+redis.call('UNLINK', schedule_hashes .. name)
+return 'APPLIED'

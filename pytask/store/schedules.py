@@ -1,0 +1,93 @@
+"""Stored schedules: declared by workers, fired by any of them, read and paused by clients."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pytask.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.schedule import Declared
+    from pytask.store.connect import Database
+    from pytask.store.keys import Keys
+    from pytask.store.scripts import Scripts
+    from pytask.store.workers import Workers
+
+NEVER = '+inf'
+
+
+class Schedules:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts, workers: Workers) -> None:
+        self._db, self._keys, self._scripts, self._workers = db, keys, scripts, workers
+
+    def now_ms(self) -> int:
+        """Return the time by Redis, in Unix milliseconds."""
+        return _ms(self._db.call('TIME'))
+
+    def times(self, names: Sequence[str]) -> tuple[int, dict[str, float | None]]:
+        """Return the time by Redis, and when each of these fires next: infinity for never, None for none there."""
+        now, scores = self._db.pipe([('TIME',), ('ZMSCORE', self._keys.schedules, *names)])
+        found = (None if score is None else float(score) for score in scores)
+        return _ms(now), dict(zip(names, found, strict=True))
+
+    def declare(self, declared: Declared, next_ms: int | None) -> str:
+        """Write one down; answer NEW, CHANGED, SAME or REFUSED. One without a time is missed."""
+        answer: bytes = self._scripts.declare(
+            declared.name, declared.task, declared.queue, declared.data, declared.trigger_text, _score(next_ms),
+            int(next_ms is None),
+        )  # fmt: skip
+        return answer.decode()
+
+    def fire(self, name: str, at_ms: int, next_ms: int | None, run_id: str) -> str:
+        """Start the run of a schedule that is due; answer OK, EXISTS, STALE or REFUSED."""
+        answer: bytes = self._scripts.fire(name, at_ms, _score(next_ms), run_id)
+        return answer.decode()
+
+    def pause(self, name: str) -> str:
+        """Pause one; answer APPLIED or NOT_FOUND."""
+        answer: bytes = self._scripts.pause_schedule(name)
+        return answer.decode()
+
+    def resume(self, name: str, next_ms: int | None, *, is_missed: bool) -> str:
+        """Let one go on; answer APPLIED, REFUSED or NOT_FOUND."""
+        answer: bytes = self._scripts.resume_schedule(name, _score(next_ms), int(is_missed))
+        return answer.decode()
+
+    def remove(self, name: str) -> str:
+        """Forget one; answer APPLIED, REFUSED or NOT_FOUND."""
+        answer: bytes = self._scripts.remove_schedule(name)
+        return answer.decode()
+
+    def trigger(self, name: str) -> bytes:
+        """Return how a trigger is stored; empty where there is none."""
+        return self._db.call('HGET', self._keys.schedule(name), 'trigger') or b''
+
+    def names(self) -> list[str]:
+        """Return all names, the next one to fire first."""
+        return [raw.decode('utf-8', 'replace') for raw in self._db.call('ZRANGE', self._keys.schedules, 0, -1)]
+
+    def read(self, names: Sequence[str]) -> list[Schedule]:
+        """Return those of these that are there."""
+        if not names:
+            return []
+        hashes = [('HGETALL', self._keys.schedule(name)) for name in names]
+        scores, *raws = self._db.pipe([('ZMSCORE', self._keys.schedules, *names), *hashes])
+        living = {name for worker in self._workers.alive() for name in worker.get('schedules', '').split('\n')}
+        return [
+            Schedule.from_hash(
+                name, dict(zip(flat[::2], flat[1::2], strict=True)), float(score), is_declared=name in living
+            )
+            for name, score, flat in zip(names, scores, raws, strict=True)
+            if score is not None and flat
+        ]
+
+
+def _ms(time: Sequence[bytes]) -> int:
+    return int(time[0]) * 1000 + int(time[1]) // 1000
+
+
+def _score(next_ms: float | None) -> str:
+    return NEVER if next_ms is None or next_ms == math.inf else str(round(next_ms))
