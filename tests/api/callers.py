@@ -1,4 +1,4 @@
-"""Who calls the web in tests: the WSGI application straight, or a server by its port."""
+"""Who calls the web in tests: the WSGI application straight, or a server by its port; and the tasks behind it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import io
 import json
 import socket
 from urllib.parse import quote
+
+from pytask import PyTask, Task
 
 TOKEN = 'a-token-of-the-tests'
 BEARER = {'Authorization': f'Bearer {TOKEN}'}
@@ -154,3 +156,67 @@ class Follower:
 
 def segment(text):
     return quote(text, safe='')
+
+
+class Add(Task):
+    """Add two numbers."""
+
+    EXPOSE = True
+
+    def __init__(self, a: int, b: int = 1, password: str = ''):
+        self.a, self.b, self.password = a, b, password
+
+    def start(self) -> int:
+        self.message(f'adding with {self.password}')
+        self.progress(1, 2)
+        return self.a + self.b
+
+
+class Stay(Task):
+    EXPOSE = True
+
+    def __init__(self, name: str = 'world'):
+        self.name = name
+
+    def start(self):
+        self.message(f'hello {self.name}')
+        self.stopping.wait()
+
+    def on_name(self):
+        return self.name
+
+    def on_say(self, text: str):
+        self.emit('said', text)
+
+
+class Fail(Task):
+    EXPOSE = True
+
+    def __init__(self, token: str = ''):
+        self.token = token
+
+    def start(self):
+        local = self.token
+        raise ValueError(f'it was {local}')
+
+
+class Hidden(Task):
+    def start(self): ...
+
+
+class Nested(Task):
+    NAME = 'site/crawl/deep'
+    EXPOSE = True
+    QUEUE = 'crawl'
+
+    def start(self): ...
+
+
+TASKS = (Add, Stay, Fail, Hidden, Nested)
+
+
+def make_app(url, **more):
+    app = PyTask(url, lease=2, queue=['default', 'crawl'], tasks='', **more)
+    for task in TASKS:
+        app.add_task(task)
+    return app

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from callers import TOKEN, Caller
+from callers import TOKEN, Add, Caller
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from support import wait_until
@@ -29,6 +29,7 @@ class Route(Task):
 @pytest.fixture
 def document(call):
     call.site.app.add_task(Route)
+    call.site.app.every(3600, data={'a': 1})(Add)
     return call.get('/api/v1/openapi.json').json
 
 
@@ -74,7 +75,7 @@ def test_real_answers_fit(document, call, app, worker):
     run_id = started.json['id']
     app.client.get(run_id).wait(timeout=10)
     wait_until(lambda: call.get('/api/v1/workers').json['workers'], 'a worker is there')
-    for path in ('/api/v1/runs', '/api/v1/tasks', '/api/v1/workers'):
+    for path in ('/api/v1/runs', '/api/v1/tasks', '/api/v1/workers', '/api/v1/schedules'):
         fits(document, call.get(path), path)
     fits(document, call.get(f'/api/v1/runs/{run_id}'), '/api/v1/runs/{run}')
     fits(document, call.get(f'/tasks/{run_id}/'), '/tasks/{uuid}/')
