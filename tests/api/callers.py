@@ -8,6 +8,8 @@ import json
 import socket
 from urllib.parse import quote
 
+from jsonschema import Draft202012Validator
+
 from pytask import PyTask, Task
 
 TOKEN = 'a-token-of-the-tests'
@@ -88,6 +90,14 @@ def raw(port, text, timeout=20):
             return b''.join(iter(lambda: connection.recv(65_536), b''))
         except ConnectionResetError:
             return b'reset'
+
+
+def fits(document, reply, path, method='get'):
+    """Assert that a real answer is as the document says."""
+    told = document['paths'][path][method]['responses']
+    content = told.get(str(reply.code), told['default'])['content']
+    schema = content[reply.headers['content-type'].split(';')[0]]['schema']
+    Draft202012Validator(schema | {'components': document['components']}).validate(reply.json)
 
 
 class Follower:
