@@ -134,7 +134,7 @@ class Reloading:
             coming.serve(
                 is_first=not self._has_begun,
                 with_demo=self._with_demo and not self._has_begun,
-                web=self._place and self._place.words(),
+                web=self._place.words() if self._place else None,
             )
             self._has_begun = True
         elif coming.is_loaded:

@@ -84,7 +84,7 @@ def dev(*, exits: bool, no_demo: bool, no_reload: bool, no_web: bool) -> int:
     if exits or no_reload:
         from pytask.cli.dev import Dev
 
-        return Dev(exits=exits, with_demo=not no_demo, web=place and place.words()).run(Path.cwd())
+        return Dev(exits=exits, with_demo=not no_demo, web=place.words() if place else None).run(Path.cwd())
     from pytask.cli.reloading import Reloading
 
     folder = apps.folder_to_watch(chosen(chosen_here()), command_name())

@@ -45,8 +45,8 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
     for run in islice(client.store.runs.listed(states, queues, client), LOOKED_AT):
         fits = run.state in states and task in ('', run.task) and (not queues or run.queue in queues)
         # Asked again of what is shown: nobody finds a secret by asking for it.
-        if fits and _has(run.to_json(), q) and _has(shown := _shown(call, run), q):
-            found.append(shown)
+        if fits and _has(run.to_json(), q) and _has(told := shown(call, run), q):
+            found.append(told)
             if len(found) == limit:
                 break
     counts = {state.value: count for state, count in client.store.runs.counts().items()}
@@ -60,11 +60,16 @@ def start_run(  # noqa: PLR0913, PLR0917 - the fields of the body
     id: str | None = None,  # noqa: A002 - the field's name
     queue: str | None = None,
     timeout: float | None = None,
+    at: float | str | None = None,
+    delay: float | None = None,
 ) -> Answer:
-    """Start a run. With an `id` of one's own the call may be repeated: the same start again is the same run."""
-    run = start(call, task, data, 'data.', run_id=id, queue=queue, timeout=timeout)
+    """Start a run: now, at a time (`at`: Unix seconds or ISO 8601), or after `delay` seconds.
+
+    With an `id` of one's own the call may be repeated: the same start again is the same run.
+    """
+    run = start(call, task, data, 'data.', run_id=id, queue=queue, timeout=timeout, at=at, delay=delay)
     where = f'{call.request.root}/api/v1/runs/{quote(run.id, safe="")}'
-    return call.site.as_json(_shown(call, run), 201, (('Location', where),))
+    return call.site.as_json(shown(call, run), 201, (('Location', where),))
 
 
 def show_run(call: Call, run: str) -> dict[str, Any]:
@@ -148,7 +153,8 @@ def check_exposed(call: Call, name: str) -> Any:
     return task
 
 
-def _shown(call: Call, run: Any) -> Any:
+def shown(call: Call, run: Any) -> Any:
+    """Return a run as JSON, without its secrets."""
     return call.site.redactor.clean(run.to_json(), _secrets(call, run))
 
 

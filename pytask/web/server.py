@@ -81,7 +81,8 @@ class Handler(BoundedHandler):
     def run_application(self) -> None:
         self._stop_timer()
         environ: dict[str, Any] = self.environ  # type: ignore[assignment]
-        environ['wsgi.input'] = self.wsgi_input = _Body(self, environ['wsgi.input'])
+        environ['wsgi.input'] = body = _Body(self, environ['wsgi.input'])
+        self.wsgi_input = body  # type: ignore[assignment]
         if self.request_version == 'HTTP/1.1':  # else the answer is not chunked
             environ[SOCKET] = self.socket
         super().run_application()
@@ -112,7 +113,7 @@ class _Body:
         body.send_100_continue_enabled = False  # it is not to be sent any more
         left = body.content_length or 0
         is_over = not body.chunked_input and body.position >= left
-        with contextlib.suppress(OSError), gevent.Timeout(DISCARD_WITHIN_S, False):  # noqa: FBT003
+        with contextlib.suppress(OSError), gevent.Timeout(DISCARD_WITHIN_S, TimeoutError()):
             for _ in range(DISCARDED_BYTES // DISCARDED_AT_ONCE):
                 # What is small is read, for a client that asks only when it has said all.
                 is_over = is_over or not body.read(DISCARDED_AT_ONCE)

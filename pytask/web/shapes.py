@@ -50,6 +50,11 @@ SHAPES: dict[str, Schema] = {
         troubles=TEXT, lag_ms={'type': 'number'},
     ),
     'Workers': shape(workers=some(ref('Worker'))),
+    'Schedule': shape(
+        name=TEXT, task=TEXT, data=ANY, queue=TEXT, trigger=TEXT, tz=TEXT, next_at=TIME, last_at=TIME,
+        last_run=TEXT, is_paused=FLAG, missed=FLAG, is_declared=FLAG,
+    ),
+    'Schedules': shape(schedules=some(ref('Schedule'))),
     'SingleTask': shape(
         uuid=TEXT, task=TEXT, status={'type': 'string', 'enum': ['pending', 'running', 'succeeded', 'failed']},
         progress=MAYBE_WHOLE, target=MAYBE_WHOLE, inputs=ANY, outputs=ANY, messages=some(TEXT), created=TIME,

@@ -1,4 +1,4 @@
-"""Who calls the web in tests: the WSGI application straight, or a server by its port."""
+"""Who calls the web in tests: the WSGI application straight, or a server by its port; and the tasks behind it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import io
 import json
 import socket
 from urllib.parse import quote
+
+from jsonschema import Draft202012Validator
+
+from pytask import PyTask, Task
 
 TOKEN = 'a-token-of-the-tests'
 BEARER = {'Authorization': f'Bearer {TOKEN}'}
@@ -88,6 +92,14 @@ def raw(port, text, timeout=20):
             return b'reset'
 
 
+def fits(document, reply, path, method='get'):
+    """Assert that a real answer is as the document says."""
+    told = document['paths'][path][method]['responses']
+    content = told.get(str(reply.code), told['default'])['content']
+    schema = content[reply.headers['content-type'].split(';')[0]]['schema']
+    Draft202012Validator(schema | {'components': document['components']}).validate(reply.json)
+
+
 class Follower:
     """A client of server-sent events: what it has heard so far, as dicts."""
 
@@ -154,3 +166,67 @@ class Follower:
 
 def segment(text):
     return quote(text, safe='')
+
+
+class Add(Task):
+    """Add two numbers."""
+
+    EXPOSE = True
+
+    def __init__(self, a: int, b: int = 1, password: str = ''):
+        self.a, self.b, self.password = a, b, password
+
+    def start(self) -> int:
+        self.message(f'adding with {self.password}')
+        self.progress(1, 2)
+        return self.a + self.b
+
+
+class Stay(Task):
+    EXPOSE = True
+
+    def __init__(self, name: str = 'world'):
+        self.name = name
+
+    def start(self):
+        self.message(f'hello {self.name}')
+        self.stopping.wait()
+
+    def on_name(self):
+        return self.name
+
+    def on_say(self, text: str):
+        self.emit('said', text)
+
+
+class Fail(Task):
+    EXPOSE = True
+
+    def __init__(self, token: str = ''):
+        self.token = token
+
+    def start(self):
+        local = self.token
+        raise ValueError(f'it was {local}')
+
+
+class Hidden(Task):
+    def start(self): ...
+
+
+class Nested(Task):
+    NAME = 'site/crawl/deep'
+    EXPOSE = True
+    QUEUE = 'crawl'
+
+    def start(self): ...
+
+
+TASKS = (Add, Stay, Fail, Hidden, Nested)
+
+
+def make_app(url, **more):
+    app = PyTask(url, lease=2, queue=['default', 'crawl'], tasks='', **more)
+    for task in TASKS:
+        app.add_task(task)
+    return app

@@ -3,77 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from callers import TOKEN, Caller, Follower
+from callers import TOKEN, Caller, Follower, make_app
 from support import wait_until
 
-from pytask import PyTask, Task
 from pytask.web import application
 from pytask.web.server import Web
 from pytask.worker.listening import listener
-
-
-class Add(Task):
-    """Add two numbers."""
-
-    EXPOSE = True
-
-    def __init__(self, a: int, b: int = 1, password: str = ''):
-        self.a, self.b, self.password = a, b, password
-
-    def start(self) -> int:
-        self.message(f'adding with {self.password}')
-        self.progress(1, 2)
-        return self.a + self.b
-
-
-class Stay(Task):
-    EXPOSE = True
-
-    def __init__(self, name: str = 'world'):
-        self.name = name
-
-    def start(self):
-        self.message(f'hello {self.name}')
-        self.stopping.wait()
-
-    def on_name(self):
-        return self.name
-
-    def on_say(self, text: str):
-        self.emit('said', text)
-
-
-class Fail(Task):
-    EXPOSE = True
-
-    def __init__(self, token: str = ''):
-        self.token = token
-
-    def start(self):
-        local = self.token
-        raise ValueError(f'it was {local}')
-
-
-class Hidden(Task):
-    def start(self): ...
-
-
-class Nested(Task):
-    NAME = 'site/crawl/deep'
-    EXPOSE = True
-    QUEUE = 'crawl'
-
-    def start(self): ...
-
-
-TASKS = (Add, Stay, Fail, Hidden, Nested)
-
-
-def make_app(url, **more):
-    app = PyTask(url, lease=2, queue=['default', 'crawl'], tasks='', **more)
-    for task in TASKS:
-        app.add_task(task)
-    return app
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 import msgspec
 import pytest
-from callers import TOKEN, Caller
-from jsonschema import Draft202012Validator
+from callers import TOKEN, Add, Caller, fits
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from support import wait_until
 
@@ -29,6 +28,7 @@ class Route(Task):
 @pytest.fixture
 def document(call):
     call.site.app.add_task(Route)
+    call.site.app.every(3600, data={'a': 1})(Add)
     return call.get('/api/v1/openapi.json').json
 
 
@@ -59,14 +59,6 @@ def test_starts_are_described_by_the_signatures_of_the_tasks(document):
     assert document['components']['schemas']['maps.route.Point']['properties']['x'] == {'type': 'integer'}
 
 
-def fits(document, reply, path, method='get'):
-    """Assert that a real answer is as the document says."""
-    told = document['paths'][path][method]['responses']
-    content = told.get(str(reply.code), told['default'])['content']
-    schema = content[reply.headers['content-type'].split(';')[0]]['schema']
-    Draft202012Validator(schema | {'components': document['components']}).validate(reply.json)
-
-
 def test_real_answers_fit(document, call, app, worker):
     worker()
     started = call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}})
@@ -74,7 +66,7 @@ def test_real_answers_fit(document, call, app, worker):
     run_id = started.json['id']
     app.client.get(run_id).wait(timeout=10)
     wait_until(lambda: call.get('/api/v1/workers').json['workers'], 'a worker is there')
-    for path in ('/api/v1/runs', '/api/v1/tasks', '/api/v1/workers'):
+    for path in ('/api/v1/runs', '/api/v1/tasks', '/api/v1/workers', '/api/v1/schedules'):
         fits(document, call.get(path), path)
     fits(document, call.get(f'/api/v1/runs/{run_id}'), '/api/v1/runs/{run}')
     fits(document, call.get(f'/tasks/{run_id}/'), '/tasks/{uuid}/')
