@@ -18,8 +18,8 @@ from gevent import monkey
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from flask_sites import Sites
 from servers import MinimalUserServer
-from sites import Sites
 from support import InProcess, Processes, TestServer, check_keys, hub_errors
 
 from pytask import PyTask

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from sites import is_there, parent_of
+from flask_sites import is_there, parent_of
 from support import wait_until
 
 pytestmark = [pytest.mark.one_server, pytest.mark.timeout(120)]
