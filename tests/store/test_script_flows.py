@@ -127,6 +127,9 @@ def test_a_message_wakes_what_waits(flows, hands):
     flows.held()
     assert hands.send('f')[1] == 'REQUESTED'
     assert (flows.score(), hands.line()) == (None, ['f'])
+    flows.make('g')
+    hands.send('g')
+    assert (flows.score('g'), hands.line()) == (INF, ['f']), 'it was not submitted'
 
 
 # Claimed by the task of its step.
@@ -401,6 +404,17 @@ def test_the_end_of_a_child_nobody_waits_for(flows, hands):
     hands.store.runs.retry('f.1')
     hands.finish(flows.claim(queue='mail'))
     assert not hands.redis.exists('task-f')
+
+
+def test_another_child_is_waited_for_where_the_first_has_ended_meanwhile(flows, hands):
+    flows.held(child=CHILD)
+    flows.submit()
+    claimed = flows.claim()
+    hands.finish(flows.claim(queue='mail'), output=b'1')
+    flows.hold(claimed, message=MESSAGE[:16], child=CHILD)
+    assert (flows.score(), hands.line(), 'ended' in flows.of()) == (INF, [], False)
+    hands.finish(flows.claim(queue='mail'), output=b'2')
+    assert flows.of()['offload'] == '2'
 
 
 # Ends.
