@@ -6,7 +6,6 @@ import http.client
 import io
 import json
 import socket
-from urllib.parse import quote
 
 from jsonschema import Draft202012Validator
 
@@ -162,10 +161,6 @@ class Follower:
 
     def close(self):
         self.connection.close()
-
-
-def segment(text):
-    return quote(text, safe='')
 
 
 class Add(Task):

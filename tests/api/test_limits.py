@@ -125,10 +125,9 @@ def test_connections_are_bounded_and_those_beyond_wait(app, monkeypatch):
 
 def test_the_heartbeat_goes_on_under_attack(port, app, worker, monkeypatch):
     """S30: leases are renewed while many connect, send large bodies, and never read."""
-    running = worker(app)
+    worker(app)
     run = app.client.start('stay')
     wait_until(lambda: run.refresh().state == 'RUNNING', 'it runs')
-    beat = running.heartbeat
     bodies = [gevent.spawn(ask, port, 'POST', '/api/v1/runs', {'task': 'x' * 900_000}) for _ in range(20)]
     silent = [socket.create_connection(('127.0.0.1', port), timeout=10) for _ in range(100)]
     assert {greenlet.get(timeout=30).code for greenlet in bodies} == {400}
@@ -136,7 +135,6 @@ def test_the_heartbeat_goes_on_under_attack(port, app, worker, monkeypatch):
         connection.close()
     assert run.refresh().state == 'RUNNING'
     assert run.attempt == 1
-    assert beat
     assert run.stop(wait=10) == 'applied'
 
 

@@ -1,7 +1,6 @@
 """The API of runs, tasks and workers, over WSGI."""
 
 import pytest
-from callers import segment
 from support import wait_until
 
 from pytask import State
@@ -146,7 +145,6 @@ def test_a_name_with_slashes_is_a_task_and_a_segment(call):
     started = call.post('/api/v1/runs', {'task': 'site/crawl/deep', 'id': 'x/y/stop'})
     assert started.json['queue'] == 'crawl'
     assert call.post('/api/v1/runs/x/y/stop/stop').json == {'answer': 'applied'}
-    assert segment('x/y') == 'x%2Fy'
 
 
 def test_without_redis_it_says_so(call, server):
