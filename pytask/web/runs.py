@@ -83,45 +83,45 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
 
 def remove_run(call: Call, run: str) -> dict[str, str]:
     """Delete an ended run."""
-    return _answer(call.client.remove(run)[0])
+    return answered(call.client.remove(run)[0])
 
 
 def stop_run(call: Call, run: str, grace: float | None = None, wait: Seconds | None = None) -> dict[str, str]:
     """Stop a run; `grace` is how many seconds it may take, `wait` how many to see to its end."""
-    return _answer(call.client.stop(run, wait, grace))
+    return answered(call.client.stop(run, wait, grace))
 
 
 def reload_run(call: Call, run: str, data: dict[str, Any] | None = None, wait: Seconds = 5.0) -> dict[str, str]:
     """Start a run anew in place, with new data or the same."""
     if data is not None:
         check_exposed(call, call.client.get(run).task)
-    return _answer(call.client.reload(run, data, wait=wait))
+    return answered(call.client.reload(run, data, wait=wait))
 
 
 def retry_run(call: Call, run: str) -> dict[str, str]:
     """Run an ended run again."""
-    return _answer(call.client.retry(run))
+    return answered(call.client.retry(run))
 
 
 def pause_run(call: Call, run: str) -> dict[str, str]:
     """Pause a run until it is resumed."""
-    return _answer(call.client.pause(run))
+    return answered(call.client.pause(run))
 
 
 def resume_run(call: Call, run: str) -> dict[str, str]:
     """Let a paused run go on."""
-    return _answer(call.client.resume(run))
+    return answered(call.client.resume(run))
 
 
 def extend_run(call: Call, run: str, seconds: Annotated[float, Meta(gt=0)]) -> dict[str, str]:
     """Give a run more time."""
-    return _answer(call.client.extend(run, seconds))
+    return answered(call.client.extend(run, seconds))
 
 
 def send_to_run(call: Call, run: str, name: str, data: dict[str, Any] | None = None) -> dict[str, str]:
     """Send a message to a run."""
     check_exposed(call, call.client.get(run).task)
-    return _answer(call.client.send(run, name, data))
+    return answered(call.client.send(run, name, data))
 
 
 def ask_run(
@@ -162,7 +162,8 @@ def _secrets(call: Call, run: Any) -> list[str]:
     return call.site.redactor.secrets_of(run.data)
 
 
-def _answer(text: str) -> dict[str, str]:
+def answered(text: str) -> dict[str, str]:
+    """Return what a client's command has answered. Raises Problem where it could not be done at all."""
     if text == 'not_found':
         raise Problem(404, 'no such run')
     if text == 'refused':

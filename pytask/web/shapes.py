@@ -50,6 +50,15 @@ SHAPES: dict[str, Schema] = {
         troubles=TEXT, lag_ms={'type': 'number'},
     ),
     'Workers': shape(workers=some(ref('Worker'))),
+    'Step': shape(key=TEXT, task=TEXT, name=TEXT),
+    'Routine': shape(name=TEXT, version=WHOLE, steps=some(ref('Step'))),
+    'Routines': shape(routines=some(ref('Routine'))),
+    'Flow': shape(
+        id=TEXT, name=TEXT, routine=TEXT, state=STATE, reason=TEXT, position=WHOLE, steps=some(ref('Step')),
+        results=some(shape(position=WHOLE, key=TEXT, value=ANY)), errors=some(shape(position=WHOLE, error=ANY)),
+        forced=some(shape(position=WHOLE)), saved={'type': 'object'}, run=ref('Run'),
+    ),
+    'Flows': shape(flows=some(ref('Flow'))),
     'Schedule': shape(
         name=TEXT, task=TEXT, data=ANY, queue=TEXT, trigger=TEXT, tz=TEXT, next_at=TIME, last_at=TIME,
         last_run=TEXT, is_paused=FLAG, missed=FLAG, is_declared=FLAG,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytask import errors
 from pytask.messages import encode
 from pytask.registry import RESERVED
-from pytask.web import about, files, runs, schedules, single
+from pytask.web import about, files, flows, runs, schedules, single
 from pytask.web import events as events_
 from pytask.web.feed import Feed
 from pytask.web.guard import READ
@@ -47,7 +47,7 @@ CODES: tuple[tuple[type[errors.PytaskError], int], ...] = (
     (errors.Unavailable, 503),
     (errors.PytaskError, 400),
 )
-ROUTES = Routes([*events_.ROUTES, *runs.ROUTES, *schedules.ROUTES, *about.ROUTES, *single.ROUTES])
+ROUTES = Routes([*events_.ROUTES, *runs.ROUTES, *schedules.ROUTES, *flows.ROUTES, *about.ROUTES, *single.ROUTES])
 GREETING = 'open the URL with the token, which pytask has printed: .../login?token=...\n'
 
 
