@@ -12,14 +12,13 @@ from pytask.decorate import as_task_class
 from pytask.errors import InputError, PytaskError
 from pytask.messages import encode
 from pytask.store import NewRun
-from pytask.zones import in_ms, read_moment
+from pytask.zones import moment_ms
 
 if TYPE_CHECKING:
     from pytask.registry import Registry
 
 MAX_ID_BYTES = 256
 LONGEST_S = 100 * 365 * 86_400
-LATEST_S = 253_402_300_800  # the year 10000; milliseconds are likely to be meant
 ID_TAIL_BITS = 35
 ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
@@ -87,13 +86,7 @@ def due_text(at: Any, delay: float | None) -> str:
         raise PytaskError('a run starts `at` a time or after a `delay`, not both')
     if delay is not None:
         return '' if delay == 0 else f'+{round(float(seconds_text("delay", delay)) * 1000)}'
-    if at is None:
-        return ''
-    if isinstance(at, int | float) and not isinstance(at, bool):
-        if not 0 <= at < LATEST_S:
-            raise PytaskError(f'at {at!r} is no time in Unix seconds; those of 2026 begin at 1767225600')
-        return str(round(at * 1000))
-    return str(in_ms(read_moment(at, None, 'at')))
+    return '' if at is None else str(moment_ms(at, 'at'))
 
 
 def is_valid_id(run_id: str) -> bool:

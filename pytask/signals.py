@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from pytask.decorate import as_task_class
 from pytask.errors import PytaskError
+from pytask.zones import moment_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def wait(reason: str = '', until: Any = None) -> Wait:
     `until` is when it goes on at the latest, or its `check` is asked: Unix seconds, a datetime (without a zone:
     the local one) or ISO 8601 text. Raises PytaskError for what is no moment.
     """
-    return Wait(str(reason), None if until is None else moment_ms(until))
+    return Wait(str(reason), None if until is None else moment_ms(until, 'until'))
 
 
 def spawn(
@@ -67,16 +66,3 @@ def spawn(
         args=tuple(args),
         data=dict(data or {}),
     )
-
-
-def moment_ms(moment: Any) -> int:
-    """Return a moment as Unix milliseconds. Raises PytaskError."""
-    try:
-        if isinstance(moment, str):
-            moment = datetime.fromisoformat(moment)
-        seconds = moment.timestamp() if isinstance(moment, datetime) else float(moment)
-    except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
-    if isinstance(moment, bool) or not 0 <= seconds < 1e11:
-        raise PytaskError(f'{moment!r} is no moment: Unix seconds, a datetime, or text like 2030-01-31T08:00')
-    return int(seconds * 1000)

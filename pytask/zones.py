@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pytask.errors import ConfigError
 
+LATEST_S = 253_402_300_800  # the year 10000: milliseconds are likely to be meant
 _LOCALTIME, _FOLDER = '/etc/localtime', 'zoneinfo/'
 
 
@@ -83,6 +84,15 @@ def read_moment(given: Any, zone: tzinfo | None, what: str) -> datetime:
     if not isinstance(read, datetime):
         raise ConfigError(f'{what} {given!r} is no date; write ISO 8601, such as 2026-11-30T08:00 or 2026-11-30')
     return moment_of(read, zone) if zone is not None and read.tzinfo is None else read.astimezone(UTC)
+
+
+def moment_ms(given: Any, what: str) -> int:
+    """Read Unix seconds, or what `read_moment` reads, as Unix milliseconds. Raises ConfigError."""
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        return in_ms(read_moment(given, None, what))
+    if not 0 <= given < LATEST_S:
+        raise ConfigError(f'{what} {given!r} is no time in Unix seconds; those of 2026 begin at 1767225600')
+    return round(given * 1000)
 
 
 def in_ms(moment: datetime) -> int:
