@@ -105,7 +105,7 @@ def test_wait_takes_any_moment():
         assert wait('x', until).until_ms == int(moment.timestamp() * 1000)
     assert wait(reason='x').until_ms is None
     for until in ('tomorrow', -1, True, 1e13, float('nan'), []):
-        with pytest.raises(PytaskError, match='is no (date|time)'):
+        with pytest.raises(PytaskError, match=r'is no (date|time)'):
             wait(until=until)
 
 
