@@ -24,13 +24,18 @@ class OwnSocket:
         let_go_of_the_lost()
         self._sock = sock
         self._number: int = sock.fileno()
-        self._inode = _inode(self._number)
+        self._inode = os.fstat(self._number)[1:3]  # and its device
         self.thread_id = threading.get_native_id()
+        # Asked for with each command, and slowly found to be missing where there is no TLS.
+        self.pending = getattr(sock, 'pending', int)
         _all[id(self)] = self
 
     @property
     def is_lost(self) -> bool:
-        return _inode(self._number) != self._inode
+        try:
+            return os.fstat(self._number)[1:3] != self._inode
+        except OSError:
+            return True
 
     def fileno(self) -> int:
         self._check()
@@ -76,10 +81,3 @@ def let_go_of_the_lost() -> None:
     for own in [found() for found in _all.valuerefs()]:
         if own is not None and own.thread_id == here and own.is_lost:
             own.close()
-
-
-def _inode(number: int) -> tuple[int, int] | None:
-    try:
-        return os.fstat(number)[1:3]  # inode and device
-    except OSError:
-        return None
