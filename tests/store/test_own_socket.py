@@ -17,17 +17,17 @@ pytestmark = pytest.mark.one_server
 
 @pytest.fixture(params=['tcp', 'unix', 'tls'])
 def store(request, server, tmp_path):
+    if request.param == 'tcp':
+        yield from serve(server.url)
+        return
     if request.param == 'tls' and why_no_tls():
         pytest.skip(why_no_tls())
     if request.param == 'tls':
         other = TlsServer(REDIS_SERVER, tmp_path / 'other', make_certificates(tmp_path))
     else:
         other = UnixServer(server.binary, tmp_path / 'other')
-    if request.param == 'tcp':
-        yield from serve(server.url)
-    else:
-        with other:
-            yield from serve(other.url)
+    with other:
+        yield from serve(other.url)
 
 
 def serve(url):

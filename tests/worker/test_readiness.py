@@ -126,7 +126,7 @@ def test_a_heartbeat_that_fails_shows(app, worker, monkeypatch):
     def fail(*_):
         raise Unavailable('not now')
 
-    monkeypatch.setattr(running, 'register', fail)
+    monkeypatch.setattr('pytask.worker.heartbeat.register', fail)
     wait_until(lambda: any('leases' in reason for reason in readiness.reasons(running)), 'it shows')
     monkeypatch.undo()
     wait_until(lambda: readiness.reasons(running) == [], 'it is ready again')
