@@ -209,7 +209,7 @@ MUTANTS = [
     m('start pushes what has a time', 'start', 'if at <= now_ms then', 'if true then', 'test_script_start'),
     m('start counts a delay from 1970', 'start', 'and now_ms + tonumber(text)', 'and tonumber(text)', 'test_script_start'),
     m('start hides a time', 'start', "redis.call('HSET', runs .. id, 'at',", "tostring(", 'test_script_start'),
-    m('retry keeps a time', 'retry', "'unhandled', 'at')", "'unhandled')", 'test_script_start'),
+    m('retry keeps a time', 'shared/again', "'unhandled', 'at')", "'unhandled')", 'test_script_start'),
     m('declared anew by every worker', 'declare', "return 'SAME' end", "tostring(1) end", 'test_script_declare'),
     m('other data is another time', 'declare', "if has_trigger then return 'CHANGED' end", '', 'test_script_declare'),
     m('another trigger keeps its time', 'declare', 'is_there and v[4] == trigger', 'is_there', 'test_script_declare'),
