@@ -16,6 +16,6 @@ def chromium():
 
 
 @pytest.fixture
-def site(processes):
-    """A worker that serves the web."""
-    return Site(processes)
+def site(processes, request):
+    """A worker that serves the web: of a folder of tasks, or of the app that is the parameter."""
+    return Site(processes, app=getattr(request, 'param', ''))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from support import wait_until
 
 from pytask.embedded import free_port
@@ -49,17 +51,44 @@ TASKS = '''
 '''
 
 
+# What is declared on an app: schedules, and tasks of a flow.
+APP = """
+    from pytask import PyTask, Task, wait
+
+    app = PyTask(tasks='')
+
+    @app.cron('0 3 * * *', tz='Europe/Berlin', name='mail/nightly')
+    @app.task(name='mail/tidy', expose=True)
+    def tidy(): return 'tidy'
+
+    @app.task(name='mail/fetch', expose=True)
+    def fetch(pages: int = 3): return {'pages': pages}
+
+    @app.task(name='mail/sign', expose=True)
+    class Sign(Task):
+        def start(self):
+            return wait(reason='a signature')
+
+    @app.task(name='mail/send', expose=True)
+    def send(to: str = ''):
+        if not to: raise ValueError('Tr: <b>')
+        return to
+"""
+
+
 class Site:
-    def __init__(self, processes, tasks=TASKS):
+    def __init__(self, processes, tasks=TASKS, app=''):
         self.processes, self.port = processes, free_port()
-        self.folder = processes.tasks(tasks)
+        self.tasks = ('--tasks', str(processes.tasks(tasks)))
+        if app:
+            (processes.folder / 'mails.py').write_text(textwrap.dedent(app))
+            self.tasks = ('-A', 'mails:app')
         self.start()
 
     def start(self, token=TOKEN):
         self.process = self.processes.start(
             'worker',
-            '--tasks',
-            str(self.folder),
+            *self.tasks,
             '--web',
             f'127.0.0.1:{self.port}',
             environment={'PYTASK_WEB_TOKEN': token},

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from browser import needs_browser
+from sites import APP
 from support import wait_until
 
 pytestmark = [needs_browser, pytest.mark.timeout(120), pytest.mark.one_server]
@@ -379,11 +380,8 @@ def test_a_refused_page_says_so(site, tab):
 def test_an_empty_page_teaches(site, tab):
     page = tab()
     page.sees('.runs .empty', 'pytask start hello')
-    page.answer('schedules', {'schedules': []})
     page.js("location.hash = '#/schedules'")
     page.sees('.empty', 'No schedules')
-    page.answer('flows', {'flows': []})
-    page.answer('routines', {'routines': []})
     page.js("location.hash = '#/flows'")
     page.sees('.empty', 'No flows')
     page.js("location.hash = '#/start'")
@@ -391,85 +389,61 @@ def test_an_empty_page_teaches(site, tab):
     assert page.texts('.tasks a') == ['broken', 'count', 'order'], 'tasks that are not exposed are not offered'
 
 
-SCHEDULE = {
-    'name': 'nightly', 'task': 'order', 'data': {}, 'trigger': '0 3 * * *', 'tz': 'Europe/Berlin', 'next_at': 4e9,
-    'last_at': 1.7e9, 'last_run': 'nightly@2023', 'is_paused': False, 'missed': False, 'is_declared': True,
-}  # fmt: skip
-
-
-def test_schedules_are_shown_run_and_paused(site, tab):
-    page = tab()
-    page.answer(
-        'schedules', {'schedules': [SCHEDULE, SCHEDULE | {'name': 'poll', 'is_paused': True, 'last_at': None}]}
-    )
-    for verb in ('run', 'pause', 'resume'):
-        page.answer(f'schedules/*/{verb}', {'answer': 'applied'})
-    page.js("location.hash = '#/schedules'")
-    page.sees('tbody tr:nth-child(1)', '0 3 * * * Europe/Berlin')
-    page.sees('tbody tr:nth-child(1)', 'in ')
-    page.sees('tbody tr:nth-child(2)', 'paused')
-    page.sees('tbody tr:nth-child(2)', 'never')
-    page.click('tr:nth-child(1) button:text-is("Run now")')
-    assert page.asked() == []
-    page.click('tr:nth-child(1) button:text-is("Really run?")')
+@pytest.mark.parametrize('site', [APP], indirect=True, ids=['mails'])
+def test_schedules_are_shown_run_and_paused(tab, client):
+    page = tab('/schedules')
+    page.sees('tbody tr', 'mail/nightly')
+    page.sees('tbody tr', '0 3 * * * Europe/Berlin')
+    page.sees('tbody tr', 'in ')
+    page.sees('tbody tr', 'never')
+    page.click('button:text-is("Run now")')
+    assert client.list(task='mail/tidy') == [], 'it asks once more'
+    page.click('button:text-is("Really run?")')
     page.sees('.answer', 'Run now: done')
-    page.click('tr:nth-child(1) button:text-is("Pause")')
-    page.sees('.answer', 'Pause: done')
-    page.click('tr:nth-child(2) button:text-is("Resume")')
-    page.sees('tr:nth-child(2) .answer', 'Resume: done')
-    assert [path for path, _ in page.asked()] == ['schedules/*/run', 'schedules/*/pause', 'schedules/*/resume']
+    wait_until(lambda: [run.output for run in client.list(task='mail/tidy')] == ['tidy'], 'it has run')
+    page.click('button:text-is("Pause")')
+    page.sees('tbody tr', 'paused')
+    assert client.schedule('mail/nightly').is_paused
+    page.click('button:text-is("Resume")')
+    page.sees('tbody tr', 'in ')
+    assert not client.schedule('mail/nightly').is_paused
 
 
-STEPS = [{'key': key, 'task': f'mail/{key}', 'name': key.title()} for key in ('fetch', 'sign', 'send')]
-FLOW = {
-    'id': 'f/1', 'name': 'nightly', 'routine': 'nightly', 'state': 'WAIT', 'reason': 'a signature', 'position': 1,
-    'steps': STEPS, 'results': [{'position': 0, 'key': 'fetch', 'value': {'pages': 3}}], 'errors': [],
-    'forced': [{'position': 0, 'by': 'kim', 'at': 1.0}], 'saved': {}, 'run': {'id': 'f/1', 'state': 'WAIT'},
-}  # fmt: skip
-
-
-def test_flows_are_shown_with_their_steps_and_passed_by_hand(site, tab):
-    page = tab()
-    page.answer('flows', {'flows': [FLOW]})
-    page.answer('routines', {'routines': [{'name': 'nightly', 'version': 1, 'steps': STEPS}]})
-    page.answer('flows/f%2F1', FLOW)
-    for verb in ('submit', 'force', 'retry'):
-        page.answer(f'flows/f%2F1/{verb}', {'answer': 'applied'})
-    page.js("location.hash = '#/flows'")
-    page.sees('.flow', '1 of 3 steps · Sign · a signature')
+@pytest.mark.parametrize('site', [APP], indirect=True, ids=['mails'])
+def test_flows_are_shown_with_their_steps_and_passed_by_hand(tab, client):
+    steps = [(f'mail/{key}', key.title()) for key in ('fetch', 'sign', 'send')]
+    client.routine('nightly', [(name.lower(), task, name) for task, name in steps])
+    page = tab('/flows')
     page.sees('[aria-label="Routines"] li', 'Fetch → Sign → Send')
-    page.click('a.flow')
-    page.sees('.page h2', 'nightly')
-    assert [' '.join(text.split()) for text in page.texts('.step')] == [
-        '✓SUCCESS Fetch mail/fetch passed by hand by kim',
-        '◦WAIT Sign mail/sign',
-        'to come Send mail/send',
-    ]
-    page.sees('.steps pre', '"pages": 3')
-    assert page.text('[aria-current="step"] .task') == 'Sign'
-    page.click('button:text-is("Pass this step")')
-    page.click('button.armed')
-    page.sees('.answer', 'Pass this step: done')
-    assert page.asked() == [['flows/f%2F1/force', {'output': None}]]
-    broken = FLOW | {
-        'state': 'EXCEPTION',
-        'errors': [{'position': 1, 'error': {'type': 'E', 'traceback': 'Tr: <b>'}}],
-    }
-    page.answer('flows/f%2F1', broken)
-    page.sees('.steps pre.bad', 'Tr: <b>')
-    page.click('button:text-is("Retry")')
-    page.sees('.answer', 'Retry: done')
-    page.answer('flows', broken)
-    page.click('.back')
     page.click('button:text-is("Start a flow…")')
-    page.fill('.flows textarea', '{"day": ')
+    page.fill('.flows textarea', '{"pages": ')
     page.click('.flows form button')
     page.sees('.answer.bad', 'not JSON')
-    page.fill('.flows textarea', '{"day": "monday"}')
-    page.asked()
+    page.fill('.flows textarea', '{"pages": 5}')
     page.click('.flows form button')
     page.sees('.page h2', 'nightly')
-    assert page.asked() == [['flows', {'routine': 'nightly', 'data': {'day': 'monday'}}]]
+    page.sees('.reason', 'a signature')
+    [flow] = client.flows()
+    assert [' '.join(text.split()) for text in page.texts('.step')] == [
+        '✓SUCCESS Fetch mail/fetch', '◦WAIT Sign mail/sign', 'to come Send mail/send',
+    ]  # fmt: skip
+    page.sees('.steps pre', '"pages": 5')
+    assert page.text('[aria-current="step"] .task') == 'Sign'
+    page.click('.back')
+    page.sees('.flow', '1 of 3 steps · Sign · a signature')
+    page.click('a.flow')
+    page.click('button:text-is("Pass this step")')
+    page.click('button.armed')
+    page.sees('.step', 'passed by hand by web')
+    page.sees('.steps pre.bad', 'Tr: <b>')
+    assert (flow.refresh().position, flow.state) == (2, 'EXCEPTION')
+    page.click('button:text-is("Retry")')
+    page.sees('.answer', 'Retry: done')
+    wait_until(lambda: flow.refresh().run.attempt == 3 and flow.state == 'EXCEPTION', 'it has failed again')
+    page.click('button:text-is("Pass this step")')
+    page.click('button.armed')
+    page.sees('.page .now', 'SUCCESS')
+    assert flow.refresh().state == 'SUCCESS'
 
 
 def test_workers_are_shown(site, tab):
