@@ -78,7 +78,8 @@ def test_a_kill_takes_nobody_elses_answer_and_leaks_no_connection(place, capsys)
     victims = Victims(db, foreign.script_load(SCRIPT), chance)
     greenlets = [gevent.spawn(victims.live) for _ in range(GREENLETS)]
     limit = time.monotonic() + SECONDS
-    while time.monotonic() < limit:
+    # TLS is slow to connect anew, and the slower the busier the machine is.
+    while time.monotonic() < limit or min(victims.answered, victims.killed, victims.timed_out) <= 20:
         gevent.sleep(chance.choice([0, 0, 0.0005, 0.002]))
         at = chance.randrange(GREENLETS)
         greenlets[at].kill(block=False)
@@ -86,7 +87,6 @@ def test_a_kill_takes_nobody_elses_answer_and_leaks_no_connection(place, capsys)
         greenlets[at] = gevent.spawn(victims.live)
     gevent.killall(greenlets, timeout=10)
     assert victims.wrong == [], f'seed {seed}'
-    assert min(victims.answered, victims.killed, victims.timed_out) > 20  # TLS is slow to connect anew
     # Every connection is in its pool, and can be taken and used.
     gevent.joinall([gevent.spawn(db.call, 'ECHO', 'x') for _ in range(CONNECTIONS)], raise_error=True, timeout=10)
     assert db.client.connection_pool.pool.qsize() == CONNECTIONS
