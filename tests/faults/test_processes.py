@@ -84,7 +84,7 @@ def limited(kind, amount):
 @pytest.mark.parametrize('kept_s', [0, 1])
 def test_out_of_memory_is_the_hogs_trouble_only(kept_s, start_worker, client, redis, journal):
     others = client.start_many([Launch('nap', {'seconds': 2})] * 20)
-    victim = start_worker(preexec_fn=limited(resource.RLIMIT_AS, 700 * 2**20))
+    victim = start_worker(preexec_fn=limited(resource.RLIMIT_AS, 700 * 2**20), lease=5)  # none is lost by the way
     wait_until(lambda: len(journal.begins()) == 20, 'they run', 20)
     hog = client.start('memory-hog', {'seconds': kept_s})
     hog.wait(timeout=15)
