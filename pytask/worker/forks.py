@@ -14,7 +14,7 @@ import traceback
 from typing import Any
 
 from gevent import _hub_local
-from gevent.hub import Hub
+from gevent.hub import Hub, get_hub
 from greenlet import getcurrent
 
 # What the worker answers in a way of its own; to a child of it, as `Process.terminate()` sends it, it is an end.
@@ -41,6 +41,8 @@ def install() -> None:
     global _worker_pid  # noqa: PLW0603 - a process is one worker
     if not _worker_pid:
         os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_go, after_in_child=_forked)
+        # gevent does so after the first fork, and never hears of a child that has ended by then.
+        get_hub().loop.install_sigchld()
     _worker_pid = os.getpid()
 
 

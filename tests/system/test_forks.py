@@ -4,7 +4,7 @@ import pytest
 
 FORKS = """
     import os, subprocess, sys, multiprocessing
-    import gevent
+    import gevent, gevent.monkey
     from pytask import task
 
     JOURNAL = os.environ['JOURNAL']
@@ -84,6 +84,17 @@ FORKS = """
         return process.exitcode
 
     @task
+    def quick():
+        # The child has ended before the worker goes on: nobody may have to be told of it.
+        late = lambda: gevent.monkey.get_original('time', 'sleep')(0.5)
+        os.register_at_fork(after_in_parent=late)
+        pid = os.fork()
+        if not pid:
+            note('child')
+            os._exit(5)
+        return wait_for(pid)
+
+    @task
     def command():
         note('child')
         return subprocess.run([sys.executable, '-c', 'raise SystemExit(4)']).returncode
@@ -93,7 +104,16 @@ FORKS = """
 @pytest.mark.one_server
 @pytest.mark.parametrize(
     ('task', 'code'),
-    [('exits', 3), ('returns', 0), ('fails', 1), ('spawns', 0), ('multi', 0), ('terminated', -15), ('command', 4)],
+    [
+        ('exits', 3),
+        ('returns', 0),
+        ('fails', 1),
+        ('spawns', 0),
+        ('multi', 0),
+        ('terminated', -15),
+        ('quick', 5),
+        ('command', 4),
+    ],
 )
 def test_a_fork_records_nothing_and_runs_nothing_else(task, code, processes, redis, tmp_path, app):
     processes.tasks(FORKS)

@@ -115,6 +115,7 @@ def test_a_stop_that_blocks_is_its_runs(app, worker, caplog):
     wait_until(lambda: f'run {run.id} slow blocked the hub for ' in caplog.text, 'it is told')
 
 
+@pytest.mark.alone
 def test_one_call_that_keeps_the_interpreter_to_itself_is_named_afterwards(app, worker, caplog):
     """No thread has a turn while it lasts."""
 

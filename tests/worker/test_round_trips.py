@@ -12,7 +12,7 @@ SCRIPTS = {source.sha: source.name for source in sources()}
 # What a worker says however little it has to do, and the client's own start.
 BACKGROUND = {
     'register', 'renew', 'promote', 'recover', 'prune', 'start', 'TIME', 'ZRANGEBYSCORE', 'ZRANGE', 'ZCARD',
-    'SMEMBERS', 'EXISTS', 'PUBLISH', 'ECHO', 'sweep',
+    'SMEMBERS', 'EXISTS', 'PUBLISH', 'ECHO', 'UNLINK', 'sweep',
 }  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_messages_are_kept_without_another_round_trip(server, worker, listen, re
     ear = listen()
     runs = app.client.start_many([('talker', {'n': 200})] * 10)
     wait_until(lambda: running.report.counts['SUCCESS'] == 1 + 10, 'all have run')
-    heard = ear.until(redis)
+    heard = [name for name in ear.until(redis) if name != 'HGETALL']
     assert set(heard) <= {'claim', 'emit', 'finish', 'BLMOVE'}
     assert heard.count('emit') <= 2 * 10 * 200 / BATCH + 2, heard
     assert [message.text for message in runs[-1].messages] == [str(said) for said in range(200)]

@@ -192,3 +192,5 @@ def test_a_run_that_its_worker_does_not_hold_any_more_is_said_to_be_elsewhere(ap
         app.client.stack('other')
     with pytest.raises(NotFound):
         app.client.stack('nowhere')
+    redis.delete('task-other')
+    redis.zrem('leases', 'other')  # where the monitor has found it without one meanwhile
