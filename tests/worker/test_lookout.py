@@ -115,7 +115,6 @@ def test_a_stop_that_blocks_is_its_runs(app, worker, caplog):
     wait_until(lambda: f'run {run.id} slow blocked the hub for ' in caplog.text, 'it is told')
 
 
-@pytest.mark.alone
 def test_one_call_that_keeps_the_interpreter_to_itself_is_named_afterwards(app, worker, caplog):
     """No thread has a turn while it lasts."""
 
@@ -123,9 +122,10 @@ def test_one_call_that_keeps_the_interpreter_to_itself_is_named_afterwards(app, 
         begun = time.process_time()
         sum(range(10**6))
         share = time.process_time() - begun
-        sum(range(int(10**6 * seconds / share)))  # here it adds up
+        sum(range(int(10**6 * seconds / share)))  # one call, and no thread has a turn; then they have
+        sum(1 for _ in range(2 * 10**6))
 
-    app.task(name='add')(lambda: add_up(1.2))
+    app.task(name='add')(lambda: add_up(2))
     worker()
     run = app.client.start('add').wait(timeout=30)
     wait_until(lambda: f'run {run.id} add blocked the hub for ' in caplog.text, 'it is told')
