@@ -392,10 +392,13 @@ class Machine(RuleBasedStateMachine):
 
     def emit_claim(self, claimed):
         run, number = self.runs.get(claimed.run_id), next(self.numbers)
-        self.hands.emit(claimed, done=number)
+        self.hands.emit(claimed, done=number, target=number)
         if run and run.is_held_by(claimed):
             run.progress = str(number)
-        assert run is None or self.hands.hash(run.run_id).get('progress') == run.progress, 'written by a stranger'
+        assert run is None or self.progress(run) == [run.progress] * 2, 'written by a stranger, or before'
+
+    def progress(self, run):
+        return self.redis.hmget(f'task-{run.run_id}', 'progress', 'target')
 
     @some('claims')
     @rule(pick=picks)

@@ -62,6 +62,18 @@ def test_the_attempt_only_grows(hands):
     assert hands.hash()['attempt'] == '2'
 
 
+@pytest.mark.parametrize('is_paused', [False, True])
+def test_an_attempt_begins_without_the_progress_of_the_last_one(hands, is_paused):
+    claimed = hands.run('1')
+    hands.emit(claimed, done=3, target=10)
+    hands.release(claimed)
+    if is_paused:
+        hands.store.pauses.pause('1')
+        hands.store.pauses.resume('1')
+    hands.claim()
+    assert not {'progress', 'target', 'reason'} & hands.hash().keys()
+
+
 @pytest.mark.parametrize('attempt', ['', 'abc', '-', '{}'])
 def test_a_foreign_attempt_that_is_no_number_counts_from_one(hands, attempt):
     hands.register()

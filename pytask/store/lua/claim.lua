@@ -24,7 +24,7 @@ local function knows(task, reason)
 end
 
 local function forget_last_time(id, was_ended)
-  redis.call('HDEL', runs .. id, 'reason', 'parked', 'ended', 'output', 'progress')
+  redis.call('HDEL', runs .. id, 'reason', 'parked', 'ended', 'output', 'progress', 'target')
   if line ~= suspects then redis.call('HDEL', runs .. id, 'alone') end -- it runs in company now
   if not was_ended then return end
   forgive(id)
@@ -61,7 +61,7 @@ local function take(id)
   if line ~= suspects and not knows(task, v[7]) then return park(id, task, home) end
   local crashes = not v[8] and v[9] -- of this life
   if (crashes or line == suspects) and is_elsewhere(id, task, crashes, home) then return end
-  if v[7] or v[8] then forget_last_time(id, v[8]) end
+  if v[4] or v[7] or v[8] then forget_last_time(id, v[8]) end
   if v[1] == FLOW then -- it may be held all the same, where it stood in line twice
     redis.call('ZREM', held, id)
     redis.call('HDEL', runs .. id, 'draft')
