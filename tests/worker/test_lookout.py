@@ -100,6 +100,8 @@ def test_what_blocks_in_no_run_is_told_without_one(worker, caplog):
 
 def test_a_stop_that_blocks_is_its_runs(app, worker, caplog):
     class Slow(Task):
+        GRACE = 1.5
+
         def start(self):
             gevent.sleep(60)
 
@@ -111,7 +113,7 @@ def test_a_stop_that_blocks_is_its_runs(app, worker, caplog):
     run = app.client.start(Slow)
     wait_until(lambda: running.slots.get(run.id), 'it runs')
     run.stop()
-    assert run.wait(timeout=10).state == 'STOPPED'
+    assert run.wait(timeout=30).state == 'STOPPED'
     wait_until(lambda: f'run {run.id} slow blocked the hub for ' in caplog.text, 'it is told')
 
 
