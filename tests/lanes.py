@@ -3,12 +3,13 @@
 Most tests wait: for leases, outages, processes. pytest-xdist crashes with a patched conftest, so this process
 collects, hands out file after file, and reports what its lanes report as if it had run here, a file at a time.
 So the output, the summary and the exit code are pytest's own. What has no report counts as failed: a lane that
-dies is never taken for one that passed. Tests marked `alone` run at the end, while nothing else does.
+dies is never taken for one that passed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import math
 import os
@@ -17,12 +18,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections import defaultdict, deque
 from types import SimpleNamespace
 
 import gevent
 import pytest
 from gevent.queue import Queue
+from greenlet import greenlet
 
 END_S = 30  # for a lane to end what its tests have started
 SECONDS = 'lanes/seconds'
@@ -47,12 +50,19 @@ def pytest_configure(config):
         config.pluginmanager.register(Lanes(config))
 
 
+def print_stacks(*_):
+    for one in gc.get_objects():
+        if isinstance(one, greenlet) and one.gr_frame:
+            print(one, ''.join(traceback.format_stack(one.gr_frame)), sep='\n', file=sys.stderr, flush=True)
+
+
 class Lane:
     """Inside a lane: runs the tests it is told of, and tells what is reported."""
 
     def __init__(self, config):
         self._config = config
         os.set_inheritable(config.option.lane, False)
+        signal.signal(signal.SIGUSR2, print_stacks)
         with socket.socket(fileno=config.option.lane) as pipe:
             self._pipe = pipe.makefile('rw')
 
@@ -104,6 +114,7 @@ class Process:
             self._process = subprocess.Popen(
                 [*command, '--lane', str(its.fileno())], cwd=config.invocation_params.dir, pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said,
+                env=os.environ | {'PYTHONFAULTHANDLER': '1'},  # also when pytest's own is over
                 process_group=0,  # Ctrl-C is for the process that started it, which passes it on once
             )  # fmt: skip
             self._pipe = ours.makefile('rw')
@@ -132,6 +143,10 @@ class Process:
             code = self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             code = 'none'
+            for show in (signal.SIGUSR2, signal.SIGABRT):  # its greenlets, and if these have no turn, its threads
+                self._process.send_signal(show)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(2)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -153,20 +168,16 @@ class Lanes:
     def pytest_runtestloop(self, session):
         if session.testsfailed:
             return None  # while collecting: pytest's own loop tells
-        kinds = {True: [], False: []}
-        for item in session.items:
-            kinds[bool(item.get_closest_marker('alone'))].append(item)
         try:
-            self._run(session, self._shares(kinds[False]), self._config.option.lanes)
-            self._run(session, self._shares(kinds[True]), 1)
+            self._run(session, self._shares(session.items))
         finally:
             gevent.killall(self._drivers)
             self._config.cache.set(SECONDS, self._seconds)
         return True
 
-    def _run(self, session, shares, lanes):
+    def _run(self, session, shares):
         done = Queue()
-        self._drivers = [gevent.spawn(self._drive, shares, done) for _ in range(lanes)]
+        self._drivers = [gevent.spawn(self._drive, shares, done) for _ in range(self._config.option.lanes)]
         for _ in self._drivers:
             for share in iter(done.get, None):
                 self._tell(session, share)

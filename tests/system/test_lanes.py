@@ -117,15 +117,14 @@ def test_it_ends_at_the_first_failure_when_told_to(run):
     assert ' 1 failed in ' in out.splitlines()[-1]
 
 
-def test_what_is_to_run_alone_runs_when_the_others_have_ended(run, tmp_path):
-    (tmp_path / 'pytest.ini').write_text('[pytest]\nmarkers =\n  alone: x\n')
-    wait = f'import pathlib, time\nfolder = pathlib.Path({str(tmp_path)!r})\n'
-    code, out = run(
-        one=f'{wait}def test_it():\n    time.sleep(2)\n    (folder / "ended").touch()',
-        two=f'import pytest\n{wait}@pytest.mark.alone\ndef test_it(): assert (folder / "ended").exists()',
-    )
-    assert code == 0, out
-    assert ' 2 passed in ' in out.splitlines()[-1]
+def test_a_lane_that_does_not_end_has_failed_and_shows_where_it_is(run, tmp_path):
+    (tmp_path / 'conftest.py').write_text('import lanes\nlanes.END_S = 2\n')
+    hangs = 'import atexit, time\ndef hang_about(): time.sleep(40)\ndef test_it(): atexit.register(hang_about)'
+    code, out = run(one=hangs, two=PASSES)
+    assert code == 1
+    assert 'its lane died, exit code none' in out
+    assert ' in hang_about' in out
+    assert ' 1 failed, 2 passed in ' in out.splitlines()[-1]
 
 
 def test_an_interrupt_ends_all_lanes_and_what_they_have_started(start, tmp_path):
