@@ -130,11 +130,12 @@ def test_out_of_descriptors_and_cut_off_it_comes_back_with_the_last_hog(start_wo
 
 
 def test_two_workers_of_one_name_share_the_work(start_worker, client, redis, journal, heard):
-    pair = [start_worker(name='same') for _ in range(2)]
+    # Slots for a fortieth: alone either would have to turn for eight seconds.
+    pair = [start_worker('--concurrency', '5', name='same') for _ in range(2)]
     wait_until(lambda: redis.zcard('workers') == 2, 'both have registered', 20)
-    runs = client.start_many([Launch('nap', {'seconds': 0.05})] * 200)
+    runs = client.start_many([Launch('nap', {'seconds': 0.2})] * 200)
     ids = [run.id for run in runs]
-    client.wait(*ids, timeout=20)
+    client.wait(*ids, timeout=40)
     check_ended_once(client, redis, ids, heard=heard)
     assert set(journal.begins().values()) == {1}
     assert len({line.pid for line in journal.lines()}) == 2
