@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytask.worker.worker import Worker
 
 FIRST_BATCH, LARGEST_BATCH = 16, 256
+LATE_PAUSE_S = 0.05
 
 
 class Fetcher(Service):
@@ -63,6 +64,9 @@ class Fetcher(Service):
 
     def turn(self) -> None:
         if not (self._slots.room.wait(PEEK_S) and self._worker.pressure.relieved.wait(PEEK_S)):
+            return
+        if self._worker.heartbeat.late_s():  # what is not renewed would be lost again: it is for other workers
+            gevent.sleep(LATE_PAUSE_S)
             return
         ready = [peeker for peeker in self.peekers if peeker.may_claim]
         for peeker in ready:

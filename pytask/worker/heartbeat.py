@@ -83,6 +83,11 @@ class Heartbeat:
         self.hurry()
         self._gone.wait(timeout_s)
 
+    def late_s(self) -> float:
+        """Return the age of the last beat where leases that began with it are at their fence; else 0."""
+        age_s = boot_s() - self.beat_at
+        return age_s if age_s > FENCE_AT * self.lease_s else 0.0
+
     def hurry(self) -> None:
         """Renew now rather than at the next beat."""
         if self._wake.locked():

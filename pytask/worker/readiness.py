@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytask.clock import boot_s, monotonic_s
-from pytask.worker.heartbeat import FENCE_AT
+from pytask.clock import monotonic_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,9 +76,9 @@ def _subscription(worker: Worker) -> Iterator[str]:
 
 
 def _leases(worker: Worker) -> Iterator[str]:
-    age_s = boot_s() - worker.heartbeat.beat_at
-    if age_s > FENCE_AT * worker.heartbeat.lease_s:
-        yield f'leases were renewed last {_ago(age_s)}'
+    late_s = worker.heartbeat.late_s()
+    if late_s:
+        yield f'leases were renewed last {_ago(late_s)}'
 
 
 def _ago(seconds: float) -> str:

@@ -195,9 +195,9 @@ def test_sigusr1_shows_where_all_runs_stand_and_the_worker_goes_on(client, log):
     worker = log.start()
     forever = client.start('forever')
     look(worker, log, f'run {forever.id} forever, attempt 1\nstart\n')
-    assert 'gevent.sleep(3600)' in log()
-    assert 'all threads:\n' in log()
-    assert 'most recent call first' in log()
+    look(worker, log, 'gevent.sleep(3600)')  # a look is not written at once
+    look(worker, log, 'all threads:\n')
+    look(worker, log, 'most recent call first')
     assert client.start('nap').wait(timeout=10).output == worker.pid
 
 

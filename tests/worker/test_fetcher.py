@@ -4,7 +4,8 @@ import gevent
 import pytest
 from support import wait_until
 
-from pytask import PyTask, State, current_task
+from pytask import PyTask, State, Unavailable, current_task
+from pytask.worker.fetcher import LATE_PAUSE_S
 
 
 @pytest.fixture
@@ -215,6 +216,29 @@ def test_two_workers_share_the_work_and_never_a_run(make_app, worker):
     ended = apps[1].client.wait(*runs, timeout=20)
     assert sorted(ran) == list(range(300))
     assert len({run.worker for run in ended}) == 2
+
+
+def test_a_worker_that_renews_no_leases_claims_nothing(make_app, worker, monkeypatch):
+    """Where Redis has room for some of its connections only; it would begin runs and lose them, in turn."""
+    app = make_app(lease=1)
+    running = worker(app)
+
+    @app.task
+    def note():
+        return current_task().attempt
+
+    def fail(*_):
+        raise Unavailable('max number of clients reached')
+
+    monkeypatch.setattr('pytask.worker.heartbeat.register', fail)
+    wait_until(running.heartbeat.late_s, 'no beat has got through for most of a lease')
+    turned_at = running.fetcher.turned_at
+    wait_until(lambda: running.fetcher.turned_at > turned_at, 'the claim that was under way is over')
+    run = note.apply()
+    wait_until(lambda: running.fetcher.turned_at > turned_at + 10 * LATE_PAUSE_S, 'it could have claimed')
+    assert run.refresh().state == 'WAIT'
+    monkeypatch.undo()
+    assert run.wait(timeout=10).output == 1
 
 
 def test_a_grant_that_comes_too_late_is_not_begun(make_app, worker, monkeypatch):
