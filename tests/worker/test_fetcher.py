@@ -221,11 +221,12 @@ def test_two_workers_share_the_work_and_never_a_run(make_app, worker):
 def test_a_worker_that_renews_no_leases_claims_nothing(make_app, worker, monkeypatch):
     """Where Redis has room for some of its connections only; it would begin runs and lose them, in turn."""
     app = make_app(lease=1)
-    running = worker(app)
 
     @app.task
     def note():
         return current_task().attempt
+
+    running = worker(app)
 
     def fail(*_):
         raise Unavailable('max number of clients reached')
