@@ -5,6 +5,7 @@ import pytest
 from support import wait_until
 
 from pytask import PyTask, State, Unavailable, current_task
+from pytask.clock import monotonic_s
 from pytask.worker.fetcher import LATE_PAUSE_S
 
 
@@ -233,10 +234,10 @@ def test_a_worker_that_renews_no_leases_claims_nothing(make_app, worker, monkeyp
 
     monkeypatch.setattr('pytask.worker.heartbeat.register', fail)
     wait_until(running.heartbeat.late_s, 'no beat has got through for most of a lease')
-    turned_at = running.fetcher.turned_at
-    wait_until(lambda: running.fetcher.turned_at > turned_at, 'the claim that was under way is over')
     run = note.apply()
-    wait_until(lambda: running.fetcher.turned_at > turned_at + 10 * LATE_PAUSE_S, 'it could have claimed')
+    wait_until(lambda: running.fetcher.peekers[0].may_claim, 'it has heard of it')
+    now = monotonic_s()
+    wait_until(lambda: running.fetcher.turned_at > now + 2 * LATE_PAUSE_S, 'it could have claimed')
     assert run.refresh().state == 'WAIT'
     monkeypatch.undo()
     assert run.wait(timeout=10).output == 1
