@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytask.clock import wall_s
 from pytask.errors import InputError, NotFound, PytaskError, RunEnded, RunExists
 from pytask.hashes import as_json
-from pytask.inbox import new_message
+from pytask.inbox import MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, new_message
 from pytask.launch import is_valid_id
 from pytask.messages import encode
 from pytask.run import Run
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # Room is left for the ids of its children, and of theirs.
 LONGEST_ID = 200
+_TOO_LARGE = f'is {{:,}} bytes; a flow that waits takes up to {MAX_MESSAGE_BYTES:,} at a time'
 
 
 @dataclass(slots=True)
@@ -189,7 +190,13 @@ class Flows:
         """
         flow_id = _id(flow)
         text = _encoded(data)
-        answer = self.store.flows.submit(flow_id, text, new_message(SUBMIT, data))
+        try:
+            message = new_message(SUBMIT, data)
+        except InputError:  # too large for one that waits; the first may be as large as the data of any run
+            message = b''
+        answer = self.store.flows.submit(flow_id, text, message)
+        if answer == 'TOO_LARGE':
+            raise InputError(FLOW, [('data', _TOO_LARGE.format(len(text)))], 'submit(flow, **data)')
         _check(flow_id, answer)
         return flow_id
 
@@ -203,7 +210,11 @@ class Flows:
         if step is None:
             return there.state
         about = encode({'by': by, 'at': round(wall_s(), 3)})
-        answer = self.store.flows.force(there.id, there.position, step.key, _encoded(output), about)
+        value = _encoded(output)
+        if len(value) > MAX_ANSWER_BYTES:
+            problem = f'is {len(value):,} bytes of JSON; the limit is {MAX_ANSWER_BYTES:,}'
+            raise InputError(FLOW, [('output', problem)], 'force(flow, output=…)')
+        answer = self.store.flows.force(there.id, there.position, step.key, value, about)
         if answer == 'MOVED':  # meanwhile
             raise PytaskError(f'flow {there.id} has gone on from step {there.position}; look at it again')
         if answer == 'NOT_FOUND':

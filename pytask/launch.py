@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pytask.clock import wall_ms
 from pytask.decorate import as_task_class
 from pytask.errors import InputError, PytaskError
-from pytask.messages import encode
+from pytask.messages import MAX_ID_BYTES, encode
 from pytask.store import NewRun
 from pytask.zones import moment_ms
 
 if TYPE_CHECKING:
     from pytask.registry import Registry
 
-MAX_ID_BYTES = 256
 LONGEST_S = 100 * 365 * 86_400
 ID_TAIL_BITS = 35
 ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'

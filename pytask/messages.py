@@ -33,6 +33,8 @@ MESSAGE_FAILED = 'message-failed'
 # Told of it by its worker, outside of its own sequence: `seq` is 0.
 BLOCKED = 'blocked'
 
+MAX_ID_BYTES = 256  # of a run, whose channels it names
+
 STOP, RELOAD, EXTEND, SEND = 'stop', 'reload', 'extend', 'send'
 PAUSE, RESUME = 'pause', 'resume'
 STACK = 'stack'  # to a worker, which answers

@@ -152,6 +152,7 @@ _POLICIES: dict[str, tuple[Callable[[Any], bool], str]] = {
     'QUEUE': (lambda value: isinstance(value, str) and not bad_name(value, 64), 'the name of a queue'),
     'TIMEOUT': (_is_limit, 'seconds, or None'),
     'GRACE': (_is_limit, 'seconds, or None'),
+    'CHECK_EVERY': (lambda value: _is_limit(value) and value != float('inf'), 'seconds, or None'),
     'EXPOSE': (lambda value: isinstance(value, bool), 'True or False'),
     'REDACT': (_are_names, 'a tuple of names'),
     'on_partition': (lambda value: value in ('stop', 'keep'), "'stop' or 'keep'"),

@@ -10,6 +10,8 @@ from pytask.decorate import as_task_class
 from pytask.errors import PytaskError
 from pytask.zones import moment_ms
 
+LONGEST_REASON = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -38,9 +40,10 @@ def wait(reason: str = '', until: Any = None) -> Wait:
     """Make the signal that holds a flow: a step returns it from `start`, or from `check`.
 
     `until` is when it goes on at the latest, or its `check` is asked: Unix seconds, a datetime (without a zone:
-    the local one) or ISO 8601 text. Raises PytaskError for what is no moment.
+    the local one) or ISO 8601 text. Of the reason 1,000 characters are kept. Raises PytaskError for what is
+    no moment.
     """
-    return Wait(str(reason), None if until is None else moment_ms(until, 'until'))
+    return Wait(_reason(reason), None if until is None else max(0, moment_ms(until, 'until')))
 
 
 def spawn(
@@ -60,9 +63,23 @@ def spawn(
         raise PytaskError('spawn: a routine takes data by name, no args')
     task_class = as_task_class(task)
     return Spawn(
-        str(reason),
-        task='' if task is None else task_class.NAME if task_class else str(task),
-        routine='' if routine is None else str(getattr(routine, 'name', routine)),
+        _reason(reason),
+        task='' if task is None else task_class.NAME if task_class else _name('task', task),
+        routine='' if routine is None else _name('routine', getattr(routine, 'name', routine)),
         args=tuple(args),
         data=dict(data or {}),
     )
+
+
+def _reason(given: Any) -> str:
+    # Lone surrogates come out of file names, and nobody takes them.
+    return str(given).encode('utf-8', 'backslashreplace').decode()[:LONGEST_REASON]
+
+
+def _name(what: str, given: Any) -> str:
+    name = str(given)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise PytaskError(f'spawn: no {what} has the name {name!r}: it is no UTF-8') from None
+    return name

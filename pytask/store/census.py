@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytask.errors import PytaskError, Unavailable
+from pytask.messages import MAX_ID_BYTES
 from pytask.states import ENDED, State
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 # Foreign hands may name any number of queues.
 MAX_QUEUES = 100
-MAX_ID_BYTES = 256
 
 
 class QueueFigures(NamedTuple):

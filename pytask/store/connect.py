@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from pytask.errors import PytaskError
 from pytask.store.address import Server
 from pytask.store.scripts import sources
 from pytask.store.subscription import Subscription
@@ -71,6 +72,8 @@ class Database:
         except (RedisError, OSError) as error:
             connection.disconnect()
             raise explained(error, self._server) from error
+        except UnicodeError as error:  # a lone surrogate, before anything was sent
+            raise PytaskError(f'Redis takes no text that is no UTF-8: {error}') from error
         except BaseException:
             # Interrupted between question and answer: the answer must not be read by the next caller.
             connection.disconnect()

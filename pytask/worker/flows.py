@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from pytask.errors import Interrupted, NotFound, PytaskError, TaskError, Unavailable
-from pytask.messages import encode
+from pytask.errors import InputError, Interrupted, NotFound, TaskError, Unavailable
+from pytask.messages import MAX_ID_BYTES, encode
 from pytask.registry import no_such_task
 from pytask.signals import Spawn
 from pytask.states import Outcome, State
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Redis is away: asked again after so long, and twice as long each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
+# What the id of a child has more than its flow's, in bytes.
+LONGEST_NUMBER = len('.1000000')
 
 
 class Flows:
@@ -47,7 +49,9 @@ class Flows:
             outcome = self._begin(live, passage)
             while outcome is None:
                 outcome = self._next(live, passage)
-        except (PytaskError, Interrupted) as error:
+        except BaseException as error:  # noqa: BLE001 - as in the runner: user objects run code while they are encoded
+            if isinstance(error, Interrupted) and not live.ending:
+                return Outcome(State.WAIT, reason='shutdown')
             return self._failed(live, error)
         return outcome
 
@@ -84,19 +88,24 @@ class Flows:
         """Run, or ask, the step at which the flow stands; None where it goes on at once."""
         if not passage.task:
             return Outcome(State.SUCCESS, passage.last)
-        if self._worker.reason_to_stop.is_set() and not live.ending:
-            return Outcome(State.WAIT, reason='shutdown')
+        if not live.ending and (self._worker.reason_to_stop.is_set() or live.halt is not None):
+            return Outcome(State.WAIT, reason='shutdown' if live.halt is None else 'paused')
         step_class = self._registry.get(passage.task)
         outcome = passage.settled(step_class) or self._performed(live, passage)
-        if passage.answer is not None:
-            self._insist(live, self._store.answers.give, *passage.answer)
-            passage.answer = None
+        self._answer(live, passage)
         if outcome.state is not State.SUCCESS:
             return outcome
         signal, passage.signal = passage.signal, None
         if signal is not None:
             return self._held(live, passage, signal, step_class)
         return self._advanced(live, passage, outcome.output)
+
+    def _answer(self, live: Live, passage: Passage) -> None:
+        if passage.answer is not None:
+            self._insist(live, self._store.answers.give, *passage.answer)
+        if passage.failure is not None:
+            self._worker.inbox.tell(live, *passage.failure)
+        passage.answer = passage.failure = None
 
     def _performed(self, live: Live, passage: Passage) -> Outcome:
         live.phase = STARTED
@@ -136,13 +145,16 @@ class Flows:
 
     def _child(self, live: Live, signal: Spawn) -> Child:
         """Check what is to be spawned. Raises InputError, NotFound; TaskError for args nobody here can name."""
+        if len(live.run_id.encode()) + LONGEST_NUMBER > MAX_ID_BYTES:
+            raise TaskError(f'the id of this flow is too long to spawn: a child is {live.run_id[:20]}….1')
+        queue = live.queue or 'default'  # where it was claimed somebody claims what nobody here knows better
         if signal.routine:
             found = self._insist(live, self._store.flows.routine, signal.routine)
             if found is None:
                 raise NotFound(f'no routine {signal.routine!r}')
             first = read_steps(found[1])[0].task
             flow = (found[1], first, f'{found[0]} {signal.routine}')
-            return Child('default', FLOW, encode(signal.data), flow)
+            return Child(queue, FLOW, _encoded(signal), flow)
         task, data = self._registry.get(signal.task), signal.data
         if task is None and signal.args:
             raise TaskError(f'{no_such_task(signal.task, self._registry.names())}: give it data by name, no args')
@@ -150,7 +162,7 @@ class Flows:
             inputs = self._registry.inputs(task)
             data = inputs.named(signal.args, data)
             inputs.bind(data)
-        return Child(task.QUEUE if task else 'default', signal.task, encode(data))
+        return Child(task.QUEUE if task else queue, signal.task, _encoded(signal, data))
 
     def _failed(self, live: Live, error: BaseException) -> Outcome:
         outcome = verdict(live, None, error)
@@ -168,3 +180,11 @@ class Flows:
                     raise Interrupted(live.ending or 'shutdown') from None
                 gevent.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def _encoded(signal: Spawn, data: Any = None) -> bytes:
+    try:
+        return encode(signal.data if data is None else data)
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = ('data', f'is not JSON: {error}')
+        raise InputError(signal.task or signal.routine, [problem], 'spawn(data={…})') from error

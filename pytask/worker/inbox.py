@@ -128,7 +128,7 @@ class Inbox:
         if message.ask:
             self._insist(live, self._worker.store.answers.give, message.ask, heard.answer)
         if heard.error is not None:
-            self._tell(live, message, heard.error)
+            self.tell(live, message, heard.error)
         return True
 
     @staticmethod
@@ -157,7 +157,8 @@ class Inbox:
             return hearing.failed(PytaskError(f'message {message.name} was interrupted'))
         return None
 
-    def _tell(self, live: Live, message: Message, error: BaseException) -> None:
+    def tell(self, live: Live, message: Message, error: BaseException) -> None:
+        """Log that a message has failed; and where nobody waits for an answer, publish it."""
         name = str(message.name)[:100]
         self._worker.report.message_failed(live, name, error)
         if not message.ask:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytask.errors import PytaskError
+from pytask.errors import InputError, Interrupted, PytaskError
 from pytask.hashes import as_json
 from pytask.inbox import method_name, read_message
 from pytask.inputs import inputs_of_call, read_object
@@ -46,6 +46,7 @@ class Passage:
         self.last = b'null'
         self.signal: Signal | None = None
         self.answer: tuple[str, bytes] | None = None  # for who has asked
+        self.failure: tuple[Message, BaseException] | None = None  # of what was to hear a message
         self.keeps_mail, self.has_mail = True, False
         self._start_anew()
 
@@ -72,7 +73,7 @@ class Passage:
         until = run.get('until', '')
         self.until_ms = int(until) if until.isdecimal() else None
         self.is_due = self.until_ms is not None and self.until_ms <= stand.now_ms
-        self.child_state = fields.get('ended', b'').decode()
+        self.child_state = fields.get('ended', b'').decode('utf-8', 'replace')
         self.offload = fields.get('offload', b'null')
         if stand.message is not None and not self.child_state:  # one thing at a time
             self.message = read_message(stand.message)
@@ -109,6 +110,8 @@ class Passage:
         if not self.waits or step_class is None:
             return None
         has_check = callable(getattr(step_class, 'check', None))
+        if not has_check and not self.child_state and self.message is not None and _hears(step_class, self.message):
+            return None
         has_news = self.child_state or self.message is not None or self.is_due
         if has_check and (has_news or step_class.CHECK_EVERY is not None):
             return None
@@ -138,6 +141,7 @@ class Passage:
 
     def enter(self, task: Task, data: bytes) -> Any:
         """Call the step; return what it has left, None where that is a signal."""
+        self.signal = self.answer = self.failure = None  # of an instance that was reloaded
         value = self._ask(task, data) if self.waits else task.start()  # type: ignore[attr-defined]
         own = getattr(task, '__dict__', {}).get('state')
         if isinstance(own, dict):  # assigned, and not only changed
@@ -148,27 +152,47 @@ class Passage:
         return value
 
     def _ask(self, task: Task, data: bytes) -> Any:
+        if self.message is not None:
+            self._hear(task, self.message)
+        check: Callable[..., Any] | None = getattr(task, 'check', None)
+        if check is None:
+            return self._stay() if self.failure else self.message.data  # type: ignore[union-attr]
         given = read_object(task.NAME, data)
         if self.child_state:
             given |= {'offload': as_json(self.offload), 'ended': self.child_state}
-        if self.message is not None:
-            self._hear(task, self.message)
-            given |= self.message.data if isinstance(self.message.data, dict) else {}
-        check: Callable[..., Any] = task.check  # type: ignore[attr-defined]
+        if self.message is not None and isinstance(self.message.data, dict):
+            given |= self.message.data
         plain = getattr(check, '__func__', check)
         inputs = _inputs(f'{task.NAME}.check', plain, plain is not check)
-        args, named = inputs.arguments(inputs.bind(fitting(inputs, given)))
+        try:
+            bound = inputs.bind(fitting(inputs, given))
+        except InputError as error:
+            if self.message is None:
+                raise
+            self._was_heard(self.message, hearing.failed(error))  # what does not fit is the sender's
+            return self._stay()
+        args, named = inputs.arguments(bound)
         value = check(*args, **named)
         return self._stay() if value is False else value
 
     def _hear(self, task: Task, message: Message) -> None:
-        try:
-            is_heard = message.name != SUBMIT and callable(getattr(task, method_name(message.name), None))
-        except PytaskError:  # no name at all, by foreign hands
-            is_heard = False
-        heard = hearing.hear(task, message) if is_heard else None
+        heard = hearing.hear(task, message) if _hears(task, message) else hearing.Heard(encode({'value': None}))
+        if heard is None:
+            raise Interrupted('')
+        self._was_heard(message, heard)
+
+    def _was_heard(self, message: Message, heard: hearing.Heard) -> None:
         if message.ask:
-            self.answer = (message.ask, heard.answer if heard else encode({'value': None}))
+            self.answer = (message.ask, heard.answer)
+        if heard.error is not None:
+            self.failure = (message, heard.error)
+
+
+def _hears(step: Task | type[Task], message: Message) -> bool:
+    try:
+        return message.name != SUBMIT and callable(getattr(step, method_name(message.name), None))
+    except PytaskError:  # no name at all, by foreign hands
+        return False
 
 
 def fitting(inputs: Inputs, data: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_a_flow_is_held_until_it_is_submitted(flows, hands):
     assert not flows.make(step='else'), 'its id is in use'
     assert hands.everything() == before
     assert (hands.state('f'), flows.reason(), flows.score(), hands.line()) == ('WAIT', 'not submitted', INF, [])
-    assert flows.of() == {'steps': STEPS.decode(), 'routine': '1 r', 'name': 'r'}
+    assert flows.of() == {'steps': STEPS.decode(), 'routine': '1 r', 'name': 'r', 'first': '0'}
     assert flows.submit(data=b'{"n":2}') == 'APPLIED'
     assert (flows.score(), hands.line(), flows.reason()) == (None, ['f'], None)
     assert flows.claim().data == b'{"n":2}'
@@ -145,6 +145,35 @@ def test_a_claim_asks_for_the_task_of_the_step(flows, hands):
     assert (claimed.run_id, claimed.task) == ('f', 'pytask/flow')
 
 
+def test_an_entry_that_was_parked_for_another_step_is_parked_for_this_one(flows, hands):
+    flows.make()
+    flows.submit()
+    hands.register('w2', 'other', 'pytask/flow')
+    hands.register('w3', 'hello', 'pytask/flow')
+    assert hands.claim('w2').parked == [('f', 'hello')]
+    assert force(hands) == 'APPLIED'
+    hands.redis.hset('task-f', 'step', 'other')  # as a worker finds out
+    assert hands.claim('w3', parked='hello').runs == []
+    assert hands.claimed_ids(worker='w2', parked='other') == ['f']
+
+
+def test_more_time_is_given_to_one_step_only(flows, hands):
+    claimed = flows.run()
+    hands.redis.hset('task-f', 'timeout', 5)
+    assert hands.store.runs.extend('f', '60') == 'REQUESTED'
+    assert hands.redis.hexists('task-f', 'extended')
+    flows.advance(claimed)
+    assert not hands.redis.hexists('task-f', 'extended')
+
+
+def test_what_is_too_large_for_a_message_may_still_be_the_first_submit(flows, hands):
+    flows.make()
+    assert flows.submit(data=b'{"n":1}', message=b'') == 'APPLIED'
+    assert flows.hold(flows.claim()) == 'OK'
+    assert flows.submit(message=b'') == 'TOO_LARGE'
+    assert hands.redis.llen('inbox-f') == 0
+
+
 def test_a_pause_of_the_steps_task_holds_its_flow(flows, hands):
     flows.make(step='other')
     flows.submit()
@@ -199,7 +228,7 @@ def test_advance_records_all_at_once(flows, hands, events):
     events()
     assert flows.advance(claimed, saved=b'{"n":1}')
     assert flows.of() | {'steps': ''} == {
-        '0:one': '1', 'saved': '{"n":1}', 'steps': '', 'routine': '1 r', 'name': 'r',
+        '0:one': '1', 'saved': '{"n":1}', 'steps': '', 'routine': '1 r', 'name': 'r', 'first': '0',
     }  # fmt: skip
     assert hands.redis.hmget('task-f', 'position', 'step') == ['1', 'other']
     assert events() == [('f', 'passed', {'position': 0, 'key': 'one'})]
@@ -538,6 +567,26 @@ def test_retry_of_what_went_well_begins_anew(flows, hands):
     assert hands.store.runs.retry('f') == 'APPLIED'
     assert hands.redis.hget('task-f', 'position') == '0'
     assert '0:one' not in flows.of()
+
+
+def test_retry_of_what_went_well_begins_where_it_began(flows, hands):
+    flows.make(step='other', position=1)
+    flows.submit()
+    claimed = flows.claim()
+    flows.advance(claimed, 1, 'two', b'2', '', b'{"n":1}')
+    hands.finish(claimed)
+    assert hands.store.runs.retry('f') == 'APPLIED'
+    assert hands.redis.hget('task-f', 'position') == '1'
+    assert not {'1:two', 'saved'} & flows.of().keys()
+
+
+def test_retry_from_a_step_forgets_by_whose_hand_it_was_passed(flows, hands):
+    flows.held()
+    force(hands)
+    hands.command('f')
+    assert {'0:one', 'forced:0'} <= flows.of().keys()
+    assert hands.store.runs.retry('f', 0) == 'APPLIED'
+    assert not {'0:one', 'forced:0'} & flows.of().keys()
 
 
 def test_a_routine_has_a_new_version_where_its_steps_are_new(hands):

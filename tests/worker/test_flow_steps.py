@@ -2,12 +2,24 @@
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 
 import gevent
 import pytest
-from support import wait_until
+from support import InProcess, wait_until
 
-from pytask import PyTask, PytaskError, Task, current_task, wait
+from pytask import (
+    AskError,
+    ConfigError,
+    InputError,
+    PyTask,
+    PytaskError,
+    Task,
+    Unavailable,
+    current_task,
+    spawn,
+    wait,
+)  # fmt: skip
 
 pytestmark = pytest.mark.timeout(60)
 where = ContextVar('where', default='outside')
@@ -97,7 +109,55 @@ class Keeps(Task):
         return value is not None
 
 
-ALL = (Inside, Outside, Slow, Room, Graceful, Assigns, Keeps)
+class Turns(Task):
+    """Is reloaded from what waits to what does not."""
+
+    def __init__(self, waits: bool = True):
+        self.waits = waits
+
+    def start(self):
+        if not self.waits:
+            return 'went on'
+        self.stopping.wait()
+        return wait(reason='of the old one')
+
+
+class Hears(Task):
+    """Has no check: a message lets it go on."""
+
+    def start(self):
+        return wait(reason='hears')
+
+    def on_go(self, word: str):
+        if word == 'hang':
+            self.emit('hangs')
+            gevent.sleep(60)
+        return word.upper()
+
+
+class Odd(Task):
+    """Returns what nobody can write down."""
+
+    def __init__(self, how: str):
+        self.how = how
+
+    def start(self):
+        if self.how == 'reason':
+            return wait(reason='waiting for \udce9.csv')
+        if self.how == 'past':
+            return wait(reason='past', until=datetime(1960, 1, 1, tzinfo=UTC))
+        return spawn(task='nobodys', data={'n': object()}) if self.how == 'data' else spawn(task='\udce9')
+
+
+class Typed(Task):
+    def start(self):
+        return wait(reason='typed')
+
+    def check(self, by: int = 0):
+        return by > 0
+
+
+ALL = (Inside, Outside, Slow, Room, Graceful, Assigns, Keeps, Turns, Hears, Odd, Typed)
 
 
 @pytest.fixture
@@ -176,8 +236,6 @@ def test_a_reload_is_the_steps(machine):
 
 
 def test_a_flow_that_is_shut_down_goes_on_at_the_same_step(app, server, redis):
-    from support import InProcess
-
     for each in ALL:
         app.add_task(each)
     first = InProcess(app)
@@ -239,6 +297,119 @@ def test_a_submit_is_for_the_step_that_waits_only(machine, redis):
     assert redis.exists(f'inbox-{flow.id}') == 0
     flow.submit(value='three')
     assert flow.wait(timeout=10).position == 2
+
+
+def test_a_reload_forgets_the_signal_of_the_old_instance(machine):
+    flow = running(machine, begun(machine, ['turns']))
+    assert machine.reload(flow.id, {'waits': False}, wait=10) == 'applied'
+    assert flow.wait(timeout=10).run.output == 'went on'
+
+
+def test_a_reason_is_cut_and_has_no_lone_surrogates(machine):
+    flow = begun(machine, ['odd'], how='reason')
+    wait_until(lambda: flow.refresh().reason == 'waiting for \\udce9.csv', 'it waits')
+    assert len(wait('x' * 30_000).reason) == len(spawn('x' * 30_000, task='y').reason) == 1000
+
+
+@pytest.mark.parametrize(
+    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'it is no UTF-8')]
+)
+def test_what_can_not_be_spawned_ends_the_flow(machine, how, state, why):
+    flow = begun(machine, ['odd'], how=how).wait(timeout=10)
+    assert (flow.state, flow.run.attempt) == (state, 1)
+    assert why in str(flow.run.output)
+
+
+def test_a_time_that_is_long_past_has_come(machine):
+    assert begun(machine, ['odd'], how='past').wait(timeout=10).state == 'SUCCESS'
+
+
+@pytest.mark.parametrize('every_s', [float('inf'), float('nan'), -1, '5'])
+def test_a_bad_check_every_is_refused(app, every_s):
+    with pytest.raises(ConfigError, match=r'CHECK_EVERY of .* must be seconds, or None'):
+        app.add_task(type('Often', (Keeps,), {'CHECK_EVERY': every_s}))
+
+
+def test_a_message_lets_a_step_without_a_check_go_on_when_it_has_heard_it(machine, caplog):
+    flow = begun(machine, ['hears'])
+    wait_until(lambda: flow.refresh().reason == 'hears', 'it waits')
+    with pytest.raises(AskError, match='word'):
+        machine.ask(flow.id, 'go', {})
+    machine.send(flow.id, 'go', {})
+    wait_until(lambda: 'message go failed' in caplog.text, 'it is told')
+    assert flow.refresh().state == 'WAIT'
+    assert machine.ask(flow.id, 'go', {'word': 'on'}) == 'ON'
+    assert flow.wait(timeout=10).run.output == {'word': 'on'}
+
+
+def test_a_message_that_was_interrupted_stays_in_the_inbox(app):
+    app.add_task(Hears)
+    first = InProcess(app)
+    first.start()
+    flow = begun(app.client, ['hears'])
+    wait_until(lambda: flow.refresh().reason == 'hears', 'it waits')
+    app.client.send(flow.id, 'go', {'word': 'hang'})
+    wait_until(lambda: flow.refresh().state == 'RUNNING', 'it hangs')
+    first.stop()
+    assert (flow.refresh().state, flow.reason) == ('WAIT', 'shutdown')
+    assert app.client.store.flows.read([flow.id])[0].message is not None
+    app.client.stop(flow.id)
+
+
+def test_data_that_does_not_fit_is_the_senders_and_the_flow_waits_on(machine, caplog):
+    flow = begun(machine, ['typed'])
+    wait_until(lambda: flow.refresh().reason == 'typed', 'it waits')
+    flow.submit(by='zz')
+    wait_until(lambda: 'message submit failed' in caplog.text, 'it is told')
+    wait_until(lambda: flow.refresh().state == 'WAIT', 'it waits on')
+    flow.submit(by=1)
+    assert flow.wait(timeout=10).state == 'SUCCESS'
+
+
+def test_a_paused_flow_halts_between_two_steps(machine):
+    flow = running(machine, begun(machine, ['room', 'outside']))
+    assert machine.pause(flow.id) == 'requested'
+    wait_until(lambda: machine.send(flow.id, 'say', {'word': 'go on'}), 'it is heard')
+    wait_until(lambda: flow.refresh().state == 'WAIT', 'it halts')
+    assert (flow.reason, flow.position) == ('paused', 1)
+    assert machine.resume(flow.id) == 'applied'
+    assert flow.wait(timeout=10).run.output == 'outside'
+
+
+def test_a_flow_whose_worker_shuts_down_while_redis_is_away_is_given_back(app, worker, monkeypatch):
+    app.add_task(Outside)
+    running = worker()
+
+    def away(*_):
+        running.reason_to_stop.set()
+        raise Unavailable('not now')
+
+    monkeypatch.setattr(running.store.flows, 'advance', away)
+    flow = begun(app.client, ['outside'])
+    wait_until(lambda: (flow.refresh().state, flow.reason) == ('WAIT', 'shutdown'), 'it is given back')
+    monkeypatch.undo()
+    worker()
+    assert flow.wait(timeout=10).run.output == 'outside'
+
+
+def test_more_than_a_message_may_be_submitted_first(machine):
+    flow = begun(machine, ['typed'], much='x' * 100_000)
+    wait_until(lambda: flow.refresh().reason == 'typed', 'it waits')
+    with pytest.raises(InputError, match='a flow that waits takes up to 65,536 at a time'):
+        flow.submit(much='x' * 100_000)
+    with pytest.raises(InputError, match='the limit is 1,048,576'):
+        flow.force(output='x' * 2**20)
+    flow.submit(by=1)
+    assert flow.wait(timeout=10).state == 'SUCCESS'
+
+
+def test_a_flow_with_a_long_id_spawns_nothing(machine, redis):
+    flow_id = 'x' * 250
+    redis.hset(f'task-{flow_id}', mapping={'task': 'pytask/flow', 'data': '{"how": "data"}', 'routine': 'odd'})
+    machine.routine('odd', ['odd'])
+    redis.lpush('new-task', flow_id)
+    flow = machine.get_flow(flow_id).wait(timeout=10)
+    assert (flow.state, 'too long to spawn' in flow.run.output) == ('ERROR', True)
 
 
 def test_on_exception_hooks_hear_of_flows(app, machine):

@@ -13,7 +13,7 @@ redis.call('HSET', flows .. id, position .. ':' .. key, value, 'saved', saved)
 redis.call('HDEL', flows .. id, 'ended', 'offload')
 redis.call('HSET', run, 'position', at + 1, 'step', step)
 if step == '' then redis.call('HDEL', run, 'step') end
-redis.call('HDEL', run, 'wait', 'until', 'child')
+redis.call('HDEL', run, 'wait', 'until', 'child', 'extended') -- more time was given to this step
 if v[4] then
   take_out(id, message, v[4])
   forget_submits(id)

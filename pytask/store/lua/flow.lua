@@ -7,6 +7,6 @@ if redis.pcall('HEXISTS', runs .. id, 'task') ~= 0 then return 'EXISTS' end
 redis.call('HSET', runs .. id, 'task', FLOW, 'data', '{}', 'state', 'WAIT', 'queue', queue, 'created', now,
   'reason', 'not submitted', 'draft', '1', 'position', position, 'step', step)
 redis.call('DEL', flows .. id) -- of another flow with this id, whose hash foreign hands deleted
-redis.call('HSET', flows .. id, 'steps', steps, 'routine', routine, 'name', name)
+redis.call('HSET', flows .. id, 'steps', steps, 'routine', routine, 'name', name, 'first', position)
 redis.call('ZADD', held, '+inf', id)
 return 'OK'

@@ -1,5 +1,5 @@
--- Run an ended run again: same id, same data, next attempt. A flow goes on at the step at which it ended, or at the given
--- one; the results from there on are made anew.
+-- Run an ended run again: same id, same data, next attempt. A flow goes on at the step at which it ended, after a success
+-- at its first, or at the given one; the results from there on are made anew.
 -- KEYS  runs lines ended end_task flows
 -- ARGV  id position
 -- ANSWER APPLIED, REFUSED (a local run belonged to its worker, what is no flow has no steps), NOT_FOUND, or the state of
@@ -12,13 +12,15 @@ if v[4] or position ~= '' and v[1] ~= FLOW then return 'REFUSED' end
 if not v[2] or v[2] == '' or v[2] == 'WAIT' or v[2] == 'RUNNING' then return v[2] == 'RUNNING' and 'RUNNING' or 'WAIT' end
 live_again(id, v[2])
 if v[1] == FLOW and (position ~= '' or v[2] == 'SUCCESS') then
-  local from = tonumber(position) or 0
+  local first = tonumber(redis.call('HGET', flows .. id, 'first')) or 0
+  local from = tonumber(position) or first
   redis.call('HSET', key, 'position', from)
   redis.call('HDEL', key, 'step') -- its worker knows which
-  if from == 0 then redis.call('HDEL', flows .. id, 'saved') end
+  if from <= first then redis.call('HDEL', flows .. id, 'saved') end
   local all = redis.call('HGETALL', flows .. id)
   for i = 1, #all, 2 do
-    if (tonumber(string.match(all[i], '^(%d+):')) or -1) >= from then redis.call('HDEL', flows .. id, all[i]) end
+    local at = string.match(all[i], '^(%d+):') or string.match(all[i], '^%l+:(%d+)$') -- a result; an error, by whose hand
+    if (tonumber(at) or -1) >= from then redis.call('HDEL', flows .. id, all[i]) end
   end
 end
 redis.call('LPUSH', line_of(v[3]), id)

@@ -1,8 +1,8 @@
 -- Submit a flow: one that never was is put in line with its data, one that waits is told it.
 -- KEYS  runs lines queues held inboxes
 -- ARGV  id data message max_messages max_bytes
--- ANSWER APPLIED (also where it was submitted with this data before), REQUESTED, FULL, REFUSED (what is no flow), NOT_FOUND,
--- or the state of one that does not wait
+-- ANSWER APPLIED (also where it was submitted with this data before), REQUESTED, FULL, TOO_LARGE (the message is ''),
+-- REFUSED (what is no flow), NOT_FOUND, or the state of one that does not wait
 -- include line flow wake mail
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'data', 'draft', 'wait', 'paused', 'queue', 'inbox')
@@ -19,6 +19,7 @@ if is_going and v[4] then
   redis.call('ZREM', held, id)
   return 'APPLIED'
 elseif is_going and v[5] then
+  if message == '' then return 'TOO_LARGE' end
   if not put_in(id, message, v[8]) then return 'FULL' end
   wake(id)
   return 'REQUESTED'
