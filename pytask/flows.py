@@ -37,7 +37,8 @@ _TOO_LARGE = f'is {{:,}} bytes; a flow that waits takes up to {MAX_MESSAGE_BYTES
 class Flow:
     """One passage through steps: a snapshot, and the run behind it.
 
-    `position` is the step at which it stands, the number of steps at the end. `results` are found by key and by
+    `position` is the step at which it stands, the number of steps at the end; `is_submitted` is false for one that
+    was only made. `results` are found by key and by
     position. `errors` has, by position, what a step's last failure left: a message, or `{"type", "message",
     "traceback"}`. `forced` has who passed a step by hand, and when. `saved` is what its steps keep in `self.state`.
     """
@@ -51,6 +52,7 @@ class Flow:
     errors: dict[int, Any] = field(default_factory=dict)
     forced: dict[int, Any] = field(default_factory=dict)
     saved: dict[str, Any] = field(default_factory=dict)
+    is_submitted: bool = True
 
     @property
     def id(self) -> str:
@@ -158,8 +160,9 @@ class Flows:
     ) -> Flow:
         """Make a flow that waits to be submitted: of a Routine, the name of one, or a list of steps.
 
-        `position` is the step it begins with. With a `flow_id` of your own the call may be repeated. Raises
-        PytaskError for a bad step, id or position, NotFound, RunExists.
+        `position` is the step it begins with. With a `flow_id` of your own the call may be repeated; the flow's
+        `is_submitted` tells whether it has gone further than that. Raises PytaskError for a bad step, id or
+        position, NotFound, RunExists.
         """
         routine = of if isinstance(of, Routine) else self.routine(of) if isinstance(of, str) else None
         steps = as_steps(of) if routine is None else routine.steps
@@ -239,6 +242,7 @@ def _flow(run: Run, stand: Stand) -> Flow:
     except PytaskError:
         flow.steps = ()
     flow.position = int(stand.run.get('position', '')) if stand.run.get('position', '').isdecimal() else 0
+    flow.is_submitted = 'draft' not in stand.run
     flow.results = Results.read(fields)
     flow.errors = _numbered(fields, 'error')
     flow.forced = {at: about for at, about in _numbered(fields, 'forced').items() if isinstance(about, dict)}

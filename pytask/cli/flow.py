@@ -99,7 +99,7 @@ def start(routine: str, data: dict[str, Any], whole: str | None, *, hold: bool, 
     given = whole_data(whole) | data
     point_out(data)
     one = asked.flow(routine, **options)
-    if not hold:
+    if not hold and not one.is_submitted:  # else it was made before: to tell it that again would let a step go on
         one.submit(**given)
     if is_json():
         paint.json_line(one.refresh().to_json())
@@ -114,10 +114,10 @@ def start(routine: str, data: dict[str, Any], whole: str | None, *, hold: bool, 
 def push(flow_id: str, data: dict[str, Any], whole: str | None) -> int:
     """Submit a flow: one that never was begins; one that waits is told this, and its check is asked."""
     asked = client()
-    full = find_id(asked, flow_id)
+    there = _found(asked, flow_id)
     point_out(data)
-    asked.submit(full, **(whole_data(whole) | data))
-    return report({full: 'requested'})
+    there.submit(**(whole_data(whole) | data))
+    return report({there.id: 'requested' if there.is_submitted else 'applied'})
 
 
 @flow.command()

@@ -48,6 +48,7 @@ def test_a_flow_from_the_shell(processes, routine, redis):
     assert good(run('flow', 'ls')) == ['f1\tnightly\tWAIT\t1/3\tsign it\twait for a signature']
     assert 'f1\tpytask/flow\tWAIT' in run('ls').stdout
     assert run('show', 'f1').stderr.startswith('waits: its step 1 waits; tell it something with: pytask')
+    assert good(run('flow', 'start', 'nightly', 'by=Sun', '--id', 'f1')) == ['f1'], 'again, and nothing is passed'
     assert good(run('flow', 'push', 'f1', 'by=Sun')) == ['f1\trequested']
     assert run('wait', 'f1').returncode == 1
     lines = good(run('flow', 'show', 'f1'))
@@ -77,7 +78,7 @@ def test_slips(processes, routine, app):
     assert told('start', 'nightly', '--position', '3') == (1, 'Error: no step 3: there are 0 to 2')
     run = app.client.start('fetch', {'url': ''}, run_id='r1').wait(timeout=20)
     assert told('show', 'r1') == (3, "Error: run r1 is no flow, but of the task 'fetch'")
-    assert told('push', 'r1') == (3, 'Error: run r1 is no flow')
+    assert told('push', 'r1') == (3, "Error: run r1 is no flow, but of the task 'fetch'")
     assert told('retry', run.id, '--step', '0') == (3, "Error: run r1 is no flow, but of the task 'fetch'")
     assert good(processes.run('flow', 'start', 'nightly', '--hold', '--id', 'f2')) == ['f2']
     assert processes.run('show', 'f2').stderr.startswith('waits: it was not submitted; do so with: pytask')
@@ -86,4 +87,4 @@ def test_slips(processes, routine, app):
         'Error: OUTPUT is not JSON; text is written \'"text"\'',
     )
     assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7: there are 0 to 2')
-    assert good(processes.run('flow', 'push', 'f2', 'url=abc')) == ['f2\trequested']
+    assert good(processes.run('flow', 'push', 'f2', 'url=abc')) == ['f2\tapplied']
