@@ -216,6 +216,7 @@ MUTANTS = [
     m('other data is not written', 'declare', ' and v[1] == task and v[2] == queue and v[3] == data', '', 'test_script_declare'),
     m('a changed schedule is not paused', 'declare', "v[5] and '+inf' or next", 'next', 'test_script_declare'),
     m('missed for ever', 'declare', "'last_run', 'missed')", "'last_run')", 'test_script_declare'),
+    m('no miss is told', 'declare', "missed == '1' and 'MISSED' or ", '', 'test_script_declare'),
     m('nothing is missed', 'declare', "if missed == '1' then", 'if false then', 'test_script_declare'),
     m('fires again', 'fire', 'stands_at ~= tonumber(at) or ', '', 'test_script_fire'),
     m('fires early', 'fire', ' or stands_at > now_ms', '', 'test_script_fire'),
