@@ -79,7 +79,7 @@ class Flow:
             setattr(self, name, getattr(fresh, name))
         return self
 
-    def submit(self, **data: Any) -> str:
+    def submit(self, /, **data: Any) -> str:
         """Submit it, or tell it something where it waits; as `Client.submit`."""
         return self.client.submit(self, **data)
 

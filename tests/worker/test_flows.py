@@ -57,6 +57,12 @@ def test_steps_get_the_flows_data_and_each_others_results(flows, redis):
     assert flow.position == 3
 
 
+def test_data_may_have_any_name(flows):
+    flow = flows.flow(['one'])
+    assert flow.submit(self=1, flow=2, data=3) == flow.id
+    assert flow.refresh().run.data == {'self': 1, 'flow': 2, 'data': 3}
+
+
 def test_a_flow_waits_without_a_lease_until_its_check_lets_it_go_on(flows, redis):
     flow = flows.flow(['offload', 'one'])
     flow.submit()
