@@ -169,8 +169,8 @@ class Flows:
         label = check_name('flow', name) if name is not None else routine.name if routine else ''
         of_which = f'{routine.version} {routine.name}' if routine else ''
         new = NewFlow(flow_id, queue, position, step.task, encode(steps), of_which, label)
-        if not self.store.flows.accept(new) and self.get_flow(flow_id).steps != steps:
-            raise RunExists(f'flow {flow_id!r} was made before, with other steps')
+        if not self.store.flows.accept(new):
+            self._insist_on_the_same(flow_id, steps)
         return self.get_flow(flow_id)
 
     def get_flow(self, flow_id: str) -> Flow:
@@ -209,6 +209,13 @@ class Flows:
         if answer == 'NOT_FOUND':
             raise NotFound(f'no flow {there.id!r}')
         return answer if answer in State.__members__ else answer.lower()
+
+    def _insist_on_the_same(self, flow_id: str, steps: Sequence[Step]) -> None:
+        there: Run = self.get(flow_id)  # type: ignore[attr-defined]
+        if there.task != FLOW:
+            raise RunExists(f'the id {flow_id!r} is in use by a run of {there.task!r}')
+        if self.get_flow(flow_id).steps != steps:
+            raise RunExists(f'flow {flow_id!r} was made before, with other steps')
 
     def _read(self, runs: Sequence[Run]) -> list[Flow]:
         for run in runs:

@@ -3,7 +3,7 @@
 import pytest
 from support import wait_until
 
-from pytask import PytaskError, RunEnded, State, Task, spawn, task, wait
+from pytask import PytaskError, RunEnded, RunExists, State, Task, spawn, task, wait
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -61,6 +61,15 @@ def test_data_may_have_any_name(flows):
     flow = flows.flow(['one'])
     assert flow.submit(self=1, flow=2, data=3) == flow.id
     assert flow.refresh().run.data == {'self': 1, 'flow': 2, 'data': 3}
+
+
+def test_an_id_that_is_in_use_is_refused(flows):
+    assert flows.flow(['one'], flow_id='f').id == flows.flow(['one'], flow_id='f').id == 'f'
+    with pytest.raises(RunExists, match="flow 'f' was made before, with other steps"):
+        flows.flow(['add'], flow_id='f')
+    flows.start('one', run_id='taken')
+    with pytest.raises(RunExists, match="the id 'taken' is in use by a run of 'one'"):
+        flows.flow(['one'], flow_id='taken')
 
 
 def test_a_flow_waits_without_a_lease_until_its_check_lets_it_go_on(flows, redis):
