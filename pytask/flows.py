@@ -185,7 +185,8 @@ class Flows:
         """Put a flow in line with this data, and return its id.
 
         One that waits gets the data for its step's `check`, which is asked again. The same again changes nothing.
-        Raises RunEnded for one that has ended, PytaskError for one that does not wait, NotFound, InputError.
+        Raises RunEnded for one that has ended, PytaskError for one that runs or is in line with other data,
+        NotFound, InputError.
         """
         flow_id = _id(flow)
         text = _encoded(data)
@@ -259,14 +260,19 @@ def _encoded(value: Any) -> bytes:
         raise InputError(FLOW, [('data', f'is not JSON: {error}')], 'submit(flow, **data)') from error
 
 
+_REFUSALS = {
+    'FULL': 'has too many messages that it has not handled; submit it again later',
+    'WAIT': 'is in line already, with other data: it takes more when a step of it waits',
+    'RUNNING': 'is RUNNING: it takes data when it waits',
+}
+
+
 def _check(flow_id: str, answer: str) -> None:
     if answer == 'NOT_FOUND':
         raise NotFound(f'no flow {flow_id!r}')
     if answer == 'REFUSED':
         raise NotFound(f'run {flow_id} is no flow')
-    if answer == 'FULL':
-        raise PytaskError(f'flow {flow_id} has too many messages that it has not handled; submit it again later')
     if answer in {state.value for state in ENDED}:
         raise RunEnded(flow_id, answer)
     if answer not in ('APPLIED', 'REQUESTED'):
-        raise PytaskError(f'flow {flow_id} is {answer} and does not wait: it takes data when it does')
+        raise PytaskError(f'flow {flow_id} {_REFUSALS.get(answer, f"is {answer}")}')
