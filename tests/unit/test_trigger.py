@@ -137,7 +137,7 @@ def test_fields_that_make_no_sense_are_refused(fields, why):
         Fields(fields, tz='UTC')
 
 
-@pytest.mark.parametrize('jitter', [-1, 10**6])
+@pytest.mark.parametrize('jitter', [-1, 10**6, '5', True, [], float('nan')])
 def test_jitter_is_less_than_a_day(jitter):
     with pytest.raises(ConfigError, match='give seconds, less than a day'):
         Crontab('* * * * *', tz='UTC', jitter=jitter)
