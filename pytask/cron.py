@@ -66,8 +66,11 @@ class Cron(Trigger):
         """Return the first firing after a moment, both in UTC; None where there is none."""
         if self._start is not None:
             moment = max(moment, self._start - TICK)
+        last = min(self._end or LAST, LAST)
+        if moment >= last:  # not searched: what is near the end of all dates overflows
+            return None
         found = self._shown_after(moment) if self.has_open_hours else self._fixed_after(moment)
-        return None if found is None or found > (self._end or LAST) else found
+        return None if found is None or found > last else found
 
     def _fixed_after(self, moment: datetime) -> datetime | None:
         wall = wall_of(moment, self.zone)
