@@ -136,15 +136,15 @@ class Flows:
             version = self.store.flows.define(check_name('routine', name), encode(made))
             return Routine(name, version, made)
         found = self.store.flows.routine(name)
-        if found is None:
-            near = ' or '.join(repr(n) for n in get_close_matches(name, self.store.flows.routines(), n=2))
-            raise NotFound(f'no routine {name!r}' + (f'; did you mean {near}?' if near else ''))
-        return Routine(name, found[0], read_steps(found[1]))
+        kept = _readable(found[1]) if found else ()
+        if not found or not kept:
+            raise NotFound(self._no_routine(name))
+        return Routine(name, found[0], kept)
 
     def routines(self) -> list[Routine]:
-        """Return all routines, by name."""
+        """Return all routines, by name; one that foreign hands have spoilt has no steps."""
         found = self.store.flows.routines().items()
-        return [Routine(name, version, read_steps(steps)) for name, (version, steps) in found]
+        return [Routine(name, version, _readable(steps)) for name, (version, steps) in found]
 
     def flow(
         self,
@@ -161,7 +161,7 @@ class Flows:
         PytaskError for a bad step, id or position, NotFound, RunExists.
         """
         routine = of if isinstance(of, Routine) else self.routine(of) if isinstance(of, str) else None
-        steps = as_steps(of) if routine is None else routine.steps
+        steps = as_steps(of if routine is None else routine.steps)
         step = step_at(steps, position)
         flow_id = flow_id or self.new_id()  # type: ignore[attr-defined]
         if not is_valid_id(flow_id) or len(flow_id.encode()) > LONGEST_ID:
@@ -211,6 +211,13 @@ class Flows:
             raise NotFound(f'no flow {there.id!r}')
         return answer if answer in State.__members__ else answer.lower()
 
+    def _no_routine(self, name: str) -> str:
+        known = self.store.flows.routines()
+        if name in known:
+            return f'routine {name!r} can not be read: something else wrote over it; define it again'
+        near = ' or '.join(map(repr, get_close_matches(name, known, n=2)))
+        return f'no routine {name!r}' + (f'; did you mean {near}?' if near else '')
+
     def _insist_on_the_same(self, flow_id: str, steps: Sequence[Step]) -> None:
         there: Run = self.get(flow_id)  # type: ignore[attr-defined]
         if there.task != FLOW:
@@ -231,10 +238,7 @@ def _flow(run: Run, stand: Stand) -> Flow:
     fields = stand.fields
     routine = fields.get('routine', b'').decode('utf-8', 'replace')
     flow = Flow(run, fields.get('name', b'').decode('utf-8', 'replace'), routine.partition(' ')[2])
-    try:
-        flow.steps = read_steps(fields.get('steps', b''))
-    except PytaskError:
-        flow.steps = ()
+    flow.steps = _readable(fields.get('steps', b''))
     flow.position = int(stand.run.get('position', '')) if stand.run.get('position', '').isdecimal() else 0
     flow.results = Results.read(fields)
     flow.errors = _numbered(fields, 'error')
@@ -242,6 +246,13 @@ def _flow(run: Run, stand: Stand) -> Flow:
     saved = as_json(fields.get('saved', b'{}'))
     flow.saved = saved if isinstance(saved, dict) else {}
     return flow
+
+
+def _readable(steps: bytes) -> tuple[Step, ...]:
+    try:
+        return read_steps(steps)
+    except PytaskError:
+        return ()
 
 
 def _numbered(fields: dict[str, bytes], word: str) -> dict[int, Any]:

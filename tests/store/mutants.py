@@ -331,7 +331,7 @@ MUTANTS = [
     m('retry keeps the task of a step', 'retry', "redis.call('HDEL', key, 'step')", '', 'test_script_flows'),
     m('retry of what went well ends at once', 'retry', " or v[2] == 'SUCCESS'", '', 'test_script_flows'),
     m('prune leaves the flow', 'prune', ', flows .. id)', ')', 'test_script_flows'),
-    m('the same steps are another version', 'routine', "if known == steps then return tonumber(version) end", '',
+    m('the same steps are another version', 'routine', "if version > 0 and known == steps then return version end", '',
       'test_script_flows'),
 ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 import pytest
 from support import wait_until
 
-from pytask import PytaskError, RunEnded, RunExists, State, Task, spawn, task, wait
+from pytask import NotFound, PytaskError, RunEnded, RunExists, State, Task, spawn, task, wait
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -352,6 +352,24 @@ def test_a_step_whose_task_nobody_knows_is_laid_aside(app, machine, worker, redi
     ended(flow)
     assert flow.results[1] == 'here'
     other.client.close()
+
+
+def test_a_spoilt_routine_harms_no_other(machine, redis):
+    machine.routine('nightly', ['one'])
+    redis.hset('routines', mapping={'a': 'junk', 'b': '2 [1]'})
+    found = machine.routines()
+    assert [(one.name, one.version, len(one.steps)) for one in found] == [
+        ('a', 0, 0),
+        ('b', 2, 0),
+        ('nightly', 1, 1),
+    ]
+    for name in ('a', 'b'):
+        with pytest.raises(NotFound, match=f"routine '{name}' can not be read: something else wrote over it"):
+            machine.routine(name)
+    with pytest.raises(PytaskError, match='0 steps: a routine has 1 to'):
+        machine.flow(found[0])
+    machine.routine('a', ['one'])
+    assert machine.routine('a').version == 1
 
 
 def test_foreign_hands_may_start_a_flow_of_a_routine(machine, redis):
