@@ -267,6 +267,14 @@ def test_what_can_not_be_done_is_told(client):
         client.run_schedule('nightl')
 
 
+def test_what_is_there_by_half_is_not_its_own_near_name(client, redis):
+    client.store.schedules.declare(Declared('nightly', 'hello', 'default', b'{}', Every(60)), PAST_MS)
+    redis.delete('schedule-nightly')
+    with pytest.raises(NotFound, match=r"^no schedule 'nightly'$"):
+        client.schedule('nightly')
+    assert client.remove_schedule('nightly') == 'applied'
+
+
 # What it costs
 
 
