@@ -47,7 +47,7 @@ class Cron(Trigger):
         self.tz = self.zone.key
         self._start = None if start_date is None else read_moment(start_date, self.zone, 'start_date')
         self._end = None if end_date is None else read_moment(end_date, self.zone, 'end_date')
-        if jitter is not None and not 0 <= jitter < 86_400:
+        if jitter is not None and not (_is_number(jitter) and 0 <= jitter < 86_400):
             raise ConfigError(f'jitter {jitter!r}: give seconds, less than a day')
         self.jitter_s = jitter or 0
 
@@ -66,8 +66,11 @@ class Cron(Trigger):
         """Return the first firing after a moment, both in UTC; None where there is none."""
         if self._start is not None:
             moment = max(moment, self._start - TICK)
+        last = min(self._end or LAST, LAST)
+        if moment >= last:  # not searched: what is near the end of all dates overflows
+            return None
         found = self._shown_after(moment) if self.has_open_hours else self._fixed_after(moment)
-        return None if found is None or found > (self._end or LAST) else found
+        return None if found is None or found > last else found
 
     def _fixed_after(self, moment: datetime) -> datetime | None:
         wall = wall_of(moment, self.zone)
@@ -177,6 +180,10 @@ class Fields(Cron):
 
     def __str__(self) -> str:
         return ', '.join(f'{name}={text!r}' for name, text in self.fields.items())
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
 
 
 def _is_open(hours: str) -> bool:

@@ -82,7 +82,7 @@ class Flow:
             setattr(self, name, getattr(fresh, name))
         return self
 
-    def submit(self, **data: Any) -> str:
+    def submit(self, /, **data: Any) -> str:
         """Submit it, or tell it something where it waits; as `Client.submit`."""
         return self.client.submit(self, **data)
 
@@ -139,15 +139,15 @@ class Flows:
             version = self.store.flows.define(check_name('routine', name), encode(made))
             return Routine(name, version, made)
         found = self.store.flows.routine(name)
-        if found is None:
-            near = ' or '.join(repr(n) for n in get_close_matches(name, self.store.flows.routines(), n=2))
-            raise NotFound(f'no routine {name!r}' + (f'; did you mean {near}?' if near else ''))
-        return Routine(name, found[0], read_steps(found[1]))
+        kept = _readable(found[1]) if found else ()
+        if not found or not kept:
+            raise NotFound(self._no_routine(name))
+        return Routine(name, found[0], kept)
 
     def routines(self) -> list[Routine]:
-        """Return all routines, by name."""
+        """Return all routines, by name; one that foreign hands have spoilt has no steps."""
         found = self.store.flows.routines().items()
-        return [Routine(name, version, read_steps(steps)) for name, (version, steps) in found]
+        return [Routine(name, version, _readable(steps)) for name, (version, steps) in found]
 
     def flow(
         self,
@@ -165,7 +165,7 @@ class Flows:
         position, NotFound, RunExists.
         """
         routine = of if isinstance(of, Routine) else self.routine(of) if isinstance(of, str) else None
-        steps = as_steps(of) if routine is None else routine.steps
+        steps = as_steps(of if routine is None else routine.steps)
         step = step_at(steps, position)
         flow_id = flow_id or self.new_id()  # type: ignore[attr-defined]
         if not is_valid_id(flow_id) or len(flow_id.encode()) > LONGEST_ID:
@@ -173,8 +173,8 @@ class Flows:
         label = check_name('flow', name) if name is not None else routine.name if routine else ''
         of_which = f'{routine.version} {routine.name}' if routine else ''
         new = NewFlow(flow_id, queue, position, step.task, encode(steps), of_which, label)
-        if not self.store.flows.accept(new) and self.get_flow(flow_id).steps != steps:
-            raise RunExists(f'flow {flow_id!r} was made before, with other steps')
+        if not self.store.flows.accept(new):
+            self._insist_on_the_same(flow_id, steps)
         return self.get_flow(flow_id)
 
     def get_flow(self, flow_id: str) -> Flow:
@@ -189,7 +189,8 @@ class Flows:
         """Put a flow in line with this data, and return its id.
 
         One that waits gets the data for its step's `check`, which is asked again. The same again changes nothing.
-        Raises RunEnded for one that has ended, PytaskError for one that does not wait, NotFound, InputError.
+        Raises RunEnded for one that has ended, PytaskError for one that runs or is in line with other data,
+        NotFound, InputError.
         """
         flow_id = _id(flow)
         text = _encoded(data)
@@ -224,6 +225,20 @@ class Flows:
             raise NotFound(f'no flow {there.id!r}')
         return answer if answer in State.__members__ else answer.lower()
 
+    def _no_routine(self, name: str) -> str:
+        known = self.store.flows.routines()
+        if name in known:
+            return f'routine {name!r} can not be read: something else wrote over it; define it again'
+        near = ' or '.join(map(repr, get_close_matches(name, known, n=2)))
+        return f'no routine {name!r}' + (f'; did you mean {near}?' if near else '')
+
+    def _insist_on_the_same(self, flow_id: str, steps: Sequence[Step]) -> None:
+        there: Run = self.get(flow_id)  # type: ignore[attr-defined]
+        if there.task != FLOW:
+            raise RunExists(f'the id {flow_id!r} is in use by a run of {there.task!r}')
+        if self.get_flow(flow_id).steps != steps:
+            raise RunExists(f'flow {flow_id!r} was made before, with other steps')
+
     def _read(self, runs: Sequence[Run]) -> list[Flow]:
         for run in runs:
             if run.task != FLOW:
@@ -237,10 +252,7 @@ def _flow(run: Run, stand: Stand) -> Flow:
     fields = stand.fields
     routine = fields.get('routine', b'').decode('utf-8', 'replace')
     flow = Flow(run, fields.get('name', b'').decode('utf-8', 'replace'), routine.partition(' ')[2])
-    try:
-        flow.steps = read_steps(fields.get('steps', b''))
-    except PytaskError:
-        flow.steps = ()
+    flow.steps = _readable(fields.get('steps', b''))
     flow.position = int(stand.run.get('position', '')) if stand.run.get('position', '').isdecimal() else 0
     flow.is_submitted = 'draft' not in stand.run
     flow.results = Results.read(fields)
@@ -249,6 +261,13 @@ def _flow(run: Run, stand: Stand) -> Flow:
     saved = as_json(fields.get('saved', b'{}'))
     flow.saved = saved if isinstance(saved, dict) else {}
     return flow
+
+
+def _readable(steps: bytes) -> tuple[Step, ...]:
+    try:
+        return read_steps(steps)
+    except PytaskError:
+        return ()
 
 
 def _numbered(fields: dict[str, bytes], word: str) -> dict[int, Any]:
@@ -267,14 +286,19 @@ def _encoded(value: Any) -> bytes:
         raise InputError(FLOW, [('data', f'is not JSON: {error}')], 'submit(flow, **data)') from error
 
 
+_REFUSALS = {
+    'FULL': 'has too many messages that it has not handled; submit it again later',
+    'WAIT': 'is in line already, with other data: it takes more when a step of it waits',
+    'RUNNING': 'is RUNNING: it takes data when it waits',
+}
+
+
 def _check(flow_id: str, answer: str) -> None:
     if answer == 'NOT_FOUND':
         raise NotFound(f'no flow {flow_id!r}')
     if answer == 'REFUSED':
         raise NotFound(f'run {flow_id} is no flow')
-    if answer == 'FULL':
-        raise PytaskError(f'flow {flow_id} has too many messages that it has not handled; submit it again later')
     if answer in {state.value for state in ENDED}:
         raise RunEnded(flow_id, answer)
     if answer not in ('APPLIED', 'REQUESTED'):
-        raise PytaskError(f'flow {flow_id} is {answer} and does not wait: it takes data when it does')
+        raise PytaskError(f'flow {flow_id} {_REFUSALS.get(answer, f"is {answer}")}')

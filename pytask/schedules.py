@@ -41,7 +41,8 @@ class Schedules:
         store = self.store.schedules
         found = store.read([name])
         if not found:
-            near = ' or '.join(map(repr, get_close_matches(name, store.names(), n=2)))
+            others = [other for other in store.names() if other != name]  # it may be there by half
+            near = ' or '.join(map(repr, get_close_matches(name, others, n=2)))
             raise NotFound(f'no schedule {name!r}' + (f'; did you mean {near}?' if near else ''))
         return found[0]
 

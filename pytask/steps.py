@@ -38,7 +38,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Routine:
-    """Ordered steps under a name. The same name with other steps is its next version; flows keep theirs."""
+    """Ordered steps under a name. The same name with other steps is its next version; flows keep theirs.
+
+    One that foreign hands have spoilt has no steps.
+    """
 
     name: str
     version: int

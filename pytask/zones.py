@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pytask.errors import ConfigError
 
+FIRST_YEAR = 2  # what is near any of it is a datetime, too, in every zone
 LATEST_S = 253_402_300_800  # the year 10000: milliseconds are likely to be meant
 _LOCALTIME, _FOLDER = '/etc/localtime', 'zoneinfo/'
 
@@ -83,13 +84,26 @@ def read_moment(given: Any, zone: tzinfo | None, what: str) -> datetime:
         read = datetime(read.year, read.month, read.day)  # noqa: DTZ001 - a wall time
     if not isinstance(read, datetime):
         raise ConfigError(f'{what} {given!r} is no date; write ISO 8601, such as 2026-11-30T08:00 or 2026-11-30')
-    return moment_of(read, zone) if zone is not None and read.tzinfo is None else read.astimezone(UTC)
+    moment = _moment(read, zone)
+    if moment is None or moment.year < FIRST_YEAR:
+        raise ConfigError(f'{what} {given!r} is too far away: years are {FIRST_YEAR} to 9999, also in UTC')
+    return moment
+
+
+def _moment(read: datetime, zone: tzinfo | None) -> datetime | None:
+    """Return the moment of a datetime; None where a datetime can not be it, here and on the clock of its zone."""
+    try:
+        moment = moment_of(read, zone) if zone is not None and read.tzinfo is None else read.astimezone(UTC)
+        wall_of(moment, zone or UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return moment
 
 
 def moment_ms(given: Any, what: str) -> int:
-    """Read Unix seconds, or what `read_moment` reads, as Unix milliseconds. Raises ConfigError."""
+    """Read Unix seconds or what `read_moment` reads, as Unix milliseconds, 0 before 1970. Raises ConfigError."""
     if not isinstance(given, int | float) or isinstance(given, bool):
-        return in_ms(read_moment(given, None, what))
+        return max(0, in_ms(read_moment(given, None, what)))
     if not 0 <= given < LATEST_S:
         raise ConfigError(f'{what} {given!r} is no time in Unix seconds; those of 2026 begin at 1767225600')
     return round(given * 1000)

@@ -48,7 +48,7 @@ class Scheduler(Task):
         answer = store.schedules.declare(declared, _late(first_ms, declared.trigger))
         if answer == 'REFUSED':
             self.warn(declared.name, 'its key in Redis belongs to something else')
-        elif answer != 'SAME' and first_ms is None:
+        elif answer == 'MISSED':
             log.warning('schedule %s is missed: %s is past, it never runs', declared.name, declared.trigger)
 
     def turn(self, store: Store, declared: dict[str, Declared]) -> float:

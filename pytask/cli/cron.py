@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -67,7 +68,10 @@ def next_(words: tuple[str, ...], tz: str | None, count: int) -> None:
 
     `pytask cron next '*/5 9-17 * * mon-fri'`, `cron next day='3rd fri' hour=0-3`, `cron next nightly`.
     """
-    trigger, first_ms = _trigger(words, tz)
+    trigger, first_ms, why_not = _trigger(words, tz)
+    if first_ms is None:
+        paint.say(why_not)
+        return
     for at_ms in _firings(trigger, first_ms, count):
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
         if is_json():
@@ -133,25 +137,58 @@ def _asked(names: tuple[str, ...]) -> Client:
     return asked
 
 
-def _trigger(words: tuple[str, ...], tz: str | None) -> tuple[Trigger, int | None]:
-    """Read what was written: fields, crontab text, or the name of a schedule. Return when it fires first, too."""
-    from pytask.cron import Crontab, Fields
-    from pytask.errors import ConfigError
+def _trigger(words: tuple[str, ...], tz: str | None) -> tuple[Trigger, int | None, str]:
+    """Read a schedule's name, crontab text, or fields. Return when it fires first, and why where it does not."""
+    stored = _stored(' '.join(words))
+    if stored is None:
+        trigger = _written(words, tz)
+        return trigger, trigger.first_ms(wall_ms()), f'{trigger} fires no more'
+    found, trigger = stored
+    if tz:
+        zone = f' ({found.tz})' if found.tz else ''
+        raise click.UsageError(
+            f'--tz is for crontab text and fields: schedule {found.name!r} has its own zone{zone}; leave --tz out'
+        )
+    return trigger, None if found.next_at is None else round(found.next_at * 1000), _why_not(found)
+
+
+def _stored(text: str) -> tuple[Schedule, Trigger] | None:
+    """Return the schedule of this very name; None for crontab text and fields. Raises NotFound for neither."""
+    from pytask.errors import ConfigError, NotFound, Unavailable
     from pytask.schedule import read_trigger
 
-    text = ' '.join(words)
-    if not any(sign in text for sign in ' =@'):
+    if ' ' in text:
+        return None
+    try:
         asked = client()
         found = asked.schedule(text)
-        trigger = read_trigger(asked.store.schedules.trigger(text))
-        return trigger, None if found.next_at is None else round(found.next_at * 1000)
+    except (NotFound, Unavailable, ConfigError):
+        if '=' in text or '@' in text:  # to read what is written in full takes neither an app nor Redis
+            return None
+        raise
+    return found, read_trigger(asked.store.schedules.trigger(text))
+
+
+def _why_not(schedule: Schedule) -> str:
+    name = f'schedule {schedule.name!r}'
+    if schedule.is_paused:
+        return f'{name} is paused; to go on: {command_name()} cron resume {quote(schedule.name)}'
+    if schedule.missed:
+        return f'{name} is missed: {schedule.trigger} was past when it was declared, it never fires'
+    return f'{name} is done: it has fired {_ago(schedule.last_at) or "its last"}, and fires no more'
+
+
+def _written(words: tuple[str, ...], tz: str | None) -> Trigger:
+    from pytask.cron import Crontab, Fields
+    from pytask.errors import ConfigError
+
+    text = ' '.join(words)
     try:
         are_fields = all('=' in word for word in words)
-        trigger = Fields(dict(w.split('=', 1) for w in words), tz=tz) if are_fields else Crontab(text, tz=tz)
+        return Fields(dict(w.split('=', 1) for w in words), tz=tz) if are_fields else Crontab(text, tz=tz)
     except ConfigError as error:
         hint = '\n  - a shell reads * itself: put all of it between quotes' if len(words) > 6 else ''
         raise click.UsageError(f'{error}{hint}') from None
-    return trigger, trigger.first_ms(wall_ms())
 
 
 def _firings(trigger: Trigger, at_ms: int | None, count: int) -> Iterator[int]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pytask.flows import Flow
 
 
+SPOILT = 'can not be read: something else wrote over it; define it again'
+
+
 @click.group(invoke_without_command=True)
 @common
 @click.pass_context
@@ -161,7 +164,7 @@ def _list_routines(asked: Client) -> None:
         for one in routines:
             paint.json_line(one.to_json())
         return
-    rows = [(one.name, f'{one.version}', ' → '.join(step.name for step in one.steps)) for one in routines]
+    rows = [(one.name, f'{one.version}', ' → '.join(step.name for step in one.steps) or SPOILT) for one in routines]
     paint.table(('NAME', 'VERSION', 'STEPS'), rows)
 
 

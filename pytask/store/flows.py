@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 
+# More are rubbish of foreign hands, here as in the script `routine`: Lua writes longer numbers another way.
+VERSION_DIGITS = 13
 _RUN_FIELDS = ('position', 'step', 'wait', 'until', 'child', 'routine', 'draft')
 
 
@@ -81,9 +83,10 @@ class Flows:
         return _versioned(self._db.call('HGET', self._keys.routines, name))
 
     def routines(self) -> dict[str, tuple[int, bytes]]:
+        """Return all routines by name; version 0 is what foreign hands wrote."""
         flat = self._db.call('HGETALL', self._keys.routines)
         found = {_text(name): _versioned(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
-        return {name: kept for name, kept in sorted(found.items()) if kept is not None}
+        return {name: kept or (0, b'') for name, kept in sorted(found.items())}
 
     # What a client does.
 
@@ -142,7 +145,7 @@ def _stand(row: Sequence[Any], now_ms: int) -> Stand:
 
 def _versioned(raw: bytes | None) -> tuple[int, bytes] | None:
     version, _, steps = (raw or b'').partition(b' ')
-    return (int(version), steps) if version.isdigit() else None
+    return (int(version), steps) if version.isdigit() and len(version) <= VERSION_DIGITS else None
 
 
 def _text(raw: bytes) -> str:

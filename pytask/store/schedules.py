@@ -34,7 +34,7 @@ class Schedules:
         return _ms(now), dict(zip(names, found, strict=True))
 
     def declare(self, declared: Declared, next_ms: int | None) -> str:
-        """Write one down; answer NEW, CHANGED, SAME or REFUSED. One without a time is missed."""
+        """Write one down; answer NEW, CHANGED, SAME, REFUSED, or MISSED for a new time that is None."""
         answer: bytes = self._scripts.declare(
             declared.name, declared.task, declared.queue, declared.data, declared.trigger_text, _score(next_ms),
             int(next_ms is None),

@@ -216,6 +216,7 @@ MUTANTS = [
     m('other data is not written', 'declare', ' and v[1] == task and v[2] == queue and v[3] == data', '', 'test_script_declare'),
     m('a changed schedule is not paused', 'declare', "v[5] and '+inf' or next", 'next', 'test_script_declare'),
     m('missed for ever', 'declare', "'last_run', 'missed')", "'last_run')", 'test_script_declare'),
+    m('no miss is told', 'declare', "missed == '1' and 'MISSED' or ", '', 'test_script_declare'),
     m('nothing is missed', 'declare', "if missed == '1' then", 'if false then', 'test_script_declare'),
     m('fires again', 'fire', 'stands_at ~= tonumber(at) or ', '', 'test_script_fire'),
     m('fires early', 'fire', ' or stands_at > now_ms', '', 'test_script_fire'),
@@ -335,7 +336,7 @@ MUTANTS = [
     m('retry keeps the task of a step', 'retry', "redis.call('HDEL', key, 'step')", '', 'test_script_flows'),
     m('retry of what went well ends at once', 'retry', " or v[2] == 'SUCCESS'", '', 'test_script_flows'),
     m('prune leaves the flow', 'prune', ', flows .. id)', ')', 'test_script_flows'),
-    m('the same steps are another version', 'routine', "if known == steps then return tonumber(version) end", '',
+    m('the same steps are another version', 'routine', "if version > 0 and known == steps then return version end", '',
       'test_script_flows'),
 ]  # fmt: skip
 

@@ -50,9 +50,19 @@ def test_another_trigger_is_a_new_time(hands, schedules):
 
 
 def test_a_schedule_without_a_time_is_missed(hands, schedules):
-    schedules.declare(Declared('old', 'hello', 'default', b'{}', Date('2009-11-06', 'UTC')), None)
+    old = Declared('old', 'hello', 'default', b'{}', Date('2009-11-06', 'UTC'))
+    assert schedules.declare(old, None) == 'MISSED'
     assert hands.redis.zscore('schedules', 'old') == float('inf')
     assert hands.redis.hget('schedule-old', 'missed') == '1'
+    assert schedules.declare(old, None) == 'SAME'
+
+
+def test_a_date_that_has_come_is_not_missed_when_its_data_changes(hands, schedules):
+    past = Declared('old', 'hello', 'default', b'{}', Date('2009-11-06', 'UTC'))
+    schedules.declare(past, 5000)
+    assert schedules.declare(past._replace(data=b'{"a":1}'), None) == 'CHANGED'
+    assert hands.redis.zscore('schedules', 'old') == 5000
+    assert not hands.redis.hexists('schedule-old', 'missed')
 
 
 def test_another_date_is_not_missed_any_more(hands, schedules):

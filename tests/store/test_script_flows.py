@@ -595,5 +595,12 @@ def test_a_routine_has_a_new_version_where_its_steps_are_new(hands):
     assert define('s', b'[1]') == 1
     assert hands.store.flows.routine('r') == (3, b'[1]')
     assert hands.store.flows.routines() == {'r': (3, b'[1]'), 's': (1, b'[1]')}
-    hands.redis.hset('routines', 'junk', 'x')
-    assert hands.store.flows.routine('junk') is None
+
+
+@pytest.mark.parametrize('junk', ['', 'x', '1', 'x [1]', '-1 [1]', f'{10**14} [1]', f'{"9" * 5000} [1]'])
+def test_a_routine_that_foreign_hands_have_spoilt_is_listed_and_begins_anew(hands, junk):
+    store = hands.store.flows
+    hands.redis.hset('routines', 'junk', junk)
+    assert store.routine('junk') in (None, (1, b''))
+    assert list(store.routines()) == ['junk']
+    assert [store.define('junk', b'[1]') for _ in range(2)] == [1, 1]

@@ -75,6 +75,15 @@ def test_slips(processes, routine, app):
         return done.returncode, done.stderr.splitlines()[0]
 
     assert told('start', 'nightyl') == (3, "Error: no routine 'nightyl'; did you mean 'nightly'?")
+    app.client.store.flows.define('spoilt', b'[1]')
+    assert good(processes.run('flow', 'ls', '--routines')) == [
+        'nightly\t1\tfetch → sign it → send',
+        'spoilt\t1\tcan not be read: something else wrote over it; define it again',
+    ]
+    assert told('start', 'spoilt') == (
+        3,
+        "Error: routine 'spoilt' can not be read: something else wrote over it; define it again",
+    )
     assert told('start', 'nightly', '--position', '3') == (1, 'Error: no step 3: there are 0 to 2')
     run = app.client.start('fetch', {'url': ''}, run_id='r1').wait(timeout=20)
     assert told('show', 'r1') == (3, "Error: run r1 is no flow, but of the task 'fetch'")

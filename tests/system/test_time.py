@@ -12,6 +12,9 @@ from itertools import pairwise
 import pytest
 from support import check_keys, wait_until
 
+from pytask.schedule import Declared
+from pytask.trigger import Date, Every
+
 pytestmark = pytest.mark.one_server
 
 APP = """
@@ -185,6 +188,46 @@ def test_next_of_a_schedule_is_what_stands_in_redis(cli):
     [listed] = [row for row in rows_of(cli('cron', 'ls', '--json').stdout) if row['name'] == 'report']
     assert row['at'] == listed['next_at']
     assert cli('cron', 'next', 'reprot').returncode == 3
+
+
+def test_next_of_what_does_not_fire_says_why(cli):
+    done = cli('cron', 'next', 'steady')
+    assert (done.returncode, done.stdout) == (0, '')
+    assert done.stderr == "schedule 'steady' is paused; to go on: pytask cron resume steady\n"
+    done = cli('cron', 'next', 'email', '--json')
+    assert (done.returncode, done.stdout) == (0, '')
+    why = "schedule 'email' is missed: 2009-11-06T00:00:00+00:00 was past when it was declared, it never fires\n"
+    assert done.stderr == why
+    done = cli('cron', 'next', 'year=2010', '--tz', 'UTC')
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', "year='2010' fires no more\n")
+
+
+def test_next_of_a_schedule_takes_no_zone(cli):
+    done = cli('cron', 'next', 'report', '--tz', 'UTC')
+    assert (done.returncode, done.stdout) == (2, '')
+    assert done.stderr.startswith(
+        "Error: --tz is for crontab text and fields: schedule 'report' has its own zone (Europe/Berlin); leave"
+    )
+
+
+def test_next_finds_a_schedule_before_it_reads_text(processes, app):
+    store = app.client.store.schedules
+    for name in ('me@home', 'hour=3', '@daily'):
+        store.declare(Declared(name, 'hello', 'default', b'{}', Every(60)), 2_204_150_400_000)
+        [row] = rows_of(processes.run('cron', 'next', name, '-n', '1', '--json').stdout)
+        assert row['at'] == 2_204_150_400
+    store.declare(Declared('once', 'hello', 'default', b'{}', Date(None, 'UTC')), 5000)
+    store.fire('once', 5000, None, 'once@1')
+    done = processes.run('cron', 'next', 'once')
+    assert (done.returncode, done.stdout) == (0, '')
+    assert done.stderr.startswith("schedule 'once' is done: it has fired ")
+    app.client.stop('once@1')
+
+
+@pytest.mark.parametrize('text', ['@daily', 'hour=3'])
+def test_next_reads_text_without_redis(processes, text):
+    done = processes.run('--redis', 'redis://127.0.0.1:1', 'cron', 'next', text, '-n', '1')
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
 
 
 def test_a_run_is_started_later(cli):

@@ -1,4 +1,5 @@
 import sys
+import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,7 @@ from pytask.cron import Crontab, Fields
 from pytask.errors import ConfigError
 from pytask.schedule import check_name, id_of_firing, read_trigger
 from pytask.trigger import Date, Every
-from pytask.zones import in_ms, local_zone, zone_of
+from pytask.zones import in_ms, local_zone, moment_ms, zone_of
 
 NOW_MS = in_ms(datetime(2026, 6, 1, 12, tzinfo=UTC))
 HOUR_MS = 3_600_000
@@ -63,6 +64,56 @@ def test_a_day_is_its_midnight_in_the_zone():
 def test_what_is_no_date_is_refused(run_date):
     with pytest.raises(ConfigError, match=r'is no date; write ISO 8601, such as 2026-11-30T08:00'):
         Date(run_date, 'UTC')
+
+
+EDGES = ['0001-01-01T00:00', '0001-01-01T00:00Z', '9999-12-31T23:59:59-12:00', datetime(1, 1, 1), date.min]
+
+
+@pytest.mark.parametrize('tz', ['Asia/Tokyo', 'America/New_York', 'UTC'])
+@pytest.mark.parametrize('edge', EDGES, ids=str)
+def test_a_date_at_the_edge_of_time_is_refused(edge, tz):
+    for make in (Date, lambda at, tz: Crontab('@daily', tz=tz, end_date=at)):
+        with pytest.raises(ConfigError, match=r'date .*1.* is too far away: years are 2 to 9999'):
+            make(edge, tz)
+
+
+@pytest.mark.parametrize('edge', ['9999-12-31T23:59', datetime(9999, 12, 31, 23), '9999-12-31T23:59:59Z'], ids=str)
+def test_a_date_need_be_one_in_its_zone_and_in_utc(edge):
+    Date(edge, 'UTC').to_json()
+    with pytest.raises(ConfigError, match=r'run_date .* is too far away'):
+        Date(edge, 'Asia/Tokyo' if str(edge).endswith('Z') else 'America/New_York')
+
+
+@pytest.mark.parametrize('tz', ['Asia/Tokyo', 'America/New_York', 'UTC'])
+def test_an_end_may_stand_for_never(tz):
+    trigger = Crontab('@daily', tz=tz, start_date='0002-01-02', end_date='9999-12-31')
+    assert trigger.first_ms(NOW_MS) < NOW_MS + 24 * HOUR_MS + 1
+    assert trigger.to_json()['end_date'].startswith('9999-12-31T00:00:00')
+
+
+@pytest.mark.parametrize('text', ['0 0 29 2 *', '* * * * *'])
+@pytest.mark.parametrize('start', ['9998-12-31', '9999-12-31'])
+def test_what_begins_at_the_end_of_time_never_fires(text, start):
+    with pytest.raises(ConfigError, match='never fires'):
+        Crontab(text, tz='UTC', start_date=start, end_date='9999-12-31')
+
+
+@pytest.mark.parametrize('edge', EDGES, ids=str)
+@pytest.mark.parametrize('tz', ['Asia/Tokyo', 'America/New_York', 'UTC'])
+def test_a_moment_at_the_edge_of_time_is_refused(monkeypatch, edge, tz):
+    monkeypatch.setenv('TZ', tz)
+    time.tzset()
+    try:
+        with pytest.raises(ConfigError, match=r'at .* is too far away'):
+            moment_ms(edge, 'at')
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize('past', ['1969-12-31T00:00Z', datetime(1900, 1, 1), date(1500, 1, 1), '0002-01-02'])
+def test_a_moment_before_unix_time_is_its_beginning(past):
+    assert moment_ms(past, 'at') == 0
 
 
 # Cron
@@ -137,7 +188,7 @@ def test_fields_that_make_no_sense_are_refused(fields, why):
         Fields(fields, tz='UTC')
 
 
-@pytest.mark.parametrize('jitter', [-1, 10**6])
+@pytest.mark.parametrize('jitter', [-1, 10**6, '5', True, [], float('nan')])
 def test_jitter_is_less_than_a_day(jitter):
     with pytest.raises(ConfigError, match='give seconds, less than a day'):
         Crontab('* * * * *', tz='UTC', jitter=jitter)

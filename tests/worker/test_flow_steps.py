@@ -279,10 +279,18 @@ def test_what_check_raises_ends_the_flow(machine, redis):
 def test_what_does_not_wait_takes_no_data(machine):
     flow = running(machine, begun(machine, ['room'], name='n'))
     assert flow.submit(name='n') == flow.id, 'the same again'
-    with pytest.raises(PytaskError, match='is RUNNING and does not wait'):
+    with pytest.raises(PytaskError, match='is RUNNING: it takes data when it waits'):
         flow.submit(name='other')
     assert flow.force(output=1) == 'RUNNING'
     machine.stop(flow.id, wait=5)
+
+
+def test_what_is_in_line_takes_no_other_data(app):
+    flow = app.client.flow(['room'])
+    assert [flow.submit(name='n'), flow.submit(name='n')] == [flow.id] * 2, 'the same again'
+    with pytest.raises(PytaskError, match=f'flow {flow.id} is in line already, with other data'):
+        flow.submit(name='other')
+    assert app.client.stop(flow.id) == 'applied'
 
 
 def test_a_submit_is_for_the_step_that_waits_only(machine, redis):

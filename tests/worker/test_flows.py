@@ -3,7 +3,7 @@
 import pytest
 from support import wait_until
 
-from pytask import PytaskError, RunEnded, State, Task, spawn, task, wait
+from pytask import NotFound, PytaskError, RunEnded, RunExists, State, Task, spawn, task, wait
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -55,6 +55,21 @@ def test_steps_get_the_flows_data_and_each_others_results(flows, redis):
     assert dict(flow.results) == {'one': 1, 'added': 15, 'sum': [1, 15]}
     assert flow.saved == {'seen': ['one', 'added']}
     assert flow.position == 3
+
+
+def test_data_may_have_any_name(flows):
+    flow = flows.flow(['one'])
+    assert flow.submit(self=1, flow=2, data=3) == flow.id
+    assert flow.refresh().run.data == {'self': 1, 'flow': 2, 'data': 3}
+
+
+def test_an_id_that_is_in_use_is_refused(flows):
+    assert flows.flow(['one'], flow_id='f').id == flows.flow(['one'], flow_id='f').id == 'f'
+    with pytest.raises(RunExists, match="flow 'f' was made before, with other steps"):
+        flows.flow(['add'], flow_id='f')
+    flows.start('one', run_id='taken')
+    with pytest.raises(RunExists, match="the id 'taken' is in use by a run of 'one'"):
+        flows.flow(['one'], flow_id='taken')
 
 
 def test_a_flow_waits_without_a_lease_until_its_check_lets_it_go_on(flows, redis):
@@ -337,6 +352,24 @@ def test_a_step_whose_task_nobody_knows_is_laid_aside(app, machine, worker, redi
     ended(flow)
     assert flow.results[1] == 'here'
     other.client.close()
+
+
+def test_a_spoilt_routine_harms_no_other(machine, redis):
+    machine.routine('nightly', ['one'])
+    redis.hset('routines', mapping={'a': 'junk', 'b': '2 [1]'})
+    found = machine.routines()
+    assert [(one.name, one.version, len(one.steps)) for one in found] == [
+        ('a', 0, 0),
+        ('b', 2, 0),
+        ('nightly', 1, 1),
+    ]
+    for name in ('a', 'b'):
+        with pytest.raises(NotFound, match=f"routine '{name}' can not be read: something else wrote over it"):
+            machine.routine(name)
+    with pytest.raises(PytaskError, match='0 steps: a routine has 1 to'):
+        machine.flow(found[0])
+    machine.routine('a', ['one'])
+    assert machine.routine('a').version == 1
 
 
 def test_foreign_hands_may_start_a_flow_of_a_routine(machine, redis):

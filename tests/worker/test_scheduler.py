@@ -106,6 +106,18 @@ def test_a_date_that_passed_while_no_worker_was_there_is_made_up_for(app, worker
     assert fired(client, 'hello', 'hello@2009-11-06T00:00:00Z').missed is False
 
 
+def test_a_date_that_has_fired_is_not_missed_when_its_data_changes(app, worker, client, caplog):
+    date = Date('2009-11-06', 'UTC')
+    client.store.schedules.declare(Declared('hello', 'hello', 'default', b'{}', date), 1_257_465_600_000)
+    client.store.schedules.fire('hello', 1_257_465_600_000, None, 'hello@1')
+    app.add_schedule(app.task(hello), date, data={'name': 'you'})
+    worker()
+    wait_until(lambda: client.schedule('hello').data == {'name': 'you'}, 'it is declared')
+    app.every(1000, name='next')(app.registry.get('hello'))
+    declared_by(client, 'next')  # all is told of the one before
+    assert 'is missed' not in caplog.text
+
+
 def test_what_the_code_changes_is_changed(app, worker, client, server):
     app.every(1000)(hello)
     worker()
@@ -253,6 +265,14 @@ def test_what_can_not_be_done_is_told(client):
         client.schedule('nightl')
     with pytest.raises(NotFound, match='no schedule'):
         client.run_schedule('nightl')
+
+
+def test_what_is_there_by_half_is_not_its_own_near_name(client, redis):
+    client.store.schedules.declare(Declared('nightly', 'hello', 'default', b'{}', Every(60)), PAST_MS)
+    redis.delete('schedule-nightly')
+    with pytest.raises(NotFound, match=r"^no schedule 'nightly'$"):
+        client.schedule('nightly')
+    assert client.remove_schedule('nightly') == 'applied'
 
 
 # What it costs

@@ -2,7 +2,7 @@
 -- is another one now.
 -- KEYS  schedules schedule_hashes
 -- ARGV  name task queue data trigger next missed  next in Unix milliseconds, or +inf
--- ANSWER NEW, CHANGED, SAME, REFUSED (its key is no hash)
+-- ANSWER NEW, CHANGED, SAME, MISSED (a new one, or a new time, that is past), REFUSED (its key is no hash)
 local hash = schedule_hashes .. name
 local v = redis.pcall('HMGET', hash, 'task', 'queue', 'data', 'trigger', 'paused')
 if v.err then return 'REFUSED' end
@@ -14,4 +14,4 @@ if has_trigger then return 'CHANGED' end
 redis.call('HDEL', hash, 'last_at', 'last_run', 'missed')
 if missed == '1' then redis.call('HSET', hash, 'missed', 1) end
 redis.call('ZADD', schedules, v[5] and '+inf' or next, name)
-return is_there and 'CHANGED' or 'NEW'
+return missed == '1' and 'MISSED' or is_there and 'CHANGED' or 'NEW'

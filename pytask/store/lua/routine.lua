@@ -3,6 +3,7 @@
 -- ARGV  name steps
 -- ANSWER its version
 local version, known = string.match(redis.call('HGET', routines, name) or '', '^(%d+) (.*)$')
-if known == steps then return tonumber(version) end
-redis.call('HSET', routines, name, (tonumber(version) or 0) + 1 .. ' ' .. steps)
-return (tonumber(version) or 0) + 1
+version = version and #version <= 13 and tonumber(version) or 0 -- longer ones are rubbish, and are written as 1e+14
+if version > 0 and known == steps then return version end
+redis.call('HSET', routines, name, version + 1 .. ' ' .. steps)
+return version + 1
