@@ -59,16 +59,18 @@ class Runs:
     def ids(self, states: Sequence[State], queues: Sequence[str]) -> Iterator[str]:
         """Yield ids by the indexes, page by page: what runs, what waits here, then what ended, newest first.
 
-        An index is a hint: the caller reads the hash.
+        An index is a hint: the caller reads the hash. An id may come twice.
         """
         if State.RUNNING in states:
             yield from self._local_ids()
-            yield from self._page_set(self._keys.leases)
+            yield from self._leased()
         if State.WAIT in states:
             for line in self._waiting_lines(queues):
                 yield from self._page_list(line)
             yield from self._page_set(self._keys.due)
             yield from self._page_set(self._keys.held)
+            if State.RUNNING in states:  # what was claimed meanwhile
+                yield from self._leased()
         for state in states:
             if state in ENDED:
                 yield from self._page_set(self._keys.ended_in(state))
@@ -215,6 +217,10 @@ class Runs:
 
     def _used_queues(self) -> list[str]:
         return [raw.decode('utf-8', 'replace') for raw in self._db.call('SMEMBERS', self._keys.queues)]
+
+    def _leased(self) -> list[str]:
+        # All at once: each renewal changes the order, and who is renewed between two pages would be on neither.
+        return [raw.decode('utf-8', 'replace') for raw in self._db.call('ZREVRANGE', self._keys.leases, 0, -1)]
 
     def _page_list(self, key: str) -> Iterator[str]:
         for at in range(0, 1_000_000_000, PAGE):

@@ -50,7 +50,7 @@ def test_ids_come_state_by_state_and_newest_first(hands, runs):
     end(hands, 'old', 'new')
     end(hands, 'bad', state='ERROR')
     states = [State.RUNNING, State.WAIT, State.ERROR, State.SUCCESS]
-    assert list(runs.ids(states, ())) == ['running', 'waiting', 'bad', 'new', 'old']
+    assert list(dict.fromkeys(runs.ids(states, ()))) == ['running', 'waiting', 'bad', 'new', 'old']
 
 
 def test_ids_of_one_state_only(hands, runs):
@@ -64,6 +64,23 @@ def test_every_page_is_turned(hands, runs, n):
     ids = [f'{i:04}' for i in range(n)]
     end(hands, *ids)
     assert list(runs.ids([State.SUCCESS], ())) == ids[::-1]
+
+
+def test_runs_whose_leases_are_renewed_while_they_are_listed_are_all_there(hands, runs):
+    ids = {f'{n}': n for n in range(500)}
+    hands.redis.zadd('leases', ids)
+    found = runs.ids([State.RUNNING], ())
+    listed = [next(found)]
+    hands.redis.zadd('leases', {run_id: 1000 + n for run_id, n in ids.items() if n < 250})
+    assert {*listed, *found} == ids.keys()
+
+
+def test_what_is_claimed_while_runs_are_listed_is_there(hands, runs, monkeypatch):
+    hands.register()
+    hands.start('1')
+    lines = runs._waiting_lines
+    monkeypatch.setattr(runs, '_waiting_lines', lambda queues: (hands.claim(), lines(queues))[1])
+    assert '1' in list(runs.ids([State.WAIT, State.RUNNING], ()))
 
 
 def test_waiting_ids_are_those_in_line_due_held_and_parked(hands, runs):
