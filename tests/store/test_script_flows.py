@@ -174,6 +174,12 @@ def test_what_is_too_large_for_a_message_may_still_be_the_first_submit(flows, ha
     assert hands.redis.llen('inbox-f') == 0
 
 
+def test_a_flow_of_foreign_hands_waits_in_line(flows, hands):
+    hands.redis.hset('task-f', mapping={'task': 'pytask/flow', 'data': '{}', 'routine': 'r'})
+    assert (flows.submit(), flows.submit(data=b'{"n":1}')) == ('APPLIED', 'WAIT')
+    assert force(hands) == 'APPLIED'
+
+
 def test_a_pause_of_the_steps_task_holds_its_flow(flows, hands):
     flows.make(step='other')
     flows.submit()

@@ -9,9 +9,10 @@ local run, flow = runs .. id, flows .. id
 local v = redis.pcall('HMGET', run, 'task', 'state', 'position', 'child', 'draft', 'paused', 'queue')
 if v.err or not v[1] then return 'NOT_FOUND' end
 if v[1] ~= FLOW then return 'REFUSED' end
-if v[2] == 'RUNNING' or v[2] == 'SUCCESS' then return v[2] end
+local state = v[2] and v[2] ~= '' and v[2] or 'WAIT'
+if state == 'RUNNING' or state == 'SUCCESS' then return state end
 if (v[3] or '0') ~= position then return 'MOVED' end
-if v[2] ~= 'WAIT' then live_again(id, v[2]) end
+if state ~= 'WAIT' then live_again(id, state) end
 redis.call('HSET', flow, position .. ':' .. key, value, 'forced:' .. position, forced)
 redis.call('HDEL', flow, 'ended', 'offload')
 redis.call('HSET', run, 'position', position + 1)

@@ -8,7 +8,8 @@ local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'data', 'draft', 'wait', 'paused', 'queue', 'inbox')
 if v.err or not v[1] then return 'NOT_FOUND' end
 if v[1] ~= FLOW then return 'REFUSED' end
-local is_going = v[2] == 'WAIT' or v[2] == 'RUNNING'
+local state = v[2] and v[2] ~= '' and v[2] or 'WAIT'
+local is_going = state == 'WAIT' or state == 'RUNNING'
 if is_going and v[4] then
   redis.call('HSET', key, 'data', data)
   redis.call('HDEL', key, 'draft')
@@ -24,4 +25,4 @@ elseif is_going and v[5] then
   wake(id)
   return 'REQUESTED'
 end
-return is_going and v[3] == data and 'APPLIED' or v[2]
+return is_going and v[3] == data and 'APPLIED' or state
