@@ -131,7 +131,7 @@ class Feed:
                     with _subscribed(self._client) as stream:
                         self._begin()
                         self._follow(stream)
-                except Unavailable:
+                except PytaskError:
                     time.sleep(AGAIN_S)
         finally:
             with self._lock:
@@ -191,7 +191,7 @@ class Feed:
             text = _encoded(fields | {'data': None, 'is_cut': True})
         name = ''.join(c for c in event.event[:100] if c.isprintable())
         head = f'id: {self._epoch}-{self._number}\nevent: {name}\ndata: '
-        return Told(self._number, event.run_id, task, head.encode() + text + b'\n\n')
+        return Told(self._number, event.run_id, task, head.encode('utf-8', 'replace') + text + b'\n\n')
 
     def _keep(self, told: Iterable[Told]) -> None:
         for one in told:
@@ -244,7 +244,14 @@ def _give(group: Iterable[Listener], text: bytes) -> None:
 
 
 def _encoded(fields: dict[str, Any]) -> bytes:
+    # Whoever may publish can write anything there: it ends nobody's stream.
     try:
         return encode(fields)
     except (TypeError, PytaskError):
-        return encode(fields | {'data': None})
+        return encode({name: _plain(value) for name, value in fields.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode('utf-8', 'replace').decode()
+    return value if isinstance(value, int) and abs(value) < 2**53 else None

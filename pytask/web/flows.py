@@ -79,7 +79,7 @@ def _exposed(call: Call, flow_id: str) -> Flow:
 
 def _shown(call: Call, flow: Flow) -> Any:
     redactor = call.site.redactor
-    return redactor.clean(flow.to_json(), redactor.secrets_of(flow.run.data))
+    return redactor.clean_answer(flow.to_json(), redactor.secrets_of(flow.run.data))
 
 
 ROUTES = [

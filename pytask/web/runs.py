@@ -77,7 +77,9 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
     client = call.client
     found = client.get(run)
     said = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
-    told: dict[str, Any] = call.site.redactor.clean(found.to_json() | {'messages': said}, _secrets(call, found))
+    told: dict[str, Any] = call.site.redactor.clean_answer(
+        found.to_json() | {'messages': said}, _secrets(call, found)
+    )
     return told
 
 
@@ -155,7 +157,7 @@ def check_exposed(call: Call, name: str) -> Any:
 
 def shown(call: Call, run: Any) -> Any:
     """Return a run as JSON, without its secrets."""
-    return call.site.redactor.clean(run.to_json(), _secrets(call, run))
+    return call.site.redactor.clean_answer(run.to_json(), _secrets(call, run))
 
 
 def _secrets(call: Call, run: Any) -> list[str]:

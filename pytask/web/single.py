@@ -42,7 +42,7 @@ def _shown(call: Call, run: Any) -> dict[str, Any]:
         'started': run.started,
         'finished': run.ended,
     }
-    cleaned: dict[str, Any] = redactor.clean(told, redactor.secrets_of(run.data))
+    cleaned: dict[str, Any] = redactor.clean_answer(told, redactor.secrets_of(run.data))
     return cleaned
 
 

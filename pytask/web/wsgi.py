@@ -114,7 +114,7 @@ class Site:
         value = route.function(Call(request, self), **names, **given)
         if isinstance(value, Answer):
             return value
-        return self.as_json(value if route.is_clean else self.redactor.clean(value), route.code)
+        return self.as_json(value if route.is_clean else self.redactor.clean_answer(value), route.code)
 
     def _page(self, request: Request) -> Answer:
         try:
@@ -126,7 +126,7 @@ class Site:
         return files.serve('index.html', request)
 
     def _problem(self, problem: Problem) -> Answer:
-        told = self.redactor.clean(problem.to_json())
+        told = self.redactor.clean_answer(problem.to_json())
         return Answer(encode(told), problem.code, PROBLEM, problem.headers)
 
 

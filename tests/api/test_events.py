@@ -195,6 +195,32 @@ def test_an_event_that_is_too_large_comes_without_its_data(follow, redis):
     assert heard.events[-1]['data']['is_cut'] is True
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        '{"event":"odd","data":' + '[' * 600 + ']' * 600 + '}',
+        '{"event":"odd","seq":99999999999999999999999999}',
+        '{"event":"odd","data":{"password":[' + '[' * 900 + ']' * 900 + ']}}',
+    ],
+    ids=['deep', 'number', 'secret'],
+)
+def test_an_odd_event_ends_nobodys_stream(follow, redis, text):
+    """S30: whoever may publish writes what it likes."""
+    heard, other = follow(), follow('/api/v1/runs/b/events')
+    redis.publish('task-a', text)
+    redis.publish('task-b', '{"event":"last"}')
+    heard.hear('last', 'b')
+    other.hear('last', 'b')
+    assert heard.of('b') == ['last']
+
+
+def test_an_event_that_is_no_json_comes_without_what_is_none():
+    told = feed_._encoded(
+        {'run': 'a\ud800', 'event': 'x', 'at': float('inf'), 'seq': 2**80, 'data': {'a': '\ud800'}}
+    )
+    assert told == b'{"run":"a?","event":"x","at":null,"seq":null,"data":null}'
+
+
 def test_a_foreign_name_can_not_forge_another_event(follow, redis):
     """S21: what stands in an event never becomes a line of the stream."""
     heard = follow()

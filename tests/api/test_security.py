@@ -420,6 +420,12 @@ def test_secrets_are_not_shown(sites, follow, call, app, worker, capfd):
         ('GET https://ada:pw@example.org/?token=abc&x=1', 'GET https://ada:***@example.org/?token=***&x=1'),
         ('Authorization: Bearer abc.def', 'Authorization: Bearer ***'),
         ('password = "hunter2", n=1', 'password = "***", n=1'),
+        ('password = "hunter 2, and 3" n=1', 'password = "***" n=1'),
+        ("password='it\\'s' n=1", "password='***' n=1"),
+        (r'{\"password\": \"a b\", \"n\": 1}', r'{\"password\": \"***\", \"n\": 1}'),
+        ('Cookie: a=b; c=d, e\nnext: 1', 'Cookie: ***\nnext: 1'),
+        ('Authorization: Digest user="ada", response="x"', 'Authorization: ***'),
+        ('https://ada:p@ss:w@host/x@y', 'https://ada:***@host/x@y'),
         ("{'secret': 'abc'}", "{'secret': '***'}"),
         ({'token': None, 'is_private': True, 'tokens': 5}, {'token': None, 'is_private': True, 'tokens': '***'}),
         (['no secret here', 1, None], ['no secret here', 1, None]),
@@ -446,8 +452,98 @@ def test_a_task_names_its_own_secrets(sites):
     assert site.redactor.secrets_of({'iban': 'DE02120300'}) == ['DE02120300']
 
 
+def test_the_fields_of_an_answer_are_no_secrets_whatever_a_task_hides(sites):
+    """S28: REDACT is about what comes from outside."""
+    from pytask import Task
+
+    class Mail(Task):
+        REDACT = ('message', 'id', 'path', 'text', 'state', 'value')
+
+        def start(self): ...
+
+    site = sites(token=TOKEN)
+    site.app.add_task(Mail)
+    error = {'type': 'ValueError', 'message': 'why', 'traceback': ''}
+    run = {
+        'id': 'x',
+        'state': 'EXCEPTION',
+        'data': {'message': 'a', 'n': 1},
+        'output': error,
+        'messages': [{'text': 'b'}],
+    }
+    assert site.redactor.clean_answer(run) == run | {'data': {'message': '***', 'n': 1}}
+    wrong = Caller(site).post('/api/v1/runs', {'task': 'add', 'data': {'b': 'x'}})
+    assert wrong.paths == ['data.b', 'data.a']
+    assert '***' not in wrong.body.decode()
+    assert site.redactor.clean(error) == error  # as the data of an event
+
+
 @pytest.mark.parametrize(
-    'text', ['a-' * 50_000, 'token' * 20_000, '://' * 30_000, 'token=' * 20_000, 'x:' * 50_000]
+    ('secret', 'text'),
+    [
+        (4711471147, 'pin 4711471147'),
+        (47.114711, "{'pin': 47.114711}"),
+        ('one\ntwo"three', f'it was {"one" + chr(10) + "two" + chr(34) + "three"!r}'),
+        ("it's\\", repr("it's\\")),
+        ('one\ntwo"three', '{"x":"one\\ntwo\\"three"}'),
+        ('größe', '"gr\\u00f6\\u00dfe"'),
+    ],
+)
+def test_a_secret_is_found_as_python_and_json_write_it(call, secret, text):
+    """S28: a number, too; and where it stands as a number elsewhere."""
+    redactor = call.site.redactor
+    secrets = redactor.secrets_of({'password': secret})
+    shown = redactor.clean({'x': text, 'y': [secret, 1, True]}, secrets)
+    assert shown['y'] == ['***', 1, True]
+    assert '***' in shown['x']
+    assert not re.search(r'two|4711|it|gr', shown['x'].replace('it was', ''))
+
+
+def test_more_secrets_than_are_looked_for_hide_every_text(call):
+    """S28, S30: none is left out."""
+    redactor = call.site.redactor
+    secrets = redactor.secrets_of({'tokens': [f'secret-{n}' for n in range(51)]})
+    run = {
+        'id': 'x',
+        'output': {'a': 'secret-50', 'n': 5},
+        'messages': [{'text': 'secret-50'}],
+        'reason': 'secret-50',
+    }
+    assert redactor.clean_answer(run, secrets) == {
+        'id': 'x', 'output': {'a': '***', 'n': 5}, 'messages': [{'text': '***'}], 'reason': '***',
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize('depth', [200, 600, 900])
+def test_what_is_nested_deeply_is_cut_and_breaks_nothing(call, redis, depth):
+    """S30: in the data and output of runs; what is as deep as a request may be is whole."""
+    deep = '{"a":' + '[' * depth + ']' * depth + '}'
+    redis.hset('task-deep', mapping={'task': 'x', 'data': deep, 'output': deep, 'state': 'ERROR'})
+    redis.zadd('ended-ERROR', {'deep': 1})
+    for path in ('/api/v1/runs', '/api/v1/runs?q=a', '/api/v1/runs/deep', '/tasks/deep/', '/api/v1/flows'):
+        reply = call.get(path)
+        assert reply.code == 200
+        assert '[' * request.MAX_DEPTH in reply.body.decode() or 'flows' in path
+    whole = [[]]
+    for _ in range(request.MAX_DEPTH - 2):
+        whole = [whole]
+    assert call.site.redactor.clean(whole) == whole
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'a-' * 50_000,
+        'token' * 20_000,
+        '://' * 30_000,
+        'token=' * 20_000,
+        'x:' * 50_000,
+        'token="' * 50_000,
+        'token=\\"' * 50_000,
+        'cookie:\n' * 50_000,
+        '://a:' * 50_000,
+        'token="' + '\\a' * 500_000,
+    ],
 )
 def test_hiding_takes_no_long_time(call, text):
     """S28, S30: whoever writes the text can not make it slow (this would take minutes)."""
