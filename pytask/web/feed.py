@@ -168,7 +168,7 @@ class Feed:
             time.sleep(0)  # who is never out of work gives way all the same
 
     def _send(self, events: list[Event]) -> None:
-        known = self._familiar.of({event.run_id for event in events})
+        known = self._familiar.of(events)
         told = [self._told(event, *known[event.run_id]) for event in events]
         with self._lock:
             self._keep(told)

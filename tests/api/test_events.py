@@ -221,6 +221,31 @@ def test_an_event_that_is_no_json_comes_without_what_is_none():
     assert told == b'{"run":"a?","event":"x","at":null,"seq":null,"data":null}'
 
 
+def test_secrets_of_new_data_are_not_heard_after_a_reload(follow, app, redis, call):
+    """S28: nor those of the data before."""
+    heard = follow('/api/v1/runs/a/events')
+    redis.hset('task-a', mapping={'task': 'add', 'data': '{"password":"old-secret"}'})
+    redis.publish('task-a', '{"event":"one","data":"old-secret"}')
+    heard.hear('one', 'a')
+    redis.hset('task-a', 'data', '{"password":"new-secret"}')
+    redis.publish('task-a', '{"event":"reloaded"}')
+    heard.hear('reloaded', 'a')
+    redis.publish('task-a', '{"event":"two","data":"new-secret, not old-secret"}')
+    heard.hear('two', 'a')
+    assert [event['data']['data'] for event in heard.events] == ['***', None, '***, not ***']
+
+
+def test_a_run_that_was_heard_of_before_it_was_there_is_known_once_it_is(follow, redis):
+    """S28: and who follows its task hears it."""
+    heard, of_task = follow(), follow('/api/v1/events?task=add')
+    redis.publish('task-late', '{"event":"early"}')
+    heard.hear('early', 'late')
+    redis.hset('task-late', mapping={'task': 'add', 'data': '{"password":"swordfish"}'})
+    redis.publish('task-late', '{"event":"one","data":"swordfish"}')
+    of_task.hear('one', 'late')
+    assert of_task.events[-1]['data']['data'] == '***'
+
+
 def test_a_foreign_name_can_not_forge_another_event(follow, redis):
     """S21: what stands in an event never becomes a line of the stream."""
     heard = follow()
