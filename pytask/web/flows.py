@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pytask.steps import as_steps
+from pytask.steps import FLOW, as_steps
 from pytask.web.guard import CONTROL, READ, START
+from pytask.web.lists import Look, cut
 from pytask.web.request import Answer, Problem
 from pytask.web.routes import Call, Route
 from pytask.web.runs import answered, check_exposed
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
     from pytask.flows import Flow
 
 
+MOST_FLOWS = 50
+
+
 def list_flows(call: Call) -> dict[str, Any]:
-    """List flows: those that run, those that wait, then those that ended, newest first in each state."""
-    return {'flows': [_shown(call, flow) for flow in call.client.flows()]}
+    """List flows: those that run, those that wait, then those that ended, newest first in each state.
+
+    Up to 50, among the first 5,000 runs; `is_cut` tells that there are more runs. What is large in one is cut, and
+    that says so (`is_cut`), too.
+    """
+    look = Look(call.client)
+    flows = call.client.flows_of(look.find(lambda run: run if run.task == FLOW else None, MOST_FLOWS))
+    return {'flows': [_cut(_shown(call, flow)) for flow in flows], 'is_cut': look.is_cut}
 
 
 def show_flow(call: Call, flow: str) -> Any:
@@ -80,6 +90,14 @@ def _exposed(call: Call, flow_id: str) -> Flow:
 def _shown(call: Call, flow: Flow) -> Any:
     redactor = call.site.redactor
     return redactor.clean_answer(flow.to_json(), redactor.secrets_of(flow.run.data))
+
+
+def _cut(told: dict[str, Any]) -> dict[str, Any]:
+    results = [cut(one, 'value') for one in told['results']]
+    errors = [cut(one, 'error') for one in told['errors']]
+    told = cut(told, 'saved')
+    told['saved'] = told['saved'] or {}
+    return told | {'results': results, 'errors': errors, 'run': cut(told['run'], 'data', 'output')}
 
 
 ROUTES = [

@@ -5,8 +5,7 @@ The web starts only what is exposed, and gives data only to that. Everything els
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from msgspec import Meta
@@ -14,17 +13,18 @@ from msgspec import Meta
 from pytask.errors import InputError
 from pytask.states import State
 from pytask.web.guard import CONTROL, READ, REMOVE, START
+from pytask.web.lists import ORDER, Look, cut, text_of
 from pytask.web.request import Answer, Problem
 from pytask.web.routes import Call, Route, unfit
 
-# So many runs are looked at for one list, however many there are.
-LOOKED_AT = 5000
+if TYPE_CHECKING:
+    from pytask.run import Run
+
 LONGEST_TEXT = 200
 # How long a client may wait for an answer: a connection is held meanwhile.
 LONGEST_WAIT_S = 60.0
 
 Seconds = Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S)]
-_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
 
 
 def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
@@ -37,20 +37,23 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
 ) -> dict[str, Any]:
     """List runs: those that run, those that wait, then those that ended, newest first in each state.
 
-    `state` and `queue` take several, with commas between. `q` is looked for in id, task, reason and data, among the
-    first 5,000.
+    `state` and `queue` take several, with commas between. `q` is looked for in id, task, reason and data (as JSON).
+    The first 5,000 runs are looked at; `is_cut` tells that there are more. Data and output above 4 KiB are cut, and
+    the run says so (`is_cut`); a run of its own is told whole.
     """
     client, states, queues = call.client, _states(state), [name for name in queue.split(',') if name]
-    found = []
-    for run in islice(client.store.runs.listed(states, queues, client), LOOKED_AT):
+
+    def finds(run: Run) -> Any:
         fits = run.state in states and task in ('', run.task) and (not queues or run.queue in queues)
         # Asked again of what is shown: nobody finds a secret by asking for it.
-        if fits and _has(run.to_json(), q) and _has(told := shown(call, run), q):
-            found.append(told)
-            if len(found) == limit:
-                break
+        if not (fits and _has(run.to_json(), q) and _has(told := shown(call, run), q)):
+            return None
+        return cut(told, 'data', 'output')
+
+    look = Look(client, states, queues)
+    found = look.find(finds, limit)
     counts = {state.value: count for state, count in client.store.runs.counts().items()}
-    return {'runs': found, 'counts': counts}
+    return {'runs': found, 'counts': counts, 'is_cut': look.is_cut}
 
 
 def start_run(  # noqa: PLR0913, PLR0917 - the fields of the body
@@ -181,11 +184,14 @@ def _states(text: str) -> list[State]:
         raise Problem(
             400, 'no such state', errors=[('state', f'{name!r:.40} is none of {known}') for name in wrong]
         )
-    return [state for state in _ORDER if state in names] or list(_ORDER)
+    return [state for state in ORDER if state in names] or list(ORDER)
 
 
 def _has(run: dict[str, Any], text: str) -> bool:
-    return not text or any(text.lower() in str(run[part]).lower() for part in ('id', 'task', 'reason', 'data'))
+    if not text:
+        return True
+    words = [run['id'], run['task'], run['reason'], text_of(run['data'])]
+    return any(text.lower() in word.lower() for word in words)
 
 
 ROUTES = [

@@ -56,6 +56,7 @@ def test_lists_are_filtered(call):
     assert found('queue=one') == ['add-0', 'add-1', 'add-2']
     assert found('q=GRACE') == ['grace']
     assert found('q=add-1') == ['add-1']
+    assert found('q=%22name%22:%22Gr') == ['grace']  # as JSON
     assert len(found('state=wait')) == 4
     assert len(found('limit=2')) == 2
     assert found('state=RUNNING') == []

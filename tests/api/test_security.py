@@ -1,5 +1,6 @@
 """Who is let in, to what, and what is never shown. The numbers are those of the threat model."""
 
+import json
 import re
 from pathlib import Path
 
@@ -571,7 +572,7 @@ def test_states_are_read_from_the_hash_not_from_events(call, app, redis):
 
 def test_lists_look_at_a_bounded_number(call, redis, monkeypatch):
     """S31: however many there are; no KEYS, no SCAN."""
-    monkeypatch.setattr('pytask.web.runs.LOOKED_AT', 10)
+    monkeypatch.setattr('pytask.web.lists.LOOKED_AT', 10)
     pipe = redis.pipeline()
     for n in range(300):
         pipe.hset(f'task-{n}', mapping={'task': 'add', 'data': '{}', 'state': 'SUCCESS'})
@@ -579,11 +580,46 @@ def test_lists_look_at_a_bounded_number(call, redis, monkeypatch):
     pipe.execute()
     redis.config_resetstat()
     assert len(call.get('/api/v1/runs?limit=2000').json['runs']) == 10
-    assert call.get('/api/v1/runs?q=nothing').json['runs'] == []
+    nothing = call.get('/api/v1/runs?q=nothing').json
+    assert (nothing['runs'], nothing['is_cut']) == ([], True)
+    assert call.get('/api/v1/runs?limit=5').json['is_cut'] is False  # more were there, and were not asked for
+    assert call.get('/api/v1/flows').json == {'flows': [], 'is_cut': True}
     stats = redis.info('commandstats')
     assert not {'cmdstat_keys', 'cmdstat_scan'} & set(stats)
-    assert stats['cmdstat_hgetall']['calls'] <= 2 * 201
+    assert stats['cmdstat_hgetall']['calls'] <= 4 * 201
     assert call.get('/api/v1/runs?limit=2001').paths == ['limit']
+
+
+def test_lists_are_small_however_large_the_runs_are(call, app, redis, monkeypatch):
+    """S31: a line of each is told, and few are read at a time; a run of its own is whole."""
+    monkeypatch.setattr('pytask.store.runs.PAGE_BYTES', 100_000)
+    long = 'x' * 90_000
+    pipe = redis.pipeline()
+    for n in range(20):
+        error = json.dumps({'type': 'E', 'message': 'why', 'traceback': long})
+        data = json.dumps({'few': 1, 'long': long} if n == 3 else {})
+        pipe.hset(f'task-{n}', mapping={'task': 'add', 'data': data, 'state': 'EXCEPTION', 'output': error})
+        pipe.zadd('ended-EXCEPTION', {str(n): n})
+    pipe.hset('task-many', mapping={'task': 'add', 'state': 'SUCCESS', 'output': '[%s1]' % ('1,' * 90_000)})
+    pipe.zadd('ended-SUCCESS', {'many': 1})
+    pipe.set('task-foreign', 'x')
+    pipe.zadd('ended-SUCCESS', {'foreign': 2})
+    pipe.execute()
+    read, sizes = app.client.store.runs.read, []
+    monkeypatch.setattr(
+        app.client.store.runs, 'read', lambda ids, client: (sizes.append(len(ids)), read(ids, client))[1]
+    )
+    reply = call.get('/api/v1/runs')
+    assert sum(sizes) == 22
+    assert max(sizes[:-1]) <= 2
+    assert len(reply.body) < 40_000
+    runs = {run['id']: run for run in reply.json['runs']}
+    assert runs['3']['is_cut'] is True
+    assert runs['3']['output'] == {'type': 'E', 'message': 'why', 'traceback': 'x' * 500 + '…'}
+    assert runs['3']['data'] == {'few': 1, 'long': 'x' * 500 + '…'}
+    assert (runs['many']['output'], runs['many']['is_cut']) == (None, True)
+    whole = call.get('/api/v1/runs/3').json
+    assert (len(whole['output']['traceback']), 'is_cut' in whole) == (90_000, False)
 
 
 def test_the_cookie_is_for_this_page_alone(call):
