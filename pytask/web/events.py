@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytask.web.feed import MOST_LISTENERS, Filter
+from pytask.web.feed import Filter
 from pytask.web.guard import READ
 from pytask.web.listener import Listener
 from pytask.web.request import Answer, Problem
@@ -33,7 +33,7 @@ def follow_run(call: Call, run: str) -> Answer:
 
 
 def _follow(call: Call, wanted: Filter) -> Answer:
-    if call.site.feed.size >= MOST_LISTENERS:
+    if call.site.feed.size >= call.site.feed.most_listeners:
         raise Problem(503, 'too many follow events just now', headers=(('Retry-After', '10'),))
     last_id = call.request.header('last-event-id')
     # Joined now, not at the first byte: what happens from here on is heard.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 TOGETHER_S = 0.04
 KEPT, KEPT_BYTES = 2000, 2 * 1024 * 1024
 LARGEST_EVENT = 64 * 1024
+# Where the server below does not say.
 MOST_LISTENERS = 900
 STILL_HERE_EVERY_S = 15.0
 # The subscription outlives the last listener by so long: a page that is loaded anew has missed nothing.
@@ -75,6 +76,7 @@ class Feed:
         self._is_closed = False
         self._is_subscribed, self._used_at = threading.Event(), monotonic_s()
         self._familiar = Familiar(client, redactor)
+        self.most_listeners = MOST_LISTENERS
 
     @property
     def size(self) -> int:

@@ -125,12 +125,20 @@ def test_who_has_gone_is_forgotten(sites, server, redis):
         wait_until(lambda: redis.publish('task-x', '{"event":"x"}') and site.feed.size == 0, 'all have gone')
 
 
-def test_too_many_are_refused(follow, port, monkeypatch):
-    monkeypatch.setattr('pytask.web.events.MOST_LISTENERS', 2)
-    two = [follow(), follow()]
-    assert len(two) == 2
-    reply = ask(port, 'GET', '/api/v1/events')
-    assert (reply.code, reply.headers['retry-after']) == (503, '10')
+def test_too_many_are_refused_and_some_connections_are_left(app, monkeypatch):
+    """S30: who follows events leaves room for who asks."""
+    from pytask.web import server
+    from pytask.worker.listening import listener as listening
+
+    monkeypatch.setattr(server, 'most_connections', lambda: 5)
+    with server.Web(application(app, token=TOKEN), listening('web', ':0', ('127.0.0.1', 0))) as web:
+        port = web._server.server_port
+        heard = [Follower(port) for _ in range(4)]
+        reply = ask(port, 'GET', '/api/v1/events')
+        assert (reply.code, reply.headers['retry-after']) == (503, '10')
+        assert ask(port, 'GET', '/api/v1/runs').code == 200
+        for one in heard:
+            one.close()
 
 
 def test_the_server_ends_while_many_listen(app):
