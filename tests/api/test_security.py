@@ -214,6 +214,14 @@ def test_events_are_not_for_another_site(call):
         assert call.get(path, headers=headers).code == 403
 
 
+@pytest.mark.parametrize('other', ['prefs={"a": 1}', 'x=a b', 'foo', 'a@b=1', '=', 'a="b', 'pytask=x', ''])
+def test_cookies_of_others_log_nobody_out(call, other):
+    """S13: a host's cookies are shared by all that is served there."""
+    own = cookie_of(call)
+    for cookies in (f'{other}; {own}', f'{own}; {other}', f'{other};{own};{other}'):
+        assert call.get('/api/v1/workers', headers={'Cookie': cookies}).code == 200
+
+
 @pytest.mark.parametrize('kind', ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', ''])
 def test_a_form_can_not_start_anything(call, kind):
     """S13: what a page may send without asking is no JSON."""
