@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytask.web import openapi
-from pytask.web.guard import READ
+from pytask.web.roles import READ
 from pytask.web.routes import Call, Route
 
 # The hash of a worker is its own; this is what others are told of it.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytask.web.feed import Filter
-from pytask.web.guard import READ
 from pytask.web.listener import Listener
 from pytask.web.request import Answer, Problem
+from pytask.web.roles import READ
 from pytask.web.routes import Call, Route
 
 if TYPE_CHECKING:

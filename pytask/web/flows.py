@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytask.steps import FLOW, as_steps
-from pytask.web.guard import CONTROL, READ, START
 from pytask.web.lists import Look, cut
 from pytask.web.request import Answer, Problem
+from pytask.web.roles import CONTROL, READ, START
 from pytask.web.routes import Call, Route
 from pytask.web.runs import answered, check_exposed
 

@@ -65,6 +65,11 @@ class Request:
         return value
 
     @property
+    def address(self) -> str:
+        """Where it comes from."""
+        return str(self.environ.get('REMOTE_ADDR', ''))
+
+    @property
     def is_safe(self) -> bool:
         return self.method in SAFE
 

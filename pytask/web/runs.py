@@ -12,9 +12,9 @@ from msgspec import Meta
 
 from pytask.errors import InputError
 from pytask.states import State
-from pytask.web.guard import CONTROL, READ, REMOVE, START
 from pytask.web.lists import ORDER, Look, cut, text_of
 from pytask.web.request import Answer, Problem
+from pytask.web.roles import CONTROL, READ, REMOVE, START
 from pytask.web.routes import Call, Route, unfit
 
 if TYPE_CHECKING:

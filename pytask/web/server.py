@@ -1,8 +1,8 @@
 """The site on gevent's own server, with bounds on everything that strangers may do to it.
 
 A thousand connections, nine in ten of them for events; a head of 16 KiB within ten seconds, a body of 1 MiB within
-thirty, half a minute of silence between two requests; who does not read is cut off. Health has a server and connections of its own, so that
-probes are answered whatever happens here.
+thirty, half a minute of silence between two requests; who does not read is cut off. Health has a server and
+connections of its own, so that probes are answered whatever happens here.
 """
 
 from __future__ import annotations

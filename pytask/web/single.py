@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from pytask.states import State
-from pytask.web.guard import READ, START
 from pytask.web.request import Answer
+from pytask.web.roles import READ, START
 from pytask.web.routes import Call, Route
 from pytask.web.runs import start
 

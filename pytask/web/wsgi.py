@@ -14,9 +14,9 @@ from pytask.registry import RESERVED
 from pytask.web import about, files, flows, runs, schedules, single
 from pytask.web import events as events_
 from pytask.web.feed import Feed
-from pytask.web.guard import READ
 from pytask.web.redact import Redactor
 from pytask.web.request import JSON, PROBLEM, TEXT, Answer, Headers, Problem, Request
+from pytask.web.roles import READ
 from pytask.web.routes import Call, Routes, unfit
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ CODES: tuple[tuple[type[errors.PytaskError], int], ...] = (
     (errors.PytaskError, 400),
 )
 ROUTES = Routes([*events_.ROUTES, *runs.ROUTES, *schedules.ROUTES, *flows.ROUTES, *about.ROUTES, *single.ROUTES])
+# No redirect: where a link of another site was followed, the browser would keep back the cookie that it just got.
+ENTER = b"""\
+<!doctype html><title>pytask</title><meta http-equiv="refresh" content="0;url=./"><a href="./">to the page</a>
+"""
 GREETING = 'open the URL with the token, which pytask has printed: .../login?token=...\n'
 
 
@@ -105,7 +109,7 @@ class Site:
         if path == '/pytask.js' or path.startswith('/static/'):
             return files.serve(path.removeprefix('/').removeprefix('static/'), request)
         if path == '/login' and self.guard.has_token:
-            return Answer(b'', 303, TEXT, self.guard.login(request))
+            return Answer(ENTER, 200, 'text/html; charset=utf-8', self.guard.login(request))
         if path == '/':
             return self._page(request)
         route, names = ROUTES.find(request.method, path)

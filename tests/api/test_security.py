@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from callers import BEARER, TOKEN, Caller, ask
 
 from pytask import ConfigError, PyTask, State
 from pytask.embedded import free_port
-from pytask.web import application, guard, request
+from pytask.web import application, guard, request, roles
 from pytask.web.opening import open_web
 from pytask.web.wsgi import ROUTES
 
@@ -31,7 +32,7 @@ def use(call, route, **more):
 
 def cookie_of(call):
     told = call.get(f'/login?token={TOKEN}', headers={})
-    assert (told.code, told.headers['location']) == (303, '/')
+    assert (told.code, told.headers['content-type']) == (200, 'text/html; charset=utf-8')
     return told.headers['set-cookie'].partition(';')[0]
 
 
@@ -178,6 +179,9 @@ def test_a_token_of_few_characters_is_refused_and_not_repeated(server):
     with pytest.raises(ConfigError, match='16 printable') as told:
         PyTask(server.url, web_token='short')
     assert 'short' not in str(told.value)
+    with pytest.raises(ConfigError, match='16 printable') as told:
+        application(PyTask(server.url, tasks=''), token='short')
+    assert 'short' not in str(told.value)
     assert TOKEN not in repr(PyTask(server.url, web_token=TOKEN).settings)
 
 
@@ -189,7 +193,9 @@ def test_a_token_of_few_characters_is_refused_and_not_repeated(server):
         {'Sec-Fetch-Site': 'same-site'},
         {'Origin': 'http://evil.example'},
         {'Origin': 'null'},
+        {'Origin': 'http://['},
         {'Origin': 'http://127.0.0.1:8276'},
+        {'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate'},
         {},
     ],
     ids=str,
@@ -220,6 +226,14 @@ def test_cookies_of_others_log_nobody_out(call, other):
     own = cookie_of(call)
     for cookies in (f'{other}; {own}', f'{own}; {other}', f'{other};{own};{other}'):
         assert call.get('/api/v1/workers', headers={'Cookie': cookies}).code == 200
+
+
+def test_a_link_of_another_site_leads_to_the_page_and_nowhere_else(call):
+    """S32: that site sees nothing of it; the frame of one does not count."""
+    link = {'Cookie': cookie_of(call), 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate'}
+    assert call.get('/', headers=link | {'Sec-Fetch-Dest': 'document'}).code == 200
+    assert call.get('/', headers=link | {'Sec-Fetch-Dest': 'iframe'}).code == 403
+    assert call.get('/api/v1/runs', headers=link).code == 403
 
 
 @pytest.mark.parametrize('kind', ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', ''])
@@ -315,7 +329,9 @@ def test_markup_is_never_html(call, app):
 @pytest.mark.parametrize('to', ['//evil.example', '/\\evil.example', '%2f%2fevil.example', 'http://evil.example'])
 def test_login_leads_nowhere_else(call, to):
     """S19."""
-    assert call.get(f'/login?token={TOKEN}&next={to}', headers={}).headers['location'] == '/'
+    told = call.get(f'/login?token={TOKEN}&next={to}', headers={})
+    assert 'location' not in told.headers
+    assert re.findall(r'(?:url|href)="?([^"]+)"', told.body.decode().replace('url=', 'url="')) == ['./', './']
 
 
 @pytest.mark.parametrize(
@@ -338,21 +354,25 @@ def test_a_token_with_any_bytes_is_refused_not_an_error(call):
 
 
 def test_guessing_is_slowed_down_and_locks_nobody_out(call):
-    """S23: after many wrong tokens even a right one has to wait; who is logged in goes on."""
-    own = {'Cookie': cookie_of(call)}
-    codes = [
-        call.get('/api/v1/runs', headers={'Authorization': f'Bearer x{n}'}).code for n in range(guard.WRONG + 5)
-    ]
-    assert codes == [401] * guard.WRONG + [429] * 5
-    assert call.get('/api/v1/runs').code == 429
-    assert call.get('/api/v1/runs', headers=own).code == 200
+    """S23: after many wrong tokens no more are looked at, of that address; who shows the right one goes on."""
+
+    def guess(n, address):
+        wrong = {'Authorization': f'Bearer x{n}'}
+        return call.get('/api/v1/runs', headers=wrong, environ={'REMOTE_ADDR': address}).code
+
+    assert [guess(n, '10.0.0.1') for n in range(guard.WRONG + 5)] == [401] * guard.WRONG + [429] * 5
+    assert guess(0, '10.0.0.2') == 401
+    assert call.get('/api/v1/runs', environ={'REMOTE_ADDR': '10.0.0.1'}).code == 200
+    for n in range(guard.ADDRESSES + 5):
+        guess(n, f'a{n}')
+    assert len(call.site.guard._wrong) == guard.ADDRESSES
 
 
 @EVERY
-@pytest.mark.parametrize('role', sorted(guard.ROLES))
+@pytest.mark.parametrize('role', sorted(roles.ROLES))
 def test_each_route_needs_its_role(sites, route, role):
     """S24: from the table of routes, so that a new one without a role fails."""
-    assert route.role in guard.ROLES
+    assert route.role in roles.ROLES
     call = Caller(sites(auth=lambda environ: {role}), Host='localhost')
     reply = use(call, route)
     getattr(reply.body, 'close', lambda: None)()
@@ -365,15 +385,16 @@ def test_read_only_is_read_only(sites, route):
     for more in ({'is_read_only': True}, {'settings': {'web_read_only': True}}):
         reply = use(Caller(sites(token=TOKEN, **more)), route)
         getattr(reply.body, 'close', lambda: None)()
-        assert (reply.code == 403) is (route.role != guard.READ)
-        assert (route.method == 'GET') is (route.role == guard.READ)
+        assert (reply.code == 403) is (route.role != roles.READ)
+        assert (route.method == 'GET') is (route.role == roles.READ)
 
 
 @pytest.mark.parametrize(
     ('said', 'code'),
     [
         (True, 200), ('ada', 200), (['read'], 200), (None, 403), (False, 403), ([], 403), (['admin'], 403),
-        ('', 403),
+        ('', 403), ('read', 200), ('read, start', 200), ('start', 403), ({'read': 1}.keys(), 200), ({}.keys(), 403),
+        ({'read': 1}, 500), ((x for x in 'ab'), 500), (b'read', 500), (print, 500),
     ],
 )  # fmt: skip
 def test_auth_is_asked_and_its_answer_counts(sites, said, code):
@@ -382,6 +403,40 @@ def test_auth_is_asked_and_its_answer_counts(sites, said, code):
     call = Caller(sites(auth=lambda environ: (asked.append(environ['HTTP_X_WHO']), said)[1]), X_Who='me')
     assert call.get('/api/v1/runs').code == code
     assert asked == ['me']
+
+
+def test_a_text_that_names_a_role_is_that_role(sites):
+    """S24."""
+    call = Caller(sites(auth=lambda environ: 'read'), Host='localhost')
+    assert call.get('/api/v1/runs').code == 200
+    assert call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}}).code == 403
+    assert call('DELETE', '/api/v1/runs/x').code == 403
+
+
+async def waiting(environ):
+    return False
+
+
+def going(environ):
+    yield False
+
+
+class Asked:
+    async def __call__(self, environ):
+        return False
+
+
+@pytest.mark.parametrize('auth', [waiting, going, Asked(), partial(waiting)])
+def test_who_answers_later_is_refused_at_once(sites, auth):
+    """S12: what it returns is true, whoever asks."""
+    with pytest.raises(ConfigError, match='plain function'):
+        sites(auth=auth)
+
+
+def test_an_answer_that_is_to_be_awaited_lets_nobody_in(sites):
+    """S12."""
+    call = Caller(sites(auth=lambda environ: waiting(environ) or True), Host='localhost')
+    assert call.get('/api/v1/runs').code == 500
 
 
 def test_auth_of_the_app_counts_too(server):
@@ -635,7 +690,6 @@ def test_the_cookie_is_for_this_page_alone(call):
     told = call.get(f'/login?token={TOKEN}', headers={}, environ={'SCRIPT_NAME': '/inner'})
     name, *rest = told.headers['set-cookie'].split('; ')
     assert sorted(rest) == ['HttpOnly', 'Path=/inner/', 'SameSite=Strict']
-    assert told.headers['location'] == '/inner/'
     assert TOKEN not in name
     assert name.startswith('pytask-8275=')
     tls = call.get(f'/login?token={TOKEN}', headers={}, environ={'wsgi.url_scheme': 'https'})
@@ -655,7 +709,7 @@ def test_the_page_says_how_to_get_in(call):
 
 def test_nothing_is_logged_of_requests(port, caplog, capfd):
     """S11, S33: no access log, and so no token in it."""
-    assert ask(port, 'GET', f'/login?token={TOKEN}', headers={}).code == 303
+    assert ask(port, 'GET', f'/login?token={TOKEN}', headers={}).code == 200
     assert ask(port, 'GET', '/api/v1/runs').code == 200
     said = ''.join(capfd.readouterr()) + caplog.text
     assert TOKEN not in said
