@@ -21,7 +21,7 @@ def list_tasks(call: Call) -> dict[str, Any]:
             {
                 'name': task.NAME,
                 'doc': (task.__doc__ or '').strip(),
-                'inputs': registry.inputs(task).schema(),
+                'inputs': call.site.redactor.without_defaults(registry.inputs(task).schema()),
                 'output': registry.outputs(task).schema(),
                 'queue': task.QUEUE,
             }
@@ -38,7 +38,7 @@ def list_workers(call: Call) -> dict[str, Any]:
 def show_openapi(call: Call) -> dict[str, Any]:
     """Describe this API, by OpenAPI 3.1."""
     site = call.site
-    return openapi.document(site.routes, site.app.registry, site.exposed_tasks(), call.request.root)
+    return openapi.document(site.routes, site.app.registry, site.exposed_tasks(), call.request.root, site.redactor)
 
 
 def _worker(fields: dict[str, str]) -> dict[str, Any]:

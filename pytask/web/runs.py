@@ -13,6 +13,7 @@ from msgspec import Meta
 from pytask.errors import InputError
 from pytask.states import State
 from pytask.web.lists import ORDER, Look, cut, text_of
+from pytask.web.problems import hidden
 from pytask.web.request import Answer, Problem
 from pytask.web.roles import CONTROL, READ, REMOVE, START
 from pytask.web.routes import Call, Route, unfit
@@ -98,9 +99,11 @@ def stop_run(call: Call, run: str, grace: float | None = None, wait: Seconds | N
 
 def reload_run(call: Call, run: str, data: dict[str, Any] | None = None, wait: Seconds = 5.0) -> dict[str, str]:
     """Start a run anew in place, with new data or the same."""
+    redactor = call.site.redactor
     if data is not None:
         check_exposed(call, call.client.get(run).task)
-    return answered(call.client.reload(run, data, wait=wait))
+    with hidden(redactor, redactor.secrets_of(data)):
+        return answered(call.client.reload(run, data, wait=wait))
 
 
 def retry_run(call: Call, run: str) -> dict[str, str]:
@@ -137,8 +140,12 @@ def ask_run(
     timeout: Seconds = 5.0,
 ) -> dict[str, Any]:
     """Send a message to a running task, and return its answer."""
-    check_exposed(call, call.client.get(run).task)
-    return {'value': call.client.ask(run, name, data, timeout=timeout)}
+    found, redactor = call.client.get(run), call.site.redactor
+    check_exposed(call, found.task)
+    secrets = redactor.secrets_of(found.data, data)
+    with hidden(redactor, secrets):
+        value = call.client.ask(run, name, data, timeout=timeout)
+    return {'value': redactor.clean(value, secrets)}
 
 
 def start(call: Call, name: str, data: dict[str, Any], below: str, **how: Any) -> Any:
@@ -204,7 +211,7 @@ ROUTES = [
     Route('POST', '/api/v1/runs/{run}/resume', resume_run, CONTROL, shape='Answer'),
     Route('POST', '/api/v1/runs/{run}/extend', extend_run, CONTROL, shape='Answer'),
     Route('POST', '/api/v1/runs/{run}/send', send_to_run, CONTROL, shape='Answer'),
-    Route('POST', '/api/v1/runs/{run}/ask', ask_run, CONTROL, shape='Value'),
+    Route('POST', '/api/v1/runs/{run}/ask', ask_run, CONTROL, shape='Value', is_clean=True),
     Route('GET', '/api/v1/runs/{run}', show_run, READ, shape='Run', is_clean=True),
     Route('DELETE', '/api/v1/runs/{run}', remove_run, REMOVE, shape='Answer'),
 ]

@@ -119,13 +119,13 @@ def test_head_is_get_without_the_body(call):
 
 def test_tasks_are_those_that_are_exposed_with_their_schemas(call):
     tasks = {task['name']: task for task in call.get('/api/v1/tasks').json['tasks']}
-    assert sorted(tasks) == ['add', 'fail', 'site/crawl/deep', 'stay']
+    assert sorted(tasks) == ['add', 'fail', 'keep', 'site/crawl/deep', 'stay']
     assert tasks['add']['doc'] == 'Add two numbers.'
     assert tasks['add']['inputs']['required'] == ['a']
-    assert tasks['add']['inputs']['properties']['password'] == {
-        'type': 'string',
-        'default': '',
-    }  # no secret: a schema
+    assert tasks['keep']['inputs']['properties'] == {
+        'password': {'type': 'string'},
+        'style': {'type': 'string', 'default': 'plain'},
+    }
     assert tasks['add']['output'] == {'type': 'integer'}
     assert tasks['site/crawl/deep']['queue'] == 'crawl'
 
@@ -148,8 +148,10 @@ def test_a_name_with_slashes_is_a_task_and_a_segment(call):
     assert call.post('/api/v1/runs/x/y/stop/stop').json == {'answer': 'applied'}
 
 
-def test_without_redis_it_says_so(call, server):
+def test_without_redis_it_says_so(call, server, caplog):
     server.kill()
-    reply = call.get('/api/v1/runs')
+    replies = [call.get('/api/v1/runs') for _ in range(3)]
+    assert len([record for record in caplog.records if record.message.startswith('web: ')]) == 1  # a minute
+    reply = replies[-1]
     assert (reply.code, reply.headers['retry-after']) == (503, '2')
     assert 'redis://' not in reply.body.decode()

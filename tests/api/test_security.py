@@ -476,6 +476,18 @@ def test_secrets_are_not_shown(sites, follow, call, app, worker, capfd):
     assert call.get(f'/api/v1/runs?q={SENTINEL}').json['runs'] == []  # nobody finds one by asking for it
 
 
+def test_secrets_are_not_told_by_answers_and_refusals(call, running):
+    """S28: of what is asked, of what it raises, and of why a reload was refused."""
+    run = running('keep', {'password': SENTINEL})
+    ask = f'/api/v1/runs/{run.id}/ask'
+    assert call.post(ask, {'name': 'what'}).json == {'value': {'it': 'is ***'}}
+    failed = call.post(ask, {'name': 'fail', 'data': {'token': 'not-to-be-told'}})
+    assert (failed.code, '*** is not ***' in failed.json['detail']) == (409, True)
+    bad = call.post(f'/api/v1/runs/{run.id}/reload', {'data': {'password': 'wrong-one'}})
+    assert (bad.code, 'not ***' in bad.json['detail']) == (400, True)
+    assert run.stop(wait=10) == 'applied'
+
+
 @pytest.mark.parametrize(
     ('value', 'shown'),
     [
