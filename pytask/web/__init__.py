@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,12 +51,20 @@ def application(  # noqa: PLR0913 - what may be said of who is let in
 
 def mount(other: WSGI, path: str, site: WSGI) -> WSGI:
     """Return a WSGI application that serves `site` below a path, as `/tasks`, and another one elsewhere."""
+    path = f'/{path.strip("/")}' if path.strip('/') else ''
 
     def both(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        asked = environ.get('PATH_INFO', '')
+        asked, root = environ.get('PATH_INFO', ''), environ.get('SCRIPT_NAME', '') + path
         if asked != path and not asked.startswith(f'{path}/'):
             return other(environ, start_response)
-        inner = {'SCRIPT_NAME': environ.get('SCRIPT_NAME', '') + path, 'PATH_INFO': asked[len(path) :] or '/'}
-        return site({**environ, **inner}, start_response)
+        if asked == path and environ['REQUEST_METHOD'] in ('GET', 'HEAD'):  # what the page asks for is below it
+            return _moved(f'{quote(root)}/', environ.get('QUERY_STRING', ''), start_response)
+        return site({**environ, 'SCRIPT_NAME': root, 'PATH_INFO': asked[len(path) :] or '/'}, start_response)
 
     return both
+
+
+def _moved(path: str, query: str, start_response: Callable[..., Any]) -> list[bytes]:
+    where = f'{path}?{query}' if query else path
+    start_response('302 Found', [('Location', where), ('Content-Length', '0'), ('Cache-Control', 'no-store')])
+    return []
