@@ -9,11 +9,13 @@ from pytask.web.listener import Listener
 from pytask.web.request import Answer, Problem
 from pytask.web.roles import READ
 from pytask.web.routes import Call, Route
+from pytask.web.runs import show_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STREAM = 'text/event-stream; charset=utf-8'
+EVENT_STREAM = 'text/event-stream'
+STREAM = f'{EVENT_STREAM}; charset=utf-8'
 # Where our own server is below: the socket, as long as the answer is chunked.
 SOCKET = 'pytask.socket'
 
@@ -27,8 +29,15 @@ def follow_all(call: Call, task: str = '', run: str = '') -> Answer:
     return _follow(call, Filter(run, task))
 
 
-def follow_run(call: Call, run: str) -> Answer:
-    """Follow the events of one run, as server-sent events."""
+def follow_run(call: Call, run: str) -> Any:
+    """Follow the events of one run, as server-sent events.
+
+    A run whose own id ends so is shown to who does not ask for a stream.
+    """
+    if EVENT_STREAM not in call.request.header('accept'):
+        named = f'{run}/events'
+        if call.client.store.runs.read([named])[0] is not None:
+            return show_run(call, named)
     return _follow(call, Filter(run))
 
 

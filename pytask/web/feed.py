@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # What comes within so long leaves together: nobody sees the difference, and it bounds the writes.
 TOGETHER_S = 0.04
+LONGEST_NUMBER = 20
 KEPT, KEPT_BYTES = 2000, 2 * 1024 * 1024
 LARGEST_EVENT = 64 * 1024
 # Where the server below does not say.
@@ -121,8 +122,8 @@ class Feed:
     def _since(self, last_id: str, wanted: Filter) -> bytes:
         epoch, _, number = last_id.rpartition('-')
         oldest = self._kept[0].number if self._kept else self._number + 1
-        is_known = epoch == self._epoch and number.isdecimal() and oldest - 1 <= int(number[:20]) <= self._number
-        if not is_known:
+        is_number = number.isdecimal() and len(number) <= LONGEST_NUMBER
+        if not (is_number and epoch == self._epoch and oldest - 1 <= int(number) <= self._number):
             return RESET
         return b''.join(told.text for told in self._kept if told.number > int(number) and wanted.takes(told))
 

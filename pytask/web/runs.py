@@ -11,6 +11,7 @@ from urllib.parse import quote
 from msgspec import Meta
 
 from pytask.errors import InputError
+from pytask.settings import bad_name
 from pytask.states import State
 from pytask.web.lists import ORDER, Look, cut, text_of
 from pytask.web.problems import hidden
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pytask.run import Run
 
 LONGEST_TEXT = 200
+LONGEST_QUEUE = 64
 # How long a client may wait for an answer: a connection is held meanwhile.
 LONGEST_WAIT_S = 60.0
 
@@ -92,7 +94,9 @@ def remove_run(call: Call, run: str) -> dict[str, str]:
     return answered(call.client.remove(run)[0])
 
 
-def stop_run(call: Call, run: str, grace: float | None = None, wait: Seconds | None = None) -> dict[str, str]:
+def stop_run(
+    call: Call, run: str, grace: Annotated[float, Meta(ge=0)] | None = None, wait: Seconds | None = None
+) -> dict[str, str]:
     """Stop a run; `grace` is how many seconds it may take, `wait` how many to see to its end."""
     return answered(call.client.stop(run, wait, grace))
 
@@ -151,6 +155,9 @@ def ask_run(
 def start(call: Call, name: str, data: dict[str, Any], below: str, **how: Any) -> Any:
     """Start a run of an exposed task. Raises Problem with the path of all that is wrong with its data."""
     task = check_exposed(call, name)
+    queue = how.get('queue')
+    if queue and (problem := bad_name(queue, LONGEST_QUEUE)):
+        raise Problem(400, 'that is no queue', errors=[('queue', problem)])
     try:
         return call.client.start(task, data, **how)
     except InputError as error:

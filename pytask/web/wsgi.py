@@ -135,7 +135,8 @@ def _send(answer: Answer, method: str, start_response: Callable[..., Any]) -> It
         headers.append(('Cache-Control', 'no-store'))
     body = answer.body
     if isinstance(body, bytes):
-        headers.append(('Content-Length', str(len(body))))
+        if answer.code != 304:  # it would be the length of what is not sent
+            headers.append(('Content-Length', str(len(body))))
         body = [body]
     start_response(f'{answer.code} {HTTPStatus(answer.code).phrase}', headers)
     if method == 'HEAD' and not isinstance(body, list):

@@ -58,13 +58,21 @@ def test_what_was_missed_comes_again_and_only_that(follow, app, worker):
     assert others.of('a') == []
 
 
-@pytest.mark.parametrize('last_id', ['nonsense', 'feedface-3', '-', 'x' * 300, '9' * 50])
+@pytest.mark.parametrize('last_id', ['nonsense', 'feedface-3', '-', 'x' * 300, '9' * 50, '0' * 5000])
 def test_what_is_not_kept_any_more_is_a_reset(follow, app, worker, last_id):
     worker()
     heard = follow(last_id=last_id).read_until(b'event: reset')
     app.client.start('add', {'a': 1}, run_id='a')
     heard.hear('success', 'a')
     assert heard.events[0]['event'] == 'reset'
+
+
+def test_a_number_of_many_digits_is_none_of_ours(follow, call, app, worker):
+    worker()
+    first = follow('/api/v1/runs/a/events')
+    app.client.start('add', {'a': 1}, run_id='a')
+    epoch = first.hear('success', 'a').events[0]['id'].rpartition('-')[0]
+    follow(last_id=f'{epoch}-{"0" * 5000}').read_until(b'event: reset')
 
 
 def test_the_ring_is_bounded_and_its_end_is_a_reset(follow, port, app, worker, monkeypatch):

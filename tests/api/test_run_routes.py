@@ -1,6 +1,7 @@
 """The API of runs, tasks and workers, over WSGI."""
 
 import pytest
+from callers import BEARER
 from support import wait_until
 
 from pytask import State
@@ -78,6 +79,7 @@ def test_a_run_is_told_and_asked(call, app, running):
     assert tell('ask', {'name': 'nothing'}).code == 409
     assert tell('extend', {'seconds': 10}).json == {'answer': 'requested'}
     assert tell('extend', {'seconds': -1}).paths == ['seconds']
+    assert tell('stop', {'grace': -1}).paths == ['grace']
     assert tell('pause').json == {'answer': 'requested'}
     assert tell('resume').json['answer'] == 'requested'
     assert tell('stop', {'grace': 1, 'wait': 10}).json == {'answer': 'applied'}
@@ -88,6 +90,43 @@ def test_a_run_is_told_and_asked(call, app, running):
     assert tell('stop', {'wait': 10}).json == {'answer': 'applied'}
     assert call('DELETE', f'/api/v1/runs/{run.id}').json == {'answer': 'applied'}
     assert call.get(f'/api/v1/runs/{run.id}').code == 404
+
+
+@pytest.mark.parametrize('queue', ['default\n', 'a b', 'ü', 'x' * 65])
+def test_a_queue_is_named_as_in_the_settings(call, redis, queue):
+    wrong = call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}, 'queue': queue})
+    assert (wrong.code, wrong.paths) == (400, ['queue'])
+    assert redis.keys('*') == []
+
+
+def test_a_run_whose_id_ends_as_a_stream_does_is_shown(call):
+    call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}, 'id': 'a/events'})
+    assert call.get('/api/v1/runs/a/events').json['id'] == 'a/events'
+    for headers, path in (({'Accept': 'text/event-stream'}, 'a'), ({}, 'b'), ({}, 'a/events')):
+        reply = call.get(f'/api/v1/runs/{path}/events', headers=BEARER | headers)
+        assert reply.headers['content-type'].startswith('text/event-stream')
+        reply.body.close()
+
+
+def test_what_foreign_hands_wrote_is_shown(call, redis):
+    odd = {
+        'task': 'x',
+        'state': 'ERROR',
+        'progress': '1e300',
+        'attempt': '1e300',
+        'crashes': '-1e30',
+        'ended': '1e300',
+    }
+    redis.hset('task-odd', mapping=odd)
+    redis.zadd('ended-ERROR', {'odd': 1})
+    redis.hset(
+        'worker-odd', mapping={'id': 'odd', 'slots': 'many', 'lag_ms': '1e-5', 'pid': '1e300', 'taken': '1.5'}
+    )
+    redis.zadd('workers', {'odd': 10**13 * 9})
+    [run] = call.get('/api/v1/runs').json['runs']
+    assert (run['progress'], run['attempt'], run['crashes']) == (None, 0, 0)
+    [told] = call.get('/api/v1/workers').json['workers']
+    assert (told['slots'], told['lag_ms'], told['pid'], told['taken']) == (0, 1e-5, 0, 1)
 
 
 def test_a_bad_reload_says_why(call, running):
@@ -106,6 +145,7 @@ def test_what_is_not_there_is_404(call, what):
 
 def test_unknown_paths_and_methods(call):
     assert call.get('/api/v1/nothing').code == 404
+    assert call.get('/api/v1/openapiXjson').code == 404
     wrong = call('PUT', '/api/v1/runs')
     assert (wrong.code, wrong.headers['allow']) == (405, 'GET, POST')
     assert call('DELETE', '/api/v1/runs/x/stop').code == 404  # a run of that name
@@ -115,6 +155,12 @@ def test_head_is_get_without_the_body(call):
     full, head = call.get('/api/v1/tasks'), call('HEAD', '/api/v1/tasks')
     assert (head.code, head.body) == (200, b'')
     assert head.headers['content-length'] == full.headers['content-length'] == str(len(full.body))
+
+
+def test_what_has_not_changed_is_not_sent_again(call):
+    etag = call.get('/static/app.js').headers['etag']
+    reply = call.get('/static/app.js', headers={'If-None-Match': etag})
+    assert (reply.code, reply.body, 'content-length' in reply.headers) == (304, b'', False)
 
 
 def test_tasks_are_those_that_are_exposed_with_their_schemas(call):
