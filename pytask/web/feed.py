@@ -89,19 +89,31 @@ class Feed:
 
         What happens after this is heard. Raises Unavailable.
         """
+        if self._is_closed:
+            raise Unavailable('the web ends')
+        self._wake()
+        while not self._has_joined(listener, wanted, last_id):  # the thread went to sleep just then
+            self._wake()
+
+    def _wake(self) -> None:
         with self._lock:
             self._used_at = monotonic_s()  # before the thread looks whether it is wanted
             if self._thread is None and not self._is_closed:
                 self._is_subscribed.clear()
                 self._thread = threading.Thread(target=self._run, daemon=True, name='pytask-web-feed')
                 self._thread.start()
-        if not self._is_subscribed.wait(SUBSCRIBED_WITHIN_S):
+        if not self._is_subscribed.wait(SUBSCRIBED_WITHIN_S) or self._is_closed:
             raise Unavailable('no subscription to events')
+
+    def _has_joined(self, listener: Listener, wanted: Filter, last_id: str) -> bool:
         with self._lock:
+            if self._thread is None:
+                return False
             missed = self._since(last_id, wanted) if last_id else b''
             if missed:
                 listener.put(framed(missed) if listener.is_direct else missed)
             self._groups.setdefault(wanted, set()).add(listener)
+            return True
 
     def part(self, listener: Listener, wanted: Filter) -> None:
         listener.leave()
