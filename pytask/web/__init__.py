@@ -32,9 +32,10 @@ def application(  # noqa: PLR0913 - what may be said of who is let in
     """Return the web of an app, as a WSGI application: for `mount`, or for a server of your own.
 
     `auth` is called with the WSGI environment of each request: what it returns tells whether that one is let in, or
-    which roles it has (`'read'`, `'start'`, `'control'`, `'remove'`). With a `token`, who shows it is let in, too;
-    both may come from the app and its settings instead. `hosts` are names by which it is called, besides those of
-    this machine. Raises ConfigError where nobody could be let in.
+    which roles it has (`'read'`, `'start'`, `'control'`, `'remove'`; one, or a set). With a `token`, who
+    shows it is let in, too; both may come from the app and its settings instead. `hosts` are names by which it is
+    called, besides those of this machine. Raises ConfigError where nobody could be let in, for a coroutine
+    function, and for a token that could be guessed.
     """
     from pytask.web.guard import Guard
     from pytask.web.wsgi import Site

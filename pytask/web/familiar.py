@@ -5,7 +5,7 @@ Where data may have changed it is looked up again, and what was secret before st
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytask.web.redact import ANY_TEXT, MOST_SECRETS
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from pytask.client import Client
     from pytask.messages import Event
-    from pytask.run import Run
     from pytask.web.redact import Redactor
 
 MOST = 5000
@@ -37,15 +36,18 @@ class Familiar:
         run_ids = {event.run_id for event in events}
         changed = {event.run_id for event in events if event.event in CHANGES}
         new = [run_id for run_id in run_ids if run_id in changed or run_id not in self._known]
-        found = zip(new, self._client.store.runs.read(new) if new else (), strict=True)
         # A run that is not there yet will be: that is not kept.
-        self._known |= {run_id: self._facts(run_id, run) for run_id, run in found if run is not None}
+        runs = [run for run in self._client.store.runs.read(new) if run is not None] if new else []
+        self._known |= {run.id: self._facts(run.id, run.task, run.data) for run in runs}
+        for run in runs:
+            if run.parent in self._known:  # a flow, which fails with what this says
+                self._known[run.parent] = self._facts(run.parent, self._known[run.parent][0], run.data)
         facts = {run_id: self._known.get(run_id, NOBODY) for run_id in run_ids}
         while len(self._known) > MOST:
             del self._known[next(iter(self._known))]
         return facts
 
-    def _facts(self, run_id: str, run: Run) -> Facts:
+    def _facts(self, run_id: str, task: str, data: Any) -> Facts:
         before = self._known.get(run_id, NOBODY)[1]
-        secrets = {*self._redactor.secrets_of(run.data), *before}
-        return run.task, [ANY_TEXT] if len(secrets) > MOST_TEXTS else sorted(secrets, key=len, reverse=True)
+        secrets = {*self._redactor.secrets_of(data), *before}
+        return task, [ANY_TEXT] if len(secrets) > MOST_TEXTS else sorted(secrets, key=len, reverse=True)

@@ -13,6 +13,8 @@ from msgspec import Meta
 from pytask.errors import InputError
 from pytask.settings import bad_name
 from pytask.states import State
+from pytask.steps import FLOW
+from pytask.web.flow_secrets import clean_flow_runs, secrets_of_flow_run
 from pytask.web.lists import ORDER, Look, cut, text_of
 from pytask.web.problems import hidden
 from pytask.web.request import Answer, Problem
@@ -54,7 +56,7 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
         return cut(told, 'data', 'output')
 
     look = Look(client, states, queues)
-    found = look.find(finds, limit)
+    found = clean_flow_runs(client, call.site.redactor, look.find(finds, limit))
     counts = {state.value: count for state, count in client.store.runs.counts().items()}
     return {'runs': found, 'counts': counts, 'is_cut': look.is_cut}
 
@@ -84,7 +86,7 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
     found = client.get(run)
     said = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
     told: dict[str, Any] = call.site.redactor.clean_answer(
-        found.to_json() | {'messages': said}, _secrets(call, found)
+        found.to_json() | {'messages': said}, _all_secrets(call, found)
     )
     return told
 
@@ -179,6 +181,12 @@ def shown(call: Call, run: Any) -> Any:
 
 def _secrets(call: Call, run: Any) -> list[str]:
     return call.site.redactor.secrets_of(run.data)
+
+
+def _all_secrets(call: Call, run: Run) -> list[str]:
+    if run.task != FLOW:
+        return _secrets(call, run)
+    return secrets_of_flow_run(call.client, call.site.redactor, run.id, run.data, run.output)
 
 
 def answered(text: str) -> dict[str, str]:

@@ -251,6 +251,20 @@ def test_secrets_of_new_data_are_not_heard_after_a_reload(follow, app, redis, ca
     assert [event['data']['data'] for event in heard.events] == ['***', None, '***, not ***']
 
 
+def test_secrets_of_what_a_flow_started_are_not_heard_of_it(follow, redis):
+    """S28."""
+    heard = follow()
+    redis.hset('task-f', mapping={'task': 'pytask/flow', 'data': '{}'})
+    redis.publish('task-f', '{"event":"wait"}')
+    heard.hear('wait', 'f')
+    redis.hset('task-f.1', mapping={'task': 'add', 'data': '{"password":"swordfish"}', 'parent': 'f'})
+    redis.publish('task-f.1', '{"event":"running"}')
+    heard.hear('running', 'f.1')
+    redis.publish('task-f', '{"event":"exception","data":"swordfish"}')
+    heard.hear('exception', 'f')
+    assert heard.events[-1]['data']['data'] == '***'
+
+
 def test_a_run_that_was_heard_of_before_it_was_there_is_known_once_it_is(follow, redis):
     """S28: and who follows its task hears it."""
     heard, of_task = follow(), follow('/api/v1/events?task=add')
