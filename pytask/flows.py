@@ -179,11 +179,11 @@ class Flows:
 
     def get_flow(self, flow_id: str) -> Flow:
         """Read a flow. Raises NotFound, also for a run that is none."""
-        return self._read([self.get(flow_id)])[0]  # type: ignore[attr-defined]
+        return self.flows_of([self.get(flow_id)])[0]  # type: ignore[attr-defined]
 
     def flows(self, *, states: Sequence[State | str] = (), limit: int | None = 50) -> list[Flow]:
         """Return flows: those that run, those that wait, then those that ended, newest first in each state."""
-        return self._read(self.list(states=states, task=FLOW, limit=limit))  # type: ignore[attr-defined]
+        return self.flows_of(self.list(states=states, task=FLOW, limit=limit))  # type: ignore[attr-defined]
 
     def submit(self, flow: Flow | str, /, **data: Any) -> str:
         """Put a flow in line with this data, and return its id.
@@ -239,7 +239,8 @@ class Flows:
         if self.get_flow(flow_id).steps != steps:
             raise RunExists(f'flow {flow_id!r} was made before, with other steps')
 
-    def _read(self, runs: Sequence[Run]) -> list[Flow]:
+    def flows_of(self, runs: Sequence[Run]) -> list[Flow]:
+        """Read the flows that are behind these runs, in one round trip. Raises NotFound for one that is none."""
         for run in runs:
             if run.task != FLOW:
                 raise NotFound(f'run {run.id} is no flow, but of the task {run.task!r}')

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MOST_WHOLE = 2**63
+
+
 def texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
     """Return a hash as text."""
     return {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
@@ -34,6 +37,6 @@ def as_number(text: str | None) -> float | None:
 
 
 def as_whole(text: str | None) -> int | None:
-    """Read a whole number; None for what is none."""
+    """Read a whole number; None for what is none, or is larger than JSON's readers take."""
     number = as_number(text)
-    return None if number is None else int(number)
+    return None if number is None or abs(number) >= MOST_WHOLE else int(number)

@@ -204,7 +204,8 @@ def _bad_app(text: str) -> str:
     return f'must be module:attribute{near}'
 
 
-def _bad_token(text: str) -> str:
+def bad_token(text: str) -> str:
+    """Say what is wrong with a token for the web; '' where nothing is."""
     is_good = len(text) >= 16 and text.isascii() and text.isprintable() and ' ' not in text
     return '' if is_good else 'must be 16 printable ASCII characters or more, without blanks'
 
@@ -219,7 +220,7 @@ _CHECKS: dict[str, Callable[[Any], str]] = {
     'app': _bad_app,
     'health': _bad_address,
     'web': _bad_address,
-    'web_token': _bad_token,
+    'web_token': bad_token,
     # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
     'name': lambda name: bad_name(name, 32),
 }

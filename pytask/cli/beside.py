@@ -5,6 +5,7 @@ So the URL holds while code is reloaded, and a request that comes in between wai
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -55,6 +56,9 @@ def _free(first: int) -> tuple[socket.socket, str]:
     for port in range(first, first + TRIED):
         try:
             return listener('web', f':{port}', ('127.0.0.1', port)), '' if port == first else f'   {first} is taken'
-        except (ConfigError, OverflowError):
-            continue
+        except OverflowError:  # past the last port there is
+            break
+        except ConfigError as error:
+            if getattr(error.__cause__, 'errno', None) != errno.EADDRINUSE:
+                raise
     raise ConfigError(f'no port of {first} to {first + TRIED - 1} is free for the page; go without:  --no-web')

@@ -111,6 +111,15 @@ class Flows:
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [_stand(row, int(seconds[0]) * 1000 + int(seconds[1]) // 1000) for row in rows]
 
+    def children(self, flow_ids: Sequence[str], most: int) -> list[list[str]]:
+        """Return the ids of the last runs that each of these has started, as far as they are kept."""
+        counts = self._db.pipe([('HGET', self._keys.run(flow_id), 'children') for flow_id in flow_ids])
+        return [
+            [f'{flow_id}.{n}' for n in range(max(1, last - most + 1), last + 1)]
+            for flow_id, raw in zip(flow_ids, counts, strict=True)
+            for last in [int(raw) if raw and raw.isdigit() and len(raw) <= VERSION_DIGITS else 0]
+        ]
+
     def _reads(self, flow_id: str) -> list[tuple[Any, ...]]:
         return [
             ('HMGET', self._keys.run(flow_id), *_RUN_FIELDS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pytask.errors import PytaskError, Unavailable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pytask.store.workers import Workers
 
 PAGE = 200
+# Of data and output, read at a time.
+PAGE_BYTES = 4 * 1024 * 1024
 
 
 class Runs:
@@ -56,6 +59,15 @@ class Runs:
             half = len(reads) // 2
             return self._hashes(reads[:half]) + self._hashes(reads[half:]) if half else [[]]
 
+    def _sizes(self, reads: list[tuple[str, str, str]]) -> list[int]:
+        try:
+            return self._db.pipe(reads)
+        except Unavailable:
+            raise
+        except PytaskError:  # as above
+            half = len(reads) // 2
+            return self._sizes(reads[:half]) + self._sizes(reads[half:]) if half else [0]
+
     def ids(self, states: Sequence[State], queues: Sequence[str]) -> Iterator[str]:
         """Yield ids by the indexes, page by page: what runs, what waits here, then what ended, newest first.
 
@@ -76,17 +88,24 @@ class Runs:
                 yield from self._page_set(self._keys.ended_in(state))
 
     def listed(self, states: Sequence[State], queues: Sequence[str], client: Any) -> Iterator[Run]:
-        """Yield the runs behind `ids`, each once, read a page at a time."""
-        seen: set[str] = set()
-        page: list[str] = []
-        for run_id in self.ids(states, queues):
-            if run_id not in seen:
-                seen.add(run_id)
-                page.append(run_id)
-            if len(page) == PAGE:
-                yield from filter(None, self.read(page, client))
-                page = []
-        yield from filter(None, self.read(page, client))
+        """Yield the runs behind `ids`, each once, read a page at a time; in smaller ones where they are large."""
+        ids = _once(self.ids(states, queues))
+        while page := list(islice(ids, PAGE)):
+            for part in self._parts(page):
+                yield from filter(None, self.read(part, client))
+
+    def _parts(self, page: list[str]) -> Iterator[list[str]]:
+        keys = [self._keys.run(run_id) for run_id in page]
+        sizes = self._sizes([('HSTRLEN', key, name) for key in keys for name in ('data', 'output')])
+        part: list[str] = []
+        size = 0
+        for run_id, data, output in zip(page, sizes[::2], sizes[1::2], strict=True):
+            if part and size + data + output > PAGE_BYTES:
+                yield part
+                part, size = [], 0
+            part.append(run_id)
+            size += data + output
+        yield part
 
     def command(self, run_id: str, command: str, **how: Any) -> str:
         """Give a command; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state. `how` stands below.
@@ -235,3 +254,11 @@ class Runs:
             yield from (raw.decode('utf-8', 'replace') for raw in page)
             if len(page) < PAGE:
                 return
+
+
+def _once(ids: Iterator[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for run_id in ids:
+        if run_id not in seen:
+            seen.add(run_id)
+            yield run_id

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytask.hashes import as_number, as_whole
 from pytask.web import openapi
-from pytask.web.guard import READ
+from pytask.web.roles import READ
 from pytask.web.routes import Call, Route
 
 # The hash of a worker is its own; this is what others are told of it.
 _WORKER = ('id', 'host', 'pid', 'version', 'queues', 'slots', 'taken', 'draining', 'troubles', 'lag_ms')
-_NUMBERS = frozenset({'pid', 'slots', 'taken', 'draining', 'lag_ms'})
+_WHOLE = frozenset({'pid', 'slots', 'taken', 'draining'})
 
 
 def list_tasks(call: Call) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def list_tasks(call: Call) -> dict[str, Any]:
             {
                 'name': task.NAME,
                 'doc': (task.__doc__ or '').strip(),
-                'inputs': registry.inputs(task).schema(),
+                'inputs': call.site.redactor.without_defaults(registry.inputs(task).schema()),
                 'output': registry.outputs(task).schema(),
                 'queue': task.QUEUE,
             }
@@ -38,13 +39,12 @@ def list_workers(call: Call) -> dict[str, Any]:
 def show_openapi(call: Call) -> dict[str, Any]:
     """Describe this API, by OpenAPI 3.1."""
     site = call.site
-    return openapi.document(site.routes, site.app.registry, site.exposed_tasks(), call.request.root)
+    return openapi.document(site.routes, site.app.registry, site.exposed_tasks(), call.request.root, site.redactor)
 
 
 def _worker(fields: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {name: fields.get(name, '') for name in _WORKER}
-    for name in _NUMBERS:
-        found[name] = float(found[name]) if '.' in found[name] else int(found[name] or 0)
+    found |= {name: as_whole(found[name]) or 0 for name in _WHOLE} | {'lag_ms': as_number(found['lag_ms']) or 0}
     found['queues'] = [name for name in found['queues'].split(',') if name]
     return found | {'draining': bool(found['draining'])}
 

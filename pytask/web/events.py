@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytask.web.feed import MOST_LISTENERS, Filter
-from pytask.web.guard import READ
+from pytask.web.feed import Filter
 from pytask.web.listener import Listener
 from pytask.web.request import Answer, Problem
+from pytask.web.roles import READ
 from pytask.web.routes import Call, Route
+from pytask.web.runs import show_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STREAM = 'text/event-stream; charset=utf-8'
+EVENT_STREAM = 'text/event-stream'
+STREAM = f'{EVENT_STREAM}; charset=utf-8'
 # Where our own server is below: the socket, as long as the answer is chunked.
 SOCKET = 'pytask.socket'
 
@@ -27,13 +29,20 @@ def follow_all(call: Call, task: str = '', run: str = '') -> Answer:
     return _follow(call, Filter(run, task))
 
 
-def follow_run(call: Call, run: str) -> Answer:
-    """Follow the events of one run, as server-sent events."""
+def follow_run(call: Call, run: str) -> Any:
+    """Follow the events of one run, as server-sent events.
+
+    A run whose own id ends so is shown to who does not ask for a stream.
+    """
+    if EVENT_STREAM not in call.request.header('accept'):
+        named = f'{run}/events'
+        if call.client.store.runs.read([named])[0] is not None:
+            return show_run(call, named)
     return _follow(call, Filter(run))
 
 
 def _follow(call: Call, wanted: Filter) -> Answer:
-    if call.site.feed.size >= MOST_LISTENERS:
+    if call.site.feed.size >= call.site.feed.most_listeners:
         raise Problem(503, 'too many follow events just now', headers=(('Retry-After', '10'),))
     last_id = call.request.header('last-event-id')
     # Joined now, not at the first byte: what happens from here on is heard.

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 # What comes within so long leaves together: nobody sees the difference, and it bounds the writes.
 TOGETHER_S = 0.04
+LONGEST_NUMBER = 20
 KEPT, KEPT_BYTES = 2000, 2 * 1024 * 1024
 LARGEST_EVENT = 64 * 1024
+# Where the server below does not say.
 MOST_LISTENERS = 900
 STILL_HERE_EVERY_S = 15.0
 # The subscription outlives the last listener by so long: a page that is loaded anew has missed nothing.
@@ -75,6 +77,7 @@ class Feed:
         self._is_closed = False
         self._is_subscribed, self._used_at = threading.Event(), monotonic_s()
         self._familiar = Familiar(client, redactor)
+        self.most_listeners = MOST_LISTENERS
 
     @property
     def size(self) -> int:
@@ -86,19 +89,31 @@ class Feed:
 
         What happens after this is heard. Raises Unavailable.
         """
+        if self._is_closed:
+            raise Unavailable('the web ends')
+        self._wake()
+        while not self._has_joined(listener, wanted, last_id):  # the thread went to sleep just then
+            self._wake()
+
+    def _wake(self) -> None:
         with self._lock:
             self._used_at = monotonic_s()  # before the thread looks whether it is wanted
             if self._thread is None and not self._is_closed:
                 self._is_subscribed.clear()
                 self._thread = threading.Thread(target=self._run, daemon=True, name='pytask-web-feed')
                 self._thread.start()
-        if not self._is_subscribed.wait(SUBSCRIBED_WITHIN_S):
+        if not self._is_subscribed.wait(SUBSCRIBED_WITHIN_S) or self._is_closed:
             raise Unavailable('no subscription to events')
+
+    def _has_joined(self, listener: Listener, wanted: Filter, last_id: str) -> bool:
         with self._lock:
+            if self._thread is None:
+                return False
             missed = self._since(last_id, wanted) if last_id else b''
             if missed:
                 listener.put(framed(missed) if listener.is_direct else missed)
             self._groups.setdefault(wanted, set()).add(listener)
+            return True
 
     def part(self, listener: Listener, wanted: Filter) -> None:
         listener.leave()
@@ -119,8 +134,8 @@ class Feed:
     def _since(self, last_id: str, wanted: Filter) -> bytes:
         epoch, _, number = last_id.rpartition('-')
         oldest = self._kept[0].number if self._kept else self._number + 1
-        is_known = epoch == self._epoch and number.isdecimal() and oldest - 1 <= int(number[:20]) <= self._number
-        if not is_known:
+        is_number = number.isdecimal() and len(number) <= LONGEST_NUMBER
+        if not (is_number and epoch == self._epoch and oldest - 1 <= int(number) <= self._number):
             return RESET
         return b''.join(told.text for told in self._kept if told.number > int(number) and wanted.takes(told))
 
@@ -131,7 +146,7 @@ class Feed:
                     with _subscribed(self._client) as stream:
                         self._begin()
                         self._follow(stream)
-                except Unavailable:
+                except PytaskError:
                     time.sleep(AGAIN_S)
         finally:
             with self._lock:
@@ -168,7 +183,7 @@ class Feed:
             time.sleep(0)  # who is never out of work gives way all the same
 
     def _send(self, events: list[Event]) -> None:
-        known = self._familiar.of({event.run_id for event in events})
+        known = self._familiar.of(events)
         told = [self._told(event, *known[event.run_id]) for event in events]
         with self._lock:
             self._keep(told)
@@ -191,7 +206,7 @@ class Feed:
             text = _encoded(fields | {'data': None, 'is_cut': True})
         name = ''.join(c for c in event.event[:100] if c.isprintable())
         head = f'id: {self._epoch}-{self._number}\nevent: {name}\ndata: '
-        return Told(self._number, event.run_id, task, head.encode() + text + b'\n\n')
+        return Told(self._number, event.run_id, task, head.encode('utf-8', 'replace') + text + b'\n\n')
 
     def _keep(self, told: Iterable[Told]) -> None:
         for one in told:
@@ -244,7 +259,14 @@ def _give(group: Iterable[Listener], text: bytes) -> None:
 
 
 def _encoded(fields: dict[str, Any]) -> bytes:
+    # Whoever may publish can write anything there: it ends nobody's stream.
     try:
         return encode(fields)
     except (TypeError, PytaskError):
-        return encode(fields | {'data': None})
+        return encode({name: _plain(value) for name, value in fields.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode('utf-8', 'replace').decode()
+    return value if isinstance(value, int) and abs(value) < 2**53 else None

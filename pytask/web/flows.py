@@ -8,24 +8,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pytask.steps import as_steps
-from pytask.web.guard import CONTROL, READ, START
+from pytask.steps import FLOW, as_steps
+from pytask.web.flow_secrets import secrets_of_flows
+from pytask.web.lists import Look, cut
 from pytask.web.request import Answer, Problem
+from pytask.web.roles import CONTROL, READ, START
 from pytask.web.routes import Call, Route
 from pytask.web.runs import answered, check_exposed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytask.flows import Flow
 
 
+MOST_FLOWS = 50
+
+
 def list_flows(call: Call) -> dict[str, Any]:
-    """List flows: those that run, those that wait, then those that ended, newest first in each state."""
-    return {'flows': [_shown(call, flow) for flow in call.client.flows()]}
+    """List flows: those that run, those that wait, then those that ended, newest first in each state.
+
+    Up to 50, among the first 5,000 runs; `is_cut` tells that there are more runs. What is large in one is cut, and
+    that says so (`is_cut`), too.
+    """
+    look = Look(call.client)
+    flows = call.client.flows_of(look.find(lambda run: run if run.task == FLOW else None, MOST_FLOWS))
+    return {'flows': [_cut(told) for told in _shown(call, flows)], 'is_cut': look.is_cut}
 
 
 def show_flow(call: Call, flow: str) -> Any:
     """Show a flow: where it stands, and what its steps have left."""
-    return _shown(call, call.client.get_flow(flow))
+    return _shown(call, [call.client.get_flow(flow)])[0]
 
 
 def start_flow(  # noqa: PLR0913, PLR0917 - the fields of the body
@@ -46,7 +59,7 @@ def start_flow(  # noqa: PLR0913, PLR0917 - the fields of the body
     flow = client.flow(made or steps, name, flow_id=id)
     client.submit(flow, **data)
     where = f'{call.request.root}/api/v1/flows/{quote(flow.id, safe="")}'
-    return call.site.as_json(_shown(call, client.get_flow(flow.id)), 201, (('Location', where),))
+    return call.site.as_json(_shown(call, [client.get_flow(flow.id)])[0], 201, (('Location', where),))
 
 
 def submit_flow(call: Call, flow: str, data: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006 - never changed
@@ -77,9 +90,18 @@ def _exposed(call: Call, flow_id: str) -> Flow:
     return flow
 
 
-def _shown(call: Call, flow: Flow) -> Any:
+def _shown(call: Call, flows: Sequence[Flow]) -> list[Any]:
     redactor = call.site.redactor
-    return redactor.clean(flow.to_json(), redactor.secrets_of(flow.run.data))
+    secrets = secrets_of_flows(call.client, redactor, flows)
+    return [redactor.clean_answer(flow.to_json(), of_it) for flow, of_it in zip(flows, secrets, strict=True)]
+
+
+def _cut(told: dict[str, Any]) -> dict[str, Any]:
+    results = [cut(one, 'value') for one in told['results']]
+    errors = [cut(one, 'error') for one in told['errors']]
+    told = cut(told, 'saved')
+    told['saved'] = told['saved'] or {}
+    return told | {'results': results, 'errors': errors, 'run': cut(told['run'], 'data', 'output')}
 
 
 ROUTES = [

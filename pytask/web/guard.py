@@ -18,19 +18,18 @@ from urllib.parse import urlsplit
 
 from pytask.clock import monotonic_s
 from pytask.errors import ConfigError
+from pytask.settings import bad_token
 from pytask.web.request import Headers, Problem
+from pytask.web.roles import READ, ROLES, as_roles, check_auth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.web.request import Request
 
-# What somebody may do. Each route needs one of them.
-READ, START, CONTROL, REMOVE = 'read', 'start', 'control', 'remove'
-ROLES = frozenset({READ, START, CONTROL, REMOVE})
 OWN_NAMES = ('localhost', '127.0.0.1', '::1')
-# So many wrong tokens within so many seconds are enough.
-WRONG, WITHIN_S = 20, 10.0
+# So many wrong tokens within so many seconds are enough, of one address; so many addresses are kept in mind.
+WRONG, WITHIN_S, ADDRESSES = 20, 10.0, 1000
 CLOSED = """\
 the web lets nobody in: there is neither a token nor `auth`
   - a token:            PYTASK_WEB_TOKEN=..., 16 characters or more
@@ -48,13 +47,16 @@ class Guard:
     ) -> None:
         if auth is None and not token:
             raise ConfigError(CLOSED)
+        check_auth(auth)
+        if token and (problem := bad_token(token)):
+            raise ConfigError(f'token: {problem}')  # which is not to be read in a log
         self._auth, self.has_token = auth, bool(token)
         # Kept and compared as digests: of equal length, and of no use to who reads them.
         self._token = _digest(token)
         self._cookie = hmac.new(token.encode(), b'cookie', hashlib.sha256).hexdigest()
         self._hosts = frozenset({*OWN_NAMES, *(host.lower() for host in hosts)})
         self._is_read_only = is_read_only
-        self._wrong: deque[float] = deque(maxlen=WRONG)
+        self._wrong: dict[str, deque[float]] = {}
 
     def check_host(self, request: Request) -> None:
         """Raise Problem unless it is us who are called."""
@@ -76,43 +78,60 @@ class Guard:
 
     def login(self, request: Request) -> Headers:
         """Return the headers that let a browser in. Raises Problem for a wrong token."""
-        self._check_token(request.query().get('token', ''))
-        path = f'{request.root}/'
+        self._check_token(request.query().get('token', ''), request.address)
         is_tls = request.environ.get('wsgi.url_scheme') == 'https'
-        parts = [f'{_cookie_name(request)}={self._cookie}', f'Path={path}', 'HttpOnly', 'SameSite=Strict']
-        return (('Set-Cookie', '; '.join([*parts, *(['Secure'] if is_tls else [])])), ('Location', path))
+        parts = [f'{_cookie_name(request)}={self._cookie}', f'Path={request.root}/', 'HttpOnly', 'SameSite=Strict']
+        return (('Set-Cookie', '; '.join([*parts, *(['Secure'] if is_tls else [])])),)
 
     def _roles(self, request: Request, *, is_bearer: bool) -> frozenset[str]:
         if self.has_token and _same(request.cookie(_cookie_name(request)), self._cookie):
             return ROLES
-        if self._auth is not None and (roles := _as_roles(self._auth(request.environ))):
+        if self._auth is not None and (roles := as_roles(self._auth(request.environ))):
             return roles
         if is_bearer and self.has_token:
-            self._check_token(request.header('authorization')[len('bearer ') :].strip())
+            self._check_token(request.header('authorization')[len('bearer ') :].strip(), request.address)
             return ROLES
         if self._auth is not None:
             return frozenset()
         raise _unknown()
 
-    def _check_token(self, text: str) -> None:
-        # After too many wrong ones a right one is not taken either, or guessing went on. Cookies are not guessed.
+    def _check_token(self, text: str, address: str) -> None:
+        if self.has_token and hmac.compare_digest(_digest(text), self._token):
+            return
+        # A right one is always taken: of 16 characters it is not guessed, and nobody is to lock out the others.
         now = monotonic_s()
-        if len(self._wrong) == WRONG and now - self._wrong[0] < WITHIN_S:
+        wrong = self._wrong.pop(address, deque(maxlen=WRONG))
+        self._wrong[address] = wrong
+        if len(self._wrong) > ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+        if len(wrong) == WRONG and now - wrong[0] < WITHIN_S:
             raise Problem(429, 'too many wrong tokens', headers=(('Retry-After', str(round(WITHIN_S))),))
-        if not (self.has_token and hmac.compare_digest(_digest(text), self._token)):
-            self._wrong.append(now)
-            raise _unknown()
+        wrong.append(now)
+        raise _unknown()
 
     @staticmethod
     def _is_from_us(request: Request) -> bool:
         site = request.header('sec-fetch-site')
         if site:
-            return site in ('same-origin', 'none')
+            return site in ('same-origin', 'none') or _is_followed_link(request)
         origin = request.header('origin')
         if origin:
-            return urlsplit(origin).netloc.lower() == request.header('host').lower()
+            return _netloc(origin) == request.header('host').lower()
         # A browser that sends cookies with a change says where it comes from.
         return request.is_safe or not request.header('cookie')
+
+
+def _is_followed_link(request: Request) -> bool:
+    """Tell whether somebody has followed a link of another site to the page, which that site can not read."""
+    is_page = request.method == 'GET' and request.path == '/' and request.header('sec-fetch-mode') == 'navigate'
+    return is_page and request.header('sec-fetch-dest') in ('', 'document')
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ''
 
 
 def _unknown() -> Problem:
@@ -131,12 +150,6 @@ def _same(given: str, wanted: str) -> bool:
 def _cookie_name(request: Request) -> str:
     # Cookies of one host are shared by its ports, and two webs on them are not the same.
     return f'pytask-{request.environ.get("SERVER_PORT", "")}'
-
-
-def _as_roles(said: Any) -> frozenset[str]:
-    if isinstance(said, set | frozenset | list | tuple):
-        return ROLES & frozenset(said)
-    return ROLES if said else frozenset()
 
 
 def _host_name(host: str) -> str | None:

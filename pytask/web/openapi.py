@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytask.definition import Task
     from pytask.registry import Registry
+    from pytask.web.redact import Redactor
     from pytask.web.routes import Route, Routes
 
 STREAM = 'text/event-stream'
@@ -22,10 +23,12 @@ STREAM = 'text/event-stream'
 DATA_OF = {'start_run': 'data', 'start_task': 'inputs'}
 
 
-def document(routes: Routes, registry: Registry, tasks: Iterable[type[Task]], root: str) -> Schema:
+def document(
+    routes: Routes, registry: Registry, tasks: Iterable[type[Task]], root: str, redactor: Redactor
+) -> Schema:
     """Describe these routes; `tasks` are those that may be started, `root` is the path they are below."""
     parts: dict[str, Schema] = dict(SHAPES)
-    starts = {task.NAME: _data_of(registry, task, parts) for task in tasks}
+    starts = {task.NAME: redactor.without_defaults(_data_of(registry, task, parts)) for task in tasks}
     paths: dict[str, Schema] = {}
     for route in routes.all:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(routes, route, starts)

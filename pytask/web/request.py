@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -66,15 +65,21 @@ class Request:
         return value
 
     @property
+    def address(self) -> str:
+        """Where it comes from."""
+        return str(self.environ.get('REMOTE_ADDR', ''))
+
+    @property
     def is_safe(self) -> bool:
         return self.method in SAFE
 
     def cookie(self, name: str) -> str:
-        try:
-            found = SimpleCookie(self.header('cookie')).get(name)
-        except CookieError:
-            return ''
-        return found.value if found is not None else ''
+        """Return the value of a cookie of ours; those of others on this host may be as odd as they like."""
+        for pair in self.header('cookie').split(';'):
+            key, _, value = pair.partition('=')
+            if key.strip() == name:
+                return value.strip().strip('"')
+        return ''
 
     def query(self) -> dict[str, str]:
         try:

@@ -55,7 +55,7 @@ class Route:
 
     def pattern(self) -> re.Pattern[str]:
         # An id may hold slashes, as names of tasks do.
-        return re.compile(re.sub(r'{(\w+)}', r'(?P<\1>.+)', self.path))
+        return re.compile(re.sub(r'\\{(\w+)\\}', r'(?P<\1>.+)', re.escape(self.path)))
 
     def inputs(self) -> Inputs:
         """Return what it takes besides."""

@@ -5,26 +5,31 @@ The web starts only what is exposed, and gives data only to that. Everything els
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from msgspec import Meta
 
 from pytask.errors import InputError
+from pytask.settings import bad_name
 from pytask.states import State
-from pytask.web.guard import CONTROL, READ, REMOVE, START
+from pytask.steps import FLOW
+from pytask.web.flow_secrets import clean_flow_runs, secrets_of_flow_run
+from pytask.web.lists import ORDER, Look, cut, text_of
+from pytask.web.problems import hidden
 from pytask.web.request import Answer, Problem
+from pytask.web.roles import CONTROL, READ, REMOVE, START
 from pytask.web.routes import Call, Route, unfit
 
-# So many runs are looked at for one list, however many there are.
-LOOKED_AT = 5000
+if TYPE_CHECKING:
+    from pytask.run import Run
+
 LONGEST_TEXT = 200
+LONGEST_QUEUE = 64
 # How long a client may wait for an answer: a connection is held meanwhile.
 LONGEST_WAIT_S = 60.0
 
 Seconds = Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S)]
-_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
 
 
 def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
@@ -37,20 +42,23 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
 ) -> dict[str, Any]:
     """List runs: those that run, those that wait, then those that ended, newest first in each state.
 
-    `state` and `queue` take several, with commas between. `q` is looked for in id, task, reason and data, among the
-    first 5,000.
+    `state` and `queue` take several, with commas between. `q` is looked for in id, task, reason and data (as JSON).
+    The first 5,000 runs are looked at; `is_cut` tells that there are more. Data and output above 4 KiB are cut, and
+    the run says so (`is_cut`); a run of its own is told whole.
     """
     client, states, queues = call.client, _states(state), [name for name in queue.split(',') if name]
-    found = []
-    for run in islice(client.store.runs.listed(states, queues, client), LOOKED_AT):
+
+    def finds(run: Run) -> Any:
         fits = run.state in states and task in ('', run.task) and (not queues or run.queue in queues)
         # Asked again of what is shown: nobody finds a secret by asking for it.
-        if fits and _has(run.to_json(), q) and _has(told := shown(call, run), q):
-            found.append(told)
-            if len(found) == limit:
-                break
+        if not (fits and _has(run.to_json(), q) and _has(told := shown(call, run), q)):
+            return None
+        return cut(told, 'data', 'output')
+
+    look = Look(client, states, queues)
+    found = clean_flow_runs(client, call.site.redactor, look.find(finds, limit))
     counts = {state.value: count for state, count in client.store.runs.counts().items()}
-    return {'runs': found, 'counts': counts}
+    return {'runs': found, 'counts': counts, 'is_cut': look.is_cut}
 
 
 def start_run(  # noqa: PLR0913, PLR0917 - the fields of the body
@@ -77,7 +85,9 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
     client = call.client
     found = client.get(run)
     said = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
-    told: dict[str, Any] = call.site.redactor.clean(found.to_json() | {'messages': said}, _secrets(call, found))
+    told: dict[str, Any] = call.site.redactor.clean_answer(
+        found.to_json() | {'messages': said}, _all_secrets(call, found)
+    )
     return told
 
 
@@ -86,16 +96,20 @@ def remove_run(call: Call, run: str) -> dict[str, str]:
     return answered(call.client.remove(run)[0])
 
 
-def stop_run(call: Call, run: str, grace: float | None = None, wait: Seconds | None = None) -> dict[str, str]:
+def stop_run(
+    call: Call, run: str, grace: Annotated[float, Meta(ge=0)] | None = None, wait: Seconds | None = None
+) -> dict[str, str]:
     """Stop a run; `grace` is how many seconds it may take, `wait` how many to see to its end."""
     return answered(call.client.stop(run, wait, grace))
 
 
 def reload_run(call: Call, run: str, data: dict[str, Any] | None = None, wait: Seconds = 5.0) -> dict[str, str]:
     """Start a run anew in place, with new data or the same."""
+    redactor = call.site.redactor
     if data is not None:
         check_exposed(call, call.client.get(run).task)
-    return answered(call.client.reload(run, data, wait=wait))
+    with hidden(redactor, redactor.secrets_of(data)):
+        return answered(call.client.reload(run, data, wait=wait))
 
 
 def retry_run(call: Call, run: str) -> dict[str, str]:
@@ -132,13 +146,20 @@ def ask_run(
     timeout: Seconds = 5.0,
 ) -> dict[str, Any]:
     """Send a message to a running task, and return its answer."""
-    check_exposed(call, call.client.get(run).task)
-    return {'value': call.client.ask(run, name, data, timeout=timeout)}
+    found, redactor = call.client.get(run), call.site.redactor
+    check_exposed(call, found.task)
+    secrets = redactor.secrets_of(found.data, data)
+    with hidden(redactor, secrets):
+        value = call.client.ask(run, name, data, timeout=timeout)
+    return {'value': redactor.clean(value, secrets)}
 
 
 def start(call: Call, name: str, data: dict[str, Any], below: str, **how: Any) -> Any:
     """Start a run of an exposed task. Raises Problem with the path of all that is wrong with its data."""
     task = check_exposed(call, name)
+    queue = how.get('queue')
+    if queue and (problem := bad_name(queue, LONGEST_QUEUE)):
+        raise Problem(400, 'that is no queue', errors=[('queue', problem)])
     try:
         return call.client.start(task, data, **how)
     except InputError as error:
@@ -155,11 +176,17 @@ def check_exposed(call: Call, name: str) -> Any:
 
 def shown(call: Call, run: Any) -> Any:
     """Return a run as JSON, without its secrets."""
-    return call.site.redactor.clean(run.to_json(), _secrets(call, run))
+    return call.site.redactor.clean_answer(run.to_json(), _secrets(call, run))
 
 
 def _secrets(call: Call, run: Any) -> list[str]:
     return call.site.redactor.secrets_of(run.data)
+
+
+def _all_secrets(call: Call, run: Run) -> list[str]:
+    if run.task != FLOW:
+        return _secrets(call, run)
+    return secrets_of_flow_run(call.client, call.site.redactor, run.id, run.data, run.output)
 
 
 def answered(text: str) -> dict[str, str]:
@@ -179,11 +206,14 @@ def _states(text: str) -> list[State]:
         raise Problem(
             400, 'no such state', errors=[('state', f'{name!r:.40} is none of {known}') for name in wrong]
         )
-    return [state for state in _ORDER if state in names] or list(_ORDER)
+    return [state for state in ORDER if state in names] or list(ORDER)
 
 
 def _has(run: dict[str, Any], text: str) -> bool:
-    return not text or any(text.lower() in str(run[part]).lower() for part in ('id', 'task', 'reason', 'data'))
+    if not text:
+        return True
+    words = [run['id'], run['task'], run['reason'], text_of(run['data'])]
+    return any(text.lower() in word.lower() for word in words)
 
 
 ROUTES = [
@@ -196,7 +226,7 @@ ROUTES = [
     Route('POST', '/api/v1/runs/{run}/resume', resume_run, CONTROL, shape='Answer'),
     Route('POST', '/api/v1/runs/{run}/extend', extend_run, CONTROL, shape='Answer'),
     Route('POST', '/api/v1/runs/{run}/send', send_to_run, CONTROL, shape='Answer'),
-    Route('POST', '/api/v1/runs/{run}/ask', ask_run, CONTROL, shape='Value'),
+    Route('POST', '/api/v1/runs/{run}/ask', ask_run, CONTROL, shape='Value', is_clean=True),
     Route('GET', '/api/v1/runs/{run}', show_run, READ, shape='Run', is_clean=True),
     Route('DELETE', '/api/v1/runs/{run}', remove_run, REMOVE, shape='Answer'),
 ]

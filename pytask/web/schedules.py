@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from pytask.web.guard import CONTROL, READ
 from pytask.web.request import Answer, Problem
+from pytask.web.roles import CONTROL, READ
 from pytask.web.routes import Call, Route
 from pytask.web.runs import shown
 

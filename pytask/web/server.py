@@ -1,8 +1,8 @@
 """The site on gevent's own server, with bounds on everything that strangers may do to it.
 
-A few hundred connections; a head of 16 KiB within ten seconds, a body of 1 MiB within thirty, half a minute of
-silence between two requests; who does not read is cut off. Health has a server and connections of its own, so that
-probes are answered whatever happens here.
+A thousand connections, nine in ten of them for events; a head of 16 KiB within ten seconds, a body of 1 MiB within
+thirty, half a minute of silence between two requests; who does not read is cut off. Health has a server and
+connections of its own, so that probes are answered whatever happens here.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pytask.web.wsgi import Site
 
 MOST_CONNECTIONS = 1000
+# Of the connections; the others are for whoever asks once.
+OF_LISTENERS = 0.9
 HEAD_WITHIN_S, BODY_WITHIN_S, SILENT_FOR_S, STUCK_FOR_S = 10.0, 30.0, 30.0, 30.0
 HEAD_BYTES, SEND_BYTES = 16 * 1024, 256 * 1024
 # Of a body that nobody wants to read.
@@ -39,8 +41,10 @@ class Web:
 
     def __init__(self, site: Site, listening: socket.socket) -> None:
         self.site = site
+        most = most_connections()
+        site.feed.most_listeners = int(most * OF_LISTENERS)
         self._server = WSGIServer(
-            listening, site, spawn=Pool(most_connections()), handler_class=Handler, log=None, error_log=None,
+            listening, site, spawn=Pool(most), handler_class=Handler, log=None, error_log=None,
             environ={'SERVER_NAME': str(listening.getsockname()[0])},  # else it asks the DNS for one
         )  # fmt: skip
 

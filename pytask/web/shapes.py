@@ -14,6 +14,7 @@ TIME: Schema = {'type': ['number', 'null'], 'description': 'Unix seconds, by Red
 WHOLE: Schema = {'type': 'integer'}
 MAYBE_WHOLE: Schema = {'type': ['integer', 'null']}
 FLAG: Schema = {'type': 'boolean'}
+CUT: Schema = {'type': 'boolean', 'description': 'true where some of it, or some runs, were left out'}
 
 
 def ref(name: str) -> Schema:
@@ -34,11 +35,13 @@ MESSAGE = shape(at={'type': 'number'}, text=TEXT)
 RUN = shape(
     id=TEXT, task=TEXT, state=STATE, data=ANY, output=ANY, reason=TEXT, queue=TEXT, worker=TEXT, attempt=WHOLE,
     crashes=WHOLE, progress=MAYBE_WHOLE, target=MAYBE_WHOLE, created=TIME, started=TIME, ended=TIME, local=FLAG,
-    also={'messages': some(MESSAGE), 'at': TIME},
+    parent=TEXT, also={'messages': some(MESSAGE), 'at': TIME, 'is_cut': CUT},
 )  # fmt: skip
 SHAPES: dict[str, Schema] = {
     'Run': RUN,
-    'Runs': shape(runs=some(ref('Run')), counts={'type': 'object', 'additionalProperties': WHOLE}),
+    'Runs': shape(
+        runs=some(ref('Run')), counts={'type': 'object', 'additionalProperties': WHOLE}, is_cut=CUT
+    ),
     'Answer': shape(
         answer=TEXT | {'description': 'applied, requested, full, or the state to which that could not be done'}
     ),
@@ -57,8 +60,9 @@ SHAPES: dict[str, Schema] = {
         id=TEXT, name=TEXT, routine=TEXT, state=STATE, reason=TEXT, position=WHOLE, steps=some(ref('Step')),
         results=some(shape(position=WHOLE, key=TEXT, value=ANY)), errors=some(shape(position=WHOLE, error=ANY)),
         forced=some(shape(position=WHOLE)), saved={'type': 'object'}, run=ref('Run'),
+        also={'is_cut': CUT},
     ),
-    'Flows': shape(flows=some(ref('Flow'))),
+    'Flows': shape(flows=some(ref('Flow')), is_cut=CUT),
     'Schedule': shape(
         name=TEXT, task=TEXT, data=ANY, queue=TEXT, trigger=TEXT, tz=TEXT, next_at=TIME, last_at=TIME,
         last_run=TEXT, is_paused=FLAG, missed=FLAG, is_declared=FLAG,

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from pytask.states import State
-from pytask.web.guard import READ, START
 from pytask.web.request import Answer
+from pytask.web.roles import READ, START
 from pytask.web.routes import Call, Route
 from pytask.web.runs import start
 
@@ -42,7 +42,7 @@ def _shown(call: Call, run: Any) -> dict[str, Any]:
         'started': run.started,
         'finished': run.ended,
     }
-    cleaned: dict[str, Any] = redactor.clean(told, redactor.secrets_of(run.data))
+    cleaned: dict[str, Any] = redactor.clean_answer(told, redactor.secrets_of(run.data))
     return cleaned
 
 

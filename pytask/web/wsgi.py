@@ -14,10 +14,11 @@ from pytask.registry import RESERVED
 from pytask.web import about, files, flows, runs, schedules, single
 from pytask.web import events as events_
 from pytask.web.feed import Feed
-from pytask.web.guard import READ
+from pytask.web.problems import Outage, as_problem
 from pytask.web.redact import Redactor
 from pytask.web.request import JSON, PROBLEM, TEXT, Answer, Headers, Problem, Request
-from pytask.web.routes import Call, Routes, unfit
+from pytask.web.roles import READ
+from pytask.web.routes import Call, Routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,17 +38,11 @@ SECURITY: Headers = (
     ('X-Content-Type-Options', 'nosniff'), ('X-Frame-Options', 'DENY'), ('Referrer-Policy', 'no-referrer'),
     ('Cross-Origin-Opener-Policy', 'same-origin'), ('Cross-Origin-Resource-Policy', 'same-origin'),
 )  # fmt: skip
-CODES: tuple[tuple[type[errors.PytaskError], int], ...] = (
-    (errors.InputError, 400),
-    (errors.NotFound, 404),
-    (errors.RunExists, 409),
-    (errors.RunEnded, 409),
-    (errors.AskError, 409),
-    (errors.WaitTimeout, 504),
-    (errors.Unavailable, 503),
-    (errors.PytaskError, 400),
-)
 ROUTES = Routes([*events_.ROUTES, *runs.ROUTES, *schedules.ROUTES, *flows.ROUTES, *about.ROUTES, *single.ROUTES])
+# No redirect: where a link of another site was followed, the browser would keep back the cookie that it just got.
+ENTER = b"""\
+<!doctype html><title>pytask</title><meta http-equiv="refresh" content="0;url=./"><a href="./">to the page</a>
+"""
 GREETING = 'open the URL with the token, which pytask has printed: .../login?token=...\n'
 
 
@@ -59,6 +54,7 @@ class Site:
         self._exposes_all = exposes_all
         self.routes = ROUTES
         self.redactor = Redactor(app.registry)
+        self._outage = Outage()
         self.feed = Feed(app.client, self.redactor)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -67,7 +63,9 @@ class Site:
         except Problem as problem:
             answer = self._problem(problem)
         except errors.PytaskError as error:
-            answer = self._problem(_as_problem(error))
+            if isinstance(error, errors.Unavailable):
+                self._outage.say(error)
+            answer = self._problem(as_problem(error))
         except Exception:
             number = secrets.token_hex(4)
             log.exception('web: error %s', number)
@@ -105,7 +103,7 @@ class Site:
         if path == '/pytask.js' or path.startswith('/static/'):
             return files.serve(path.removeprefix('/').removeprefix('static/'), request)
         if path == '/login' and self.guard.has_token:
-            return Answer(b'', 303, TEXT, self.guard.login(request))
+            return Answer(ENTER, 200, 'text/html; charset=utf-8', self.guard.login(request))
         if path == '/':
             return self._page(request)
         route, names = ROUTES.find(request.method, path)
@@ -114,7 +112,7 @@ class Site:
         value = route.function(Call(request, self), **names, **given)
         if isinstance(value, Answer):
             return value
-        return self.as_json(value if route.is_clean else self.redactor.clean(value), route.code)
+        return self.as_json(value if route.is_clean else self.redactor.clean_answer(value), route.code)
 
     def _page(self, request: Request) -> Answer:
         try:
@@ -126,18 +124,8 @@ class Site:
         return files.serve('index.html', request)
 
     def _problem(self, problem: Problem) -> Answer:
-        told = self.redactor.clean(problem.to_json())
+        told = self.redactor.clean_answer(problem.to_json())
         return Answer(encode(told), problem.code, PROBLEM, problem.headers)
-
-
-def _as_problem(error: errors.PytaskError) -> Problem:
-    if isinstance(error, errors.InputError):
-        return unfit(error)
-    code = next(code for kind, code in CODES if isinstance(error, kind))
-    if code == 503:
-        log.warning('web: %s', error)
-        return Problem(503, 'Redis can not be reached just now', headers=(('Retry-After', '2'),))
-    return Problem(code, str(error))
 
 
 def _send(answer: Answer, method: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -147,7 +135,8 @@ def _send(answer: Answer, method: str, start_response: Callable[..., Any]) -> It
         headers.append(('Cache-Control', 'no-store'))
     body = answer.body
     if isinstance(body, bytes):
-        headers.append(('Content-Length', str(len(body))))
+        if answer.code != 304:  # it would be the length of what is not sent
+            headers.append(('Content-Length', str(len(body))))
         body = [body]
     start_response(f'{answer.code} {HTTPStatus(answer.code).phrase}', headers)
     if method == 'HEAD' and not isinstance(body, list):

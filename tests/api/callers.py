@@ -194,6 +194,26 @@ class Stay(Task):
         self.emit('said', text)
 
 
+class Keep(Task):
+    """Keep a secret, and tell it whoever asks."""
+
+    EXPOSE = True
+
+    def __init__(self, password: str = 'hunter2-by-default', style: str = 'plain'):
+        if password == 'wrong-one':
+            raise ValueError(f'not {password}')
+        self.password = password
+
+    def start(self):
+        self.stopping.wait()
+
+    def on_what(self):
+        return {'it': f'is {self.password}'}
+
+    def on_fail(self, token: str):
+        raise ValueError(f'{token} is not {self.password}')
+
+
 class Fail(Task):
     EXPOSE = True
 
@@ -217,7 +237,7 @@ class Nested(Task):
     def start(self): ...
 
 
-TASKS = (Add, Stay, Fail, Hidden, Nested)
+TASKS = (Add, Stay, Keep, Fail, Hidden, Nested)
 
 
 def make_app(url, **more):

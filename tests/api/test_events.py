@@ -58,13 +58,21 @@ def test_what_was_missed_comes_again_and_only_that(follow, app, worker):
     assert others.of('a') == []
 
 
-@pytest.mark.parametrize('last_id', ['nonsense', 'feedface-3', '-', 'x' * 300, '9' * 50])
+@pytest.mark.parametrize('last_id', ['nonsense', 'feedface-3', '-', 'x' * 300, '9' * 50, '0' * 5000])
 def test_what_is_not_kept_any_more_is_a_reset(follow, app, worker, last_id):
     worker()
     heard = follow(last_id=last_id).read_until(b'event: reset')
     app.client.start('add', {'a': 1}, run_id='a')
     heard.hear('success', 'a')
     assert heard.events[0]['event'] == 'reset'
+
+
+def test_a_number_of_many_digits_is_none_of_ours(follow, call, app, worker):
+    worker()
+    first = follow('/api/v1/runs/a/events')
+    app.client.start('add', {'a': 1}, run_id='a')
+    epoch = first.hear('success', 'a').events[0]['id'].rpartition('-')[0]
+    follow(last_id=f'{epoch}-{"0" * 5000}').read_until(b'event: reset')
 
 
 def test_the_ring_is_bounded_and_its_end_is_a_reset(follow, port, app, worker, monkeypatch):
@@ -125,12 +133,20 @@ def test_who_has_gone_is_forgotten(sites, server, redis):
         wait_until(lambda: redis.publish('task-x', '{"event":"x"}') and site.feed.size == 0, 'all have gone')
 
 
-def test_too_many_are_refused(follow, port, monkeypatch):
-    monkeypatch.setattr('pytask.web.events.MOST_LISTENERS', 2)
-    two = [follow(), follow()]
-    assert len(two) == 2
-    reply = ask(port, 'GET', '/api/v1/events')
-    assert (reply.code, reply.headers['retry-after']) == (503, '10')
+def test_too_many_are_refused_and_some_connections_are_left(app, monkeypatch):
+    """S30: who follows events leaves room for who asks."""
+    from pytask.web import server
+    from pytask.worker.listening import listener as listening
+
+    monkeypatch.setattr(server, 'most_connections', lambda: 5)
+    with server.Web(application(app, token=TOKEN), listening('web', ':0', ('127.0.0.1', 0))) as web:
+        port = web._server.server_port
+        heard = [Follower(port) for _ in range(4)]
+        reply = ask(port, 'GET', '/api/v1/events')
+        assert (reply.code, reply.headers['retry-after']) == (503, '10')
+        assert ask(port, 'GET', '/api/v1/runs').code == 200
+        for one in heard:
+            one.close()
 
 
 def test_the_server_ends_while_many_listen(app):
@@ -193,6 +209,71 @@ def test_an_event_that_is_too_large_comes_without_its_data(follow, redis):
     heard.hear('big', 'a')
     assert heard.events[-1]['data']['data'] is None
     assert heard.events[-1]['data']['is_cut'] is True
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '{"event":"odd","data":' + '[' * 600 + ']' * 600 + '}',
+        '{"event":"odd","seq":99999999999999999999999999}',
+        '{"event":"odd","data":{"password":[' + '[' * 900 + ']' * 900 + ']}}',
+    ],
+    ids=['deep', 'number', 'secret'],
+)
+def test_an_odd_event_ends_nobodys_stream(follow, redis, text):
+    """S30: whoever may publish writes what it likes."""
+    heard, other = follow(), follow('/api/v1/runs/b/events')
+    redis.publish('task-a', text)
+    redis.publish('task-b', '{"event":"last"}')
+    heard.hear('last', 'b')
+    other.hear('last', 'b')
+    assert heard.of('b') == ['last']
+
+
+def test_an_event_that_is_no_json_comes_without_what_is_none():
+    told = feed_._encoded(
+        {'run': 'a\ud800', 'event': 'x', 'at': float('inf'), 'seq': 2**80, 'data': {'a': '\ud800'}}
+    )
+    assert told == b'{"run":"a?","event":"x","at":null,"seq":null,"data":null}'
+
+
+def test_secrets_of_new_data_are_not_heard_after_a_reload(follow, app, redis, call):
+    """S28: nor those of the data before."""
+    heard = follow('/api/v1/runs/a/events')
+    redis.hset('task-a', mapping={'task': 'add', 'data': '{"password":"old-secret"}'})
+    redis.publish('task-a', '{"event":"one","data":"old-secret"}')
+    heard.hear('one', 'a')
+    redis.hset('task-a', 'data', '{"password":"new-secret"}')
+    redis.publish('task-a', '{"event":"reloaded"}')
+    heard.hear('reloaded', 'a')
+    redis.publish('task-a', '{"event":"two","data":"new-secret, not old-secret"}')
+    heard.hear('two', 'a')
+    assert [event['data']['data'] for event in heard.events] == ['***', None, '***, not ***']
+
+
+def test_secrets_of_what_a_flow_started_are_not_heard_of_it(follow, redis):
+    """S28."""
+    heard = follow()
+    redis.hset('task-f', mapping={'task': 'pytask/flow', 'data': '{}'})
+    redis.publish('task-f', '{"event":"wait"}')
+    heard.hear('wait', 'f')
+    redis.hset('task-f.1', mapping={'task': 'add', 'data': '{"password":"swordfish"}', 'parent': 'f'})
+    redis.publish('task-f.1', '{"event":"running"}')
+    heard.hear('running', 'f.1')
+    redis.publish('task-f', '{"event":"exception","data":"swordfish"}')
+    heard.hear('exception', 'f')
+    assert heard.events[-1]['data']['data'] == '***'
+
+
+def test_a_run_that_was_heard_of_before_it_was_there_is_known_once_it_is(follow, redis):
+    """S28: and who follows its task hears it."""
+    heard, of_task = follow(), follow('/api/v1/events?task=add')
+    redis.publish('task-late', '{"event":"early"}')
+    heard.hear('early', 'late')
+    redis.hset('task-late', mapping={'task': 'add', 'data': '{"password":"swordfish"}'})
+    redis.publish('task-late', '{"event":"one","data":"swordfish"}')
+    of_task.hear('one', 'late')
+    assert of_task.events[-1]['data']['data'] == '***'
 
 
 def test_a_foreign_name_can_not_forge_another_event(follow, redis):

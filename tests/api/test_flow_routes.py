@@ -4,7 +4,7 @@ import pytest
 from callers import TOKEN, Caller, fits
 from support import wait_until
 
-from pytask import Task, wait
+from pytask import Task, spawn, wait
 
 
 class Fetch(Task):
@@ -15,6 +15,23 @@ class Fetch(Task):
 
     def start(self):
         return f'page of {self.url}, {self.password}'
+
+
+class LogIn(Task):
+    EXPOSE = True
+
+    def __init__(self, password: str):
+        self.password = password
+
+    def start(self):
+        raise ValueError(f'can not log in with {self.password}')
+
+
+class Ask(Task):
+    EXPOSE = True
+
+    def start(self):
+        return spawn('fetch-it', task='log-in', data={'password': 'swordfish-of-the-child'})
 
 
 class Approve(Task):
@@ -37,7 +54,7 @@ class Failing(Task):
 @pytest.fixture
 def call(sites, worker):
     site = sites(token=TOKEN)
-    for task in (Fetch, Approve, Failing):
+    for task in (Fetch, Approve, Failing, LogIn, Ask):
         site.app.add_task(task)
     worker(site.app)
     client = site.app.client
@@ -94,6 +111,15 @@ def test_secrets_of_a_flow_are_not_shown(call):
     assert shown['results'][0]['value'] == 'page of u, ***'
     assert b'swordfish' not in call.get('/api/v1/flows').body
     assert call.post(f'/api/v1/runs/{flow_id}/stop', {'wait': 10}).json == {'answer': 'applied'}
+
+
+def test_secrets_of_what_a_flow_started_are_not_shown(call):
+    """S28: it fails with what that has said."""
+    call.post('/api/v1/flows', {'steps': ['ask'], 'id': 'f'})
+    failed = reaches(call, 'f', 'EXCEPTION')
+    assert 'log in with ***' in str(failed['errors'])
+    for path in ('/api/v1/flows', '/api/v1/flows/f', '/api/v1/runs/f', '/api/v1/runs/f.1', '/api/v1/runs'):
+        assert b'swordfish' not in call.get(path).body
 
 
 def test_only_exposed_tasks_are_steps(call, redis):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
 from callers import TOKEN, Caller
 
 from pytask.web import mount
@@ -24,7 +25,25 @@ def test_it_is_mounted_below_a_path(sites):
     assert started.headers['location'] == '/jobs/api/v1/runs/x'
     assert call.get('/jobsite').body == b'|/jobsite'
     assert call.get('/').body == b'|/'
-    assert call.get('/jobs').code in (200, 404)  # the page, where there is one
+    for path, query in (('/jobs', ''), ('/jobs?token=x', '?token=x')):
+        moved = call.get(path)
+        assert (moved.code, moved.headers['location']) == (302, f'/jobs/{query}')
+    outer = call.get('/jobs', environ={'SCRIPT_NAME': '/site'})
+    assert outer.headers['location'] == '/site/jobs/'
+    assert call.get('/jobs/').code == 200
+
+
+@pytest.mark.parametrize('path', ['/jobs', '/jobs/', 'jobs', 'jobs/'])
+def test_the_path_may_be_written_with_or_without_slashes(sites, path):
+    call = Caller(mount(hello, path, sites(token=TOKEN)))
+    assert call.get('/jobs/api/v1/workers').json == {'workers': []}
+    assert call.get('/jobs').headers['location'] == '/jobs/'
+    assert call.get('/other').body == b'|/other'
+
+
+def test_it_may_be_mounted_at_the_root(sites):
+    call = Caller(mount(hello, '/', sites(token=TOKEN)))
+    assert call.get('/api/v1/workers').json == {'workers': []}
 
 
 def run(code, url):

@@ -51,9 +51,10 @@ def test_starts_are_described_by_the_signatures_of_the_tasks(document):
     for path, field in (('/api/v1/runs', 'data'), ('/tasks/', 'inputs')):
         body = document['paths'][path]['post']['requestBody']['content']['application/json']['schema']
         bodies[path] = {one['properties']['task']['const']: one for one in body['oneOf']}
-        assert sorted(bodies[path]) == ['add', 'fail', 'maps/route', 'site/crawl/deep', 'stay']
+        assert sorted(bodies[path]) == ['add', 'fail', 'keep', 'maps/route', 'site/crawl/deep', 'stay']
         assert bodies[path]['add']['required'] == ['task', field]
         assert bodies[path]['stay']['required'] == ['task']
+    assert 'hunter2' not in str(document)  # the default of a password
     points = bodies['/api/v1/runs']['maps/route']['properties']['data']['properties']['points']
     assert points['items'] == {'$ref': '#/components/schemas/maps.route.Point'}
     assert document['components']['schemas']['maps.route.Point']['properties']['x'] == {'type': 'integer'}

@@ -1,6 +1,7 @@
 """The API of runs, tasks and workers, over WSGI."""
 
 import pytest
+from callers import BEARER
 from support import wait_until
 
 from pytask import State
@@ -56,6 +57,7 @@ def test_lists_are_filtered(call):
     assert found('queue=one') == ['add-0', 'add-1', 'add-2']
     assert found('q=GRACE') == ['grace']
     assert found('q=add-1') == ['add-1']
+    assert found('q=%22name%22:%22Gr') == ['grace']  # as JSON
     assert len(found('state=wait')) == 4
     assert len(found('limit=2')) == 2
     assert found('state=RUNNING') == []
@@ -77,6 +79,7 @@ def test_a_run_is_told_and_asked(call, app, running):
     assert tell('ask', {'name': 'nothing'}).code == 409
     assert tell('extend', {'seconds': 10}).json == {'answer': 'requested'}
     assert tell('extend', {'seconds': -1}).paths == ['seconds']
+    assert tell('stop', {'grace': -1}).paths == ['grace']
     assert tell('pause').json == {'answer': 'requested'}
     assert tell('resume').json['answer'] == 'requested'
     assert tell('stop', {'grace': 1, 'wait': 10}).json == {'answer': 'applied'}
@@ -87,6 +90,43 @@ def test_a_run_is_told_and_asked(call, app, running):
     assert tell('stop', {'wait': 10}).json == {'answer': 'applied'}
     assert call('DELETE', f'/api/v1/runs/{run.id}').json == {'answer': 'applied'}
     assert call.get(f'/api/v1/runs/{run.id}').code == 404
+
+
+@pytest.mark.parametrize('queue', ['default\n', 'a b', 'ü', 'x' * 65])
+def test_a_queue_is_named_as_in_the_settings(call, redis, queue):
+    wrong = call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}, 'queue': queue})
+    assert (wrong.code, wrong.paths) == (400, ['queue'])
+    assert redis.keys('*') == []
+
+
+def test_a_run_whose_id_ends_as_a_stream_does_is_shown(call):
+    call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}, 'id': 'a/events'})
+    assert call.get('/api/v1/runs/a/events').json['id'] == 'a/events'
+    for headers, path in (({'Accept': 'text/event-stream'}, 'a'), ({}, 'b'), ({}, 'a/events')):
+        reply = call.get(f'/api/v1/runs/{path}/events', headers=BEARER | headers)
+        assert reply.headers['content-type'].startswith('text/event-stream')
+        reply.body.close()
+
+
+def test_what_foreign_hands_wrote_is_shown(call, redis):
+    odd = {
+        'task': 'x',
+        'state': 'ERROR',
+        'progress': '1e300',
+        'attempt': '1e300',
+        'crashes': '-1e30',
+        'ended': '1e300',
+    }
+    redis.hset('task-odd', mapping=odd)
+    redis.zadd('ended-ERROR', {'odd': 1})
+    redis.hset(
+        'worker-odd', mapping={'id': 'odd', 'slots': 'many', 'lag_ms': '1e-5', 'pid': '1e300', 'taken': '1.5'}
+    )
+    redis.zadd('workers', {'odd': 10**13 * 9})
+    [run] = call.get('/api/v1/runs').json['runs']
+    assert (run['progress'], run['attempt'], run['crashes']) == (None, 0, 0)
+    [told] = call.get('/api/v1/workers').json['workers']
+    assert (told['slots'], told['lag_ms'], told['pid'], told['taken']) == (0, 1e-5, 0, 1)
 
 
 def test_a_bad_reload_says_why(call, running):
@@ -105,6 +145,7 @@ def test_what_is_not_there_is_404(call, what):
 
 def test_unknown_paths_and_methods(call):
     assert call.get('/api/v1/nothing').code == 404
+    assert call.get('/api/v1/openapiXjson').code == 404
     wrong = call('PUT', '/api/v1/runs')
     assert (wrong.code, wrong.headers['allow']) == (405, 'GET, POST')
     assert call('DELETE', '/api/v1/runs/x/stop').code == 404  # a run of that name
@@ -116,15 +157,21 @@ def test_head_is_get_without_the_body(call):
     assert head.headers['content-length'] == full.headers['content-length'] == str(len(full.body))
 
 
+def test_what_has_not_changed_is_not_sent_again(call):
+    etag = call.get('/static/app.js').headers['etag']
+    reply = call.get('/static/app.js', headers={'If-None-Match': etag})
+    assert (reply.code, reply.body, 'content-length' in reply.headers) == (304, b'', False)
+
+
 def test_tasks_are_those_that_are_exposed_with_their_schemas(call):
     tasks = {task['name']: task for task in call.get('/api/v1/tasks').json['tasks']}
-    assert sorted(tasks) == ['add', 'fail', 'site/crawl/deep', 'stay']
+    assert sorted(tasks) == ['add', 'fail', 'keep', 'site/crawl/deep', 'stay']
     assert tasks['add']['doc'] == 'Add two numbers.'
     assert tasks['add']['inputs']['required'] == ['a']
-    assert tasks['add']['inputs']['properties']['password'] == {
-        'type': 'string',
-        'default': '',
-    }  # no secret: a schema
+    assert tasks['keep']['inputs']['properties'] == {
+        'password': {'type': 'string'},
+        'style': {'type': 'string', 'default': 'plain'},
+    }
     assert tasks['add']['output'] == {'type': 'integer'}
     assert tasks['site/crawl/deep']['queue'] == 'crawl'
 
@@ -147,8 +194,10 @@ def test_a_name_with_slashes_is_a_task_and_a_segment(call):
     assert call.post('/api/v1/runs/x/y/stop/stop').json == {'answer': 'applied'}
 
 
-def test_without_redis_it_says_so(call, server):
+def test_without_redis_it_says_so(call, server, caplog):
     server.kill()
-    reply = call.get('/api/v1/runs')
+    replies = [call.get('/api/v1/runs') for _ in range(3)]
+    assert len([record for record in caplog.records if record.message.startswith('web: ')]) == 1  # a minute
+    reply = replies[-1]
     assert (reply.code, reply.headers['retry-after']) == (503, '2')
     assert 'redis://' not in reply.body.decode()

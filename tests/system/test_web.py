@@ -1,5 +1,6 @@
 """`pytask web`, `pytask worker --web` and the page of `pytask dev`, as processes."""
 
+import errno
 import re
 import signal
 import socket
@@ -10,7 +11,9 @@ import pytest
 from devs import Devs
 from support import wait_until
 
+from pytask.cli import beside
 from pytask.embedded import free_port
+from pytask.errors import ConfigError
 
 pytestmark = pytest.mark.one_server
 
@@ -182,3 +185,22 @@ def test_dev_without_a_page(devs):
     dev = devs.start('--no-web')
     wait_until(lambda: 'Try, in another terminal' in dev.text, 'it has begun', 20)
     assert 'web     ' not in dev.text
+
+
+def test_dev_goes_on_to_the_next_port_only_where_one_is_taken(monkeypatch):
+    """Whatever else is wrong is told: it is wrong at each port."""
+    with socket.create_server(('127.0.0.1', 0)) as other:
+        port = other.getsockname()[1]
+        place = beside.Place(f':{port}')
+        assert place.words()['note'] == f'   {port} is taken'
+        place._listening.close()
+    tried = []
+
+    def forbidden(setting, text, address):
+        tried.append(text)
+        raise ConfigError('not allowed') from OSError(errno.EACCES, 'Permission denied')
+
+    monkeypatch.setattr(beside, 'listener', forbidden)
+    with pytest.raises(ConfigError, match='not allowed'):
+        beside.Place(':80')
+    assert tried == [':80']

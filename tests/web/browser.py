@@ -39,6 +39,8 @@ class Browser:
     def open(self, url, **options):
         tab = Tab(self, self.call(None, 'open', options))
         tab.goto(url)
+        if '/login?' in url:
+            tab.waitForURL('**/')  # it goes on by itself
         return tab
 
     def close(self):

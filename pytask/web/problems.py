@@ -1,0 +1,65 @@
+"""What is answered where the client has raised: its errors as problems, with their codes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from pytask import errors
+from pytask.clock import monotonic_s
+from pytask.web.request import Problem
+from pytask.web.routes import unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytask.web.redact import Redactor
+
+log = logging.getLogger('pytask')
+CODES: tuple[tuple[type[errors.PytaskError], int], ...] = (
+    (errors.InputError, 400),
+    (errors.NotFound, 404),
+    (errors.RunExists, 409),
+    (errors.RunEnded, 409),
+    (errors.AskError, 409),
+    (errors.WaitTimeout, 504),
+    (errors.Unavailable, 503),
+    (errors.PytaskError, 400),
+)
+# A page asks every few seconds, and there may be hundreds of them.
+SAID_EVERY_S = 60.0
+
+
+def as_problem(error: errors.PytaskError) -> Problem:
+    if isinstance(error, errors.InputError):
+        return unfit(error)
+    code = next(code for kind, code in CODES if isinstance(error, kind))
+    if code == 503:
+        return Problem(503, 'Redis can not be reached just now', headers=(('Retry-After', '2'),))
+    return Problem(code, str(error))
+
+
+@contextlib.contextmanager
+def hidden(redactor: Redactor, secrets: Sequence[str]) -> Iterator[None]:
+    """Let errors that come from here not tell these secrets."""
+    try:
+        yield
+    except errors.PytaskError as error:
+        problem = as_problem(error)
+        problem.detail = redactor.clean(problem.detail, secrets)
+        problem.errors = [(path, redactor.clean(what, secrets)) for path, what in problem.errors]
+        raise problem from error
+
+
+class Outage:
+    """Says in the log that Redis is away, once a minute however many ask."""
+
+    def __init__(self) -> None:
+        self._said_at = 0.0
+
+    def say(self, error: Exception) -> None:
+        now = monotonic_s()
+        if not self._said_at or now - self._said_at > SAID_EVERY_S:
+            self._said_at = now
+            log.warning('web: %s', error)
