@@ -109,9 +109,16 @@ def _load(place: str) -> Flask | None:
             raise blame.import_error(place, error.__context__) from error
         if place in _FILES and not os.environ.get('FLASK_APP'):
             return None
-        raise ConfigError(f'{error.message}\n  - named by  FLASK_APP={place}') from error
+        raise ConfigError(f'{error.message}\n  - {_why(place)}') from error
     except (Exception, SystemExit) as error:
         raise blame.import_error(place, error) from error
+
+
+def _why(place: str) -> str:
+    """Say who has named a place; one that a site has found for its worker nobody has."""
+    if place == os.environ.get('FLASK_APP'):
+        return f'named by  FLASK_APP={place}'
+    return f'the app was looked for at {place}; say where it is:  FLASK_APP=module:attribute'
 
 
 def _looks_like_flask(named: str) -> bool:

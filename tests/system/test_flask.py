@@ -215,6 +215,27 @@ def test_what_flask_was_told_to_make_is_made_again(sites):
     assert 'paint-green' in known_tasks(sites)
 
 
+@pytest.mark.parametrize('way', ['flask run', 'gunicorn'])
+@pytest.mark.parametrize('file', ['app', 'wsgi'])
+def test_an_app_of_any_name_is_made_again_by_the_file_that_has_made_it(sites, file, way):
+    sites.write(f'{file}.py', FACTORY.replace("'factory'", "'shop'"))
+    if way == 'gunicorn':
+        gunicorn(sites, f'{file}:create_app()')
+    else:
+        sites.flask()
+    sites.one_worker()
+    assert 'paint-red' in known_tasks(sites)
+
+
+def test_where_nobody_has_named_the_app_it_is_told_how_to(sites):
+    sites.write('factory.py', FACTORY.replace("'factory'", "'shop'"))
+    gunicorn(sites, 'factory:create_app()')
+    wait_until(lambda: 'looked for' in sites.log, 'it is told', 20)
+    assert "Could not import 'shop'" in sites.log
+    assert 'the app was looked for at shop; say where it is:  FLASK_APP=module:attribute' in sites.log
+    assert 'named by' not in sites.log
+
+
 def test_what_another_process_can_not_import_is_told_once_and_the_site_goes_on(beside):
     beside.write('app.py', BESIDE.replace('import os,', 'import only_here, os,') + START)
     beside.write(
