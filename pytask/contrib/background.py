@@ -39,8 +39,11 @@ SHORTEST_S, LONGEST_S = 1.0, 60.0
 # Above --drain: GRACE of `stop`, two interruptions, the last records.
 MARGIN_S = 20.0
 EXIT_CONFIG = 78
-# What belongs to the web server, not to its child.
-_OF_SERVERS = frozenset({'FLASK_RUN_FROM_CLI', 'WERKZEUG_RUN_MAIN', 'WERKZEUG_SERVER_FD', 'PYTASK_EXECUTED'})
+# What belongs to the web server, not to its child: that would tell systemd that the site is ready, or has ended.
+_OF_SERVERS = frozenset({
+    'FLASK_RUN_FROM_CLI', 'WERKZEUG_RUN_MAIN', 'WERKZEUG_SERVER_FD', 'PYTASK_EXECUTED', 'NOTIFY_SOCKET',
+    'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PID',
+})  # fmt: skip
 _running: dict[str, Beside] = {}
 _log = logging.getLogger('pytask')
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from flask_sites import is_there, parent_of
@@ -103,6 +104,14 @@ def test_the_web_process_stays_unpatched_and_its_child_does_the_work(beside):
     assert greeted(beside) == f'one world {pid}'
     assert beside.ask('') == {'pid': web.pid, 'gevent': False}
     assert pid != web.pid
+
+
+def test_what_systemd_has_told_the_site_is_not_for_its_worker(beside):
+    names = ('NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_FDS', 'LISTEN_PID')
+    beside.flask(**dict.fromkeys(names, '1'), SHOP='1')
+    told = Path(f'/proc/{beside.one_worker()}/environ').read_text().split('\0')
+    assert 'SHOP=1' in told
+    assert not [text for text in told if text.startswith(names)]
 
 
 def test_it_ends_with_its_parent_also_by_kill_9_and_gives_its_runs_back(beside):
