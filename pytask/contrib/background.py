@@ -144,8 +144,8 @@ class Beside:
         # Beside a server that reloads, what runs is interrupted, and begins again with the new code.
         words = ['--drain', '0'] if os.environ.get('WERKZEUG_RUN_MAIN') == 'true' else []
         line = {
-            'place': self._place, 'path': sys.path, 'lock': lock, 'words': words,
-            'limit': (0.0 if words else self._drain_s) + MARGIN_S,
+            'place': self._place, 'path': [entry for entry in sys.path if isinstance(entry, str)], 'lock': lock,
+            'words': words, 'limit': (0.0 if words else self._drain_s) + MARGIN_S,
         }  # fmt: skip
         try:
             self._process = _launch(line, lock)
@@ -155,13 +155,14 @@ class Beside:
 
 
 def _launch(line: dict[str, Any], lock: int) -> subprocess.Popen[bytes]:
+    text = json.dumps(line).encode() + b'\n'
     process = subprocess.Popen(
         [sys.executable, '-m', 'pytask.contrib.child', line['place']], stdin=subprocess.PIPE, pass_fds=[lock],
         # A session of its own: Ctrl-C is for the web server, with whose end the worker's begins.
         start_new_session=True, env={key: text for key, text in os.environ.items() if key not in _OF_SERVERS},
     )  # fmt: skip
     assert process.stdin is not None
-    process.stdin.write(json.dumps(line).encode() + b'\n')
+    process.stdin.write(text)
     process.stdin.flush()
     return process
 

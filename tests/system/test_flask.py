@@ -106,6 +106,14 @@ def test_the_web_process_stays_unpatched_and_its_child_does_the_work(beside):
     assert pid != web.pid
 
 
+def test_what_python_passes_over_in_its_path_the_worker_does_too(sites):
+    sites.write('app.py', BESIDE.replace('import os,', 'import pathlib, os,', 1) + """
+    sys.path.insert(0, pathlib.Path('lib'))
+""" + START)  # fmt: skip
+    sites.flask()
+    assert greeted(sites) == f'one world {sites.one_worker()}'
+
+
 def test_what_systemd_has_told_the_site_is_not_for_its_worker(beside):
     names = ('NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_FDS', 'LISTEN_PID')
     beside.flask(**dict.fromkeys(names, '1'), SHOP='1')
