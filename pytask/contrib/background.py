@@ -111,17 +111,20 @@ class Beside:
             if process is not None:  # it has just begun
                 process.kill()
                 process.wait()
-        elif self._process is not None:
-            with suppress(OSError):
-                os.utime(self._path)  # what sweeps the temporary folder spares what is young
-            code = self._process.poll()
-            if code is not None:
-                self._ended(self._process, code)
-        elif monotonic_s() >= self._not_before:
+        elif (process := self._process) is not None:  # `stop` in another thread may forget it any moment
+            self._look_at(process)
+        elif not self._is_over and monotonic_s() >= self._not_before:
             try:
                 self._begin()
             except OSError as error:
                 self._put_off(f'can not be started: {error}')
+
+    def _look_at(self, process: subprocess.Popen[bytes]) -> None:
+        with suppress(OSError):
+            os.utime(self._path)  # what sweeps the temporary folder spares what is young
+        code = process.poll()
+        if code is not None and not self._is_over:
+            self._ended(process, code)
 
     def _ended(self, process: subprocess.Popen[bytes], code: int) -> None:
         _hang_up(process)

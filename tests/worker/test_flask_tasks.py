@@ -303,6 +303,18 @@ def test_the_folder_of_locks_must_be_ones_own(tmp_path, monkeypatch):
         background.lock_path('shop')
 
 
+def test_the_site_may_stop_its_worker_while_that_is_looked_at(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    beside = background.Beside('shop', 'shop', 0)
+    beside._process = subprocess.Popen(['cat'], stdin=subprocess.PIPE)
+    monkeypatch.setattr(os, 'utime', lambda path: beside.stop())
+    beside._turn()
+    assert beside._process is None
+    beside._turn()
+    assert beside._process is None
+    assert caplog.text == ''  # it has ended as it should
+
+
 def test_a_prompt_has_no_app_for_another_process():
     code = """
         from flask import Flask
