@@ -315,6 +315,49 @@ def test_the_site_may_stop_its_worker_while_that_is_looked_at(tmp_path, monkeypa
     assert caplog.text == ''  # it has ended as it should
 
 
+def test_a_fork_during_a_launch_keeps_neither_the_lock_nor_the_pipe(tmp_path):
+    code = """
+        import os, signal, subprocess, sys, threading
+        from pathlib import Path
+        from pytask.contrib import background
+
+        real, forks = subprocess.Popen, []
+
+        def fork():
+            pid = os.fork()
+            if not pid:
+                signal.pause()
+            forks.append(pid)
+
+        def popen(words, **more):
+            more.pop('start_new_session')
+            for moment in ('before', 'after'):
+                thread = threading.Thread(target=fork)
+                thread.start()
+                thread.join()
+                if moment == 'before':
+                    process = real(['sh', '-c', 'cat > told'], **more)
+            return process
+
+        subprocess.Popen = popen
+        beside = background.Beside('shop', 'shop', 0)
+        beside._begin()
+        process = beside.leave()
+        try:
+            process.wait(20)
+            with background._locked(background.lock_path('shop')) as lock:
+                print('ended', lock is not None, '"place": "shop"' in Path('told').read_text())
+        finally:
+            for pid in forks:
+                os.kill(pid, signal.SIGKILL)
+    """
+    done = subprocess.run(
+        [sys.executable, '-c', textwrap.dedent(code)], env=os.environ | {'TMPDIR': str(tmp_path)}, check=False,
+        capture_output=True, text=True, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == 'ended True True\n', done.stderr
+
+
 def test_a_prompt_has_no_app_for_another_process():
     code = """
         from flask import Flask
