@@ -329,6 +329,12 @@ def test_an_app_in_testing_starts_no_worker(sites):
     assert list((sites.folder / 'tmp').iterdir()) == []
 
 
+def test_blocking_start_in_testing_goes_on(sites):
+    sites.write('app.py', SITE.format(kind='BlockingTaskWorker') + '\n    app.testing = True\n' + START)
+    done = sites.run('-c', 'import app; print("goes on")')
+    assert (done.returncode, done.stdout) == (0, 'goes on\n'), done.stderr
+
+
 def test_under_gunicorn_blocking_start_refuses_to_take_its_place(sites):
     pytest.importorskip('gunicorn', reason='gunicorn is not installed')
     sites.write('app.py', SITE.format(kind='BlockingTaskWorker') + START)
