@@ -249,3 +249,11 @@ def test_settings_in_flasks_config_are_weaker_than_flags_and_the_environment_and
     monkeypatch.setenv('PYTASK_LEASE', '8')
     assert apps.make({}).settings.lease_s == 8
     assert apps.make({'lease': 9}).settings.lease_s == 9
+
+
+def test_no_folder_of_tasks_is_said_in_flasks_config_only(write, monkeypatch):
+    write('app.py', site(5))
+    monkeypatch.setenv('PYTASK_TASKS', '')
+    assert apps.make({}).settings.tasks == 'tasks'
+    write('wsgi.py', site(5, "app = Flask(__name__); app.config['PYTASK_TASKS'] = ''"))
+    assert apps.make({}).settings.tasks == ''
