@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pytask.errors import ConfigError
+from pytask.settings import redacted, shown_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +29,8 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
         if name in _OPTIONS:
             is_fit, wanted = _OPTIONS[name]
             if not is_fit(value):
-                raise ConfigError(f"{key} = {value!r} in Flask's config: must be {wanted}")
+                shown = shown_address(value) if name == 'DATABASE_URI' else redacted(repr(value))
+                raise ConfigError(f"{key} = {shown} in Flask's config: must be {wanted}")
         elif key.startswith(ALIAS):
             raise ConfigError(_no_option(key))
     return {

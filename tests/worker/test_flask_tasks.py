@@ -256,6 +256,29 @@ def test_options_that_are_none_are_told_with_what_is_near(config, says):
     assert 'pytask' not in app.extensions
 
 
+@pytest.mark.parametrize(
+    ('config', 'says'),
+    [
+        ({'TASKER_DATABASE_URI': 'me:secret@host/db'}, '= *** (str) in'),
+        ({'TASKER_DATABASE_URI': 'host=host password=secret'}, '= *** (str) in'),
+        ({'PYTASK_DATABASE_URI': ['sqlite://me:secret@host']}, '= *** (list) in'),
+        ({'TASKER_DATABASE_URI': 'tasks.db'}, "= 'tasks.db' in"),
+        ({'TASKER_DRIVER': 'mysql://me:secret@host/db'}, "= 'mysql://me:***@host/db' in"),
+        ({'PYTASK_REDIS': b'redis://:secret@host'}, 'redis = *** (bytes): must be a text'),
+        ({'PYTASK_REDIS': {'password': 'secret'}}, 'redis = *** (dict): must be a text'),
+        ({'PYTASK_WEB': 'http://me:secret@host'}, "web = 'http://me:***@host': "),
+    ],
+    ids=str,
+)
+def test_passwords_are_not_shown(config, says):
+    app = Flask('shop')
+    app.config.update(config)
+    with pytest.raises(ConfigError) as caught:
+        BackgroundTaskWorker(app)
+    assert says in str(caught.value)
+    assert 'secret' not in str(caught.value)
+
+
 def test_pytasks_own_options_win(monkeypatch):
     app = Flask('shop')
     app.config.update(PYTASK_DEBUG=True, TASKER_DEBUG=False, PYTASK_DRAIN=3, PYTASK_QUEUE=['a', 'b'])
