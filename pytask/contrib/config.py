@@ -7,6 +7,7 @@ Redis.
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def _listed(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _is_address(value: Any) -> bool:
