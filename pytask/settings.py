@@ -127,6 +127,14 @@ def redacted(url: str) -> str:
     return re.sub(r'([?&]password=)[^&#]*', r'\1***', hidden)
 
 
+def shown_address(value: Any) -> str:
+    """Show what can not be an address, for messages: whole only where no password can stand in it."""
+    is_plain = value is None or isinstance(value, int | float)
+    if is_plain or (isinstance(value, str) and not set('@:=') & set(value)):
+        return repr(value)
+    return f'*** ({type(value).__name__})'
+
+
 _FOR_EVER_S = 100 * 365 * DAY_S
 _RANGES: dict[str, tuple[float, float, str]] = {
     'concurrency': (1, 100_000, ''),
@@ -168,7 +176,9 @@ def _checked(key: str, value: Any, source: str) -> Any:
 
 
 def _shown(key: str, value: Any) -> str:
-    return '***' if key == 'web_token' else repr(value)
+    if key == 'web_token':
+        return '***'
+    return shown_address(value) if key == 'redis' else redacted(repr(value))
 
 
 def _problem(key: str, value: Any) -> str:

@@ -41,7 +41,7 @@ def make(flags: dict[str, Any], place: str = '') -> PyTask:
     """
     from pytask.app import PyTask
 
-    text, source = ('', '') if place else settings.chosen(flags).get('app', ('', None))
+    text, source = ('', '') if place else _app_named(flags)
     app = find(text, source or '') if text else None
     if place or source is None:
         text = place or flask_app.place_here()
@@ -51,6 +51,15 @@ def make(flags: dict[str, Any], place: str = '') -> PyTask:
     app.configure(flags)
     app.place = text
     return app
+
+
+def _app_named(flags: dict[str, Any]) -> tuple[str, str | None]:
+    """Return the app that is named, and where; None where it is nowhere."""
+    text, source = settings.chosen(flags).get('app', ('', None))
+    if text or source is None:  # `-A ''` is for none: not for Flask's either
+        flask_app.read_dotenv(text)
+        text, source = settings.chosen(flags).get('app', ('', None))  # a file may name one, too
+    return text, source
 
 
 def load_tasks(app: PyTask, *, is_needed: bool, command: str = 'pytask') -> None:

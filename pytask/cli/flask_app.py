@@ -1,7 +1,8 @@
 """The Flask app of this folder, found as `flask run` finds it: FLASK_APP, wsgi.py, app.py.
 
-FLASK_APP may stand in .flaskenv or .env, where python-dotenv is installed. A file is only imported where it looks
-like Flask: other programs are called app.py too. Flask itself is only imported where there is something to find.
+A file is only imported where it looks like Flask: other programs are called app.py too. Flask itself is only
+imported where there is something to find. Then .flaskenv and .env are read, where python-dotenv is installed: what
+they say, of pytask's settings too, is what `flask run` and `flask shell` go by.
 """
 
 from __future__ import annotations
@@ -37,14 +38,25 @@ def place_here() -> str:
     """Return where the Flask app of this folder is, as FLASK_APP would say it; '' where nothing looks like one."""
     if find_spec('flask') is None:
         return ''
-    if _dotenv_names_one() and find_spec('dotenv') is not None:
+    read_dotenv()
+    return os.environ.get('FLASK_APP') or file_here()
+
+
+def file_here() -> str:
+    """Return the file that Flask would take by itself; '' where none looks like an app."""
+    return next((name for name, looks in _FILES.items() if looks.search(_text(Path(name)))), '')
+
+
+def read_dotenv(named: str = '') -> None:
+    """Let .flaskenv and .env count as for `flask`, where `module:attribute` or this folder looks like Flask."""
+    if find_spec('flask') is None or find_spec('dotenv') is None:
+        return
+    if _looks_like_flask(named) if named else _is_one_here():
         from flask.cli import load_dotenv
         from flask.helpers import get_load_dotenv
 
         if get_load_dotenv():
             load_dotenv()
-    files = (name for name, looks in _FILES.items() if looks.search(_text(Path(name))))
-    return os.environ.get('FLASK_APP') or next(files, '')
 
 
 def app_at(place: str, *, is_named: bool) -> PyTask | None:
@@ -97,9 +109,26 @@ def _load(place: str) -> Flask | None:
             raise blame.import_error(place, error.__context__) from error
         if place in _FILES and not os.environ.get('FLASK_APP'):
             return None
-        raise ConfigError(f'{error.message}\n  - named by  FLASK_APP={place}') from error
+        raise ConfigError(f'{error.message}\n  - {_why(place)}') from error
     except (Exception, SystemExit) as error:
         raise blame.import_error(place, error) from error
+
+
+def _why(place: str) -> str:
+    """Say who has named a place; one that a site has found for its worker nobody has."""
+    if place == os.environ.get('FLASK_APP'):
+        return f'named by  FLASK_APP={place}'
+    return f'the app was looked for at {place}; say where it is:  FLASK_APP=module:attribute'
+
+
+def _looks_like_flask(named: str) -> bool:
+    path = here().joinpath(*named.partition(':')[0].split('.'))
+    file = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
+    return _FILES.get(file.name, _FILES['app.py']).search(_text(file)) is not None
+
+
+def _is_one_here() -> bool:
+    return bool(os.environ.get('FLASK_APP') or file_here()) or _dotenv_names_one()
 
 
 def _dotenv_names_one() -> bool:

@@ -21,15 +21,18 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from pytask.clock import monotonic_s
 from pytask.contrib.place import only_reloads, place_of
 from pytask.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Flask
 
     from pytask.settings import Settings
@@ -39,9 +42,15 @@ SHORTEST_S, LONGEST_S = 1.0, 60.0
 # Above --drain: GRACE of `stop`, two interruptions, the last records.
 MARGIN_S = 20.0
 EXIT_CONFIG = 78
-# What belongs to the web server, not to its child.
-_OF_SERVERS = frozenset({'FLASK_RUN_FROM_CLI', 'WERKZEUG_RUN_MAIN', 'WERKZEUG_SERVER_FD', 'PYTASK_EXECUTED'})
+# What belongs to the web server, not to its child: that would tell systemd that the site is ready, or has ended.
+_OF_SERVERS = frozenset({
+    'FLASK_RUN_FROM_CLI', 'WERKZEUG_RUN_MAIN', 'WERKZEUG_SERVER_FD', 'PYTASK_EXECUTED', 'NOTIFY_SOCKET',
+    'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PID',
+})  # fmt: skip
 _running: dict[str, Beside] = {}
+# What is open for a worker that is being started: a fork that kept it would keep the lock, or its parent's pipe.
+_at_launch: list[int] = []
+_is_launching: ContextVar[bool] = ContextVar('_is_launching', default=False)
 _log = logging.getLogger('pytask')
 
 
@@ -108,17 +117,20 @@ class Beside:
             if process is not None:  # it has just begun
                 process.kill()
                 process.wait()
-        elif self._process is not None:
-            with suppress(OSError):
-                os.utime(self._path)  # what sweeps the temporary folder spares what is young
-            code = self._process.poll()
-            if code is not None:
-                self._ended(self._process, code)
-        elif monotonic_s() >= self._not_before:
+        elif (process := self._process) is not None:  # `stop` in another thread may forget it any moment
+            self._look_at(process)
+        elif not self._is_over and monotonic_s() >= self._not_before:
             try:
                 self._begin()
             except OSError as error:
                 self._put_off(f'can not be started: {error}')
+
+    def _look_at(self, process: subprocess.Popen[bytes]) -> None:
+        with suppress(OSError):
+            os.utime(self._path)  # what sweeps the temporary folder spares what is young
+        code = process.poll()
+        if code is not None and not self._is_over:
+            self._ended(process, code)
 
     def _ended(self, process: subprocess.Popen[bytes], code: int) -> None:
         _hang_up(process)
@@ -135,44 +147,64 @@ class Beside:
         self._pause_s = min(self._pause_s * 2, LONGEST_S)
 
     def _begin(self) -> None:
-        lock = _locked(self._path)
-        if lock is None:
-            return
-        # Beside a server that reloads, what runs is interrupted, and begins again with the new code.
-        words = ['--drain', '0'] if os.environ.get('WERKZEUG_RUN_MAIN') == 'true' else []
-        line = {
-            'place': self._place, 'path': sys.path, 'lock': lock, 'words': words,
-            'limit': (0.0 if words else self._drain_s) + MARGIN_S,
-        }  # fmt: skip
-        try:
-            self._process = _launch(line, lock)
-        finally:
-            os.close(lock)  # from now on it is the child's
+        with _locked(self._path) as lock:
+            if lock is None:
+                return
+            # Beside a server that reloads, what runs is interrupted, and begins again with the new code.
+            words = ['--drain', '0'] if os.environ.get('WERKZEUG_RUN_MAIN') == 'true' else []
+            line = {
+                'place': self._place, 'path': [entry for entry in sys.path if isinstance(entry, str)], 'lock': lock,
+                'words': words, 'limit': (0.0 if words else self._drain_s) + MARGIN_S,
+            }  # fmt: skip
+            theirs, ours = os.pipe()
+            with _not_for_forks(ours), os.fdopen(theirs, 'rb') as stdin:
+                self._process = _launch(line, lock, stdin, os.fdopen(ours, 'wb'))
+        # The lock is the child's now, and the pipe that of `_process`.
         self._begun = monotonic_s()
 
 
-def _launch(line: dict[str, Any], lock: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'pytask.contrib.child', line['place']], stdin=subprocess.PIPE, pass_fds=[lock],
-        # A session of its own: Ctrl-C is for the web server, with whose end the worker's begins.
-        start_new_session=True, env={key: text for key, text in os.environ.items() if key not in _OF_SERVERS},
-    )  # fmt: skip
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(line).encode() + b'\n')
-    process.stdin.flush()
+def _launch(line: dict[str, Any], lock: int, stdin: IO[bytes], pipe: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start the child with its end of a pipe, and tell it what to do through the other one."""
+    text = json.dumps(line).encode() + b'\n'
+    token = _is_launching.set(True)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'pytask.contrib.child', line['place']], stdin=stdin, pass_fds=[lock],
+            # A session of its own: Ctrl-C is for the web server, with whose end the worker's begins.
+            start_new_session=True, env={key: text for key, text in os.environ.items() if key not in _OF_SERVERS},
+        )  # fmt: skip
+    except OSError:
+        pipe.close()
+        raise
+    finally:
+        _is_launching.reset(token)
+    process.stdin = pipe
+    pipe.write(text)
+    pipe.flush()
     return process
 
 
-def _locked(path: Path) -> int | None:
-    """Return a descriptor that holds the lock; None where another process does."""
+@contextmanager
+def _locked(path: Path) -> Iterator[int | None]:
+    """Hold the lock, and give its descriptor, which a child may keep; None where another process has it."""
     path.parent.mkdir(mode=0o700, exist_ok=True)  # where the temporary folder was swept
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(lock, 'rb'), _not_for_forks(lock):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held: int | None = lock
+        except BlockingIOError:
+            held = None
+        yield held
+
+
+@contextmanager
+def _not_for_forks(descriptor: int) -> Iterator[None]:
+    _at_launch.append(descriptor)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
+        yield
+    finally:
+        _at_launch.remove(descriptor)
 
 
 def _hang_up(process: subprocess.Popen[bytes]) -> None:
@@ -181,9 +213,15 @@ def _hang_up(process: subprocess.Popen[bytes]) -> None:
 
 
 def _after_fork() -> None:
+    if _is_launching.get():  # the child itself: Popen of gevent forks
+        return
     for beside in _running.values():
         beside.leave()
     _running.clear()
+    for descriptor in _at_launch:
+        with suppress(OSError):
+            os.close(descriptor)
+    _at_launch.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -7,10 +7,12 @@ Redis.
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pytask.errors import ConfigError
+from pytask.settings import redacted, shown_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +30,8 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
         if name in _OPTIONS:
             is_fit, wanted = _OPTIONS[name]
             if not is_fit(value):
-                raise ConfigError(f"{key} = {value!r} in Flask's config: must be {wanted}")
+                shown = shown_address(value) if name == 'DATABASE_URI' else redacted(repr(value))
+                raise ConfigError(f"{key} = {shown} in Flask's config: must be {wanted}")
         elif key.startswith(ALIAS):
             raise ConfigError(_no_option(key))
     return {
@@ -61,7 +64,7 @@ def _listed(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _is_seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _is_address(value: Any) -> bool:

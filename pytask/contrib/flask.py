@@ -141,7 +141,7 @@ class BackgroundTaskWorker(BaseTaskWorker):
         TESTING. Raises RuntimeError for an app that another process could not import.
         """
         tasks = self.pytask
-        if not (is_being_found.get() or _is_looked_at() or tasks.flask.testing):
+        if not _is_looked_at(tasks.flask):
             background.start(tasks.flask, tasks.url, tasks.settings)
 
 
@@ -152,10 +152,11 @@ class BlockingTaskWorker(BaseTaskWorker):
         """Become the worker of the current app, for good: the exit code of this process is the worker's.
 
         A process that was not patched by gevent executes itself anew. Nothing is started where the app was imported
-        by a worker, or by another command of `flask` than `run`.
+        by a worker, or by another command of `flask` than `run`, and where it is in TESTING.
         """
-        if not (is_being_found.get() or _is_looked_at()):
-            _become(self.pytask)
+        tasks = self.pytask
+        if not _is_looked_at(tasks.flask):
+            _become(tasks)
 
 
 def _become(tasks: FlaskTasks) -> NoReturn:
@@ -171,7 +172,11 @@ def _become(tasks: FlaskTasks) -> NoReturn:
     sys.exit(tasks.run())
 
 
-def _is_looked_at() -> bool:
-    """Tell whether a command of `flask` has imported the app that does not serve it: `shell`, `routes`, …."""
+def _is_looked_at(flask: Flask) -> bool:
+    """Tell whether an app is to start nothing: in a test, in a worker that has imported it, below `flask shell`."""
+    return flask.testing or is_being_found.get() or _is_other_command()
+
+
+def _is_other_command() -> bool:
     context = click.get_current_context(silent=True)
     return os.environ.get('FLASK_RUN_FROM_CLI') == 'true' and context is not None and context.info_name != 'run'

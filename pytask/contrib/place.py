@@ -24,7 +24,15 @@ def place_of(flask: Flask) -> str:
     context = click.get_current_context(silent=True)
     info = context.find_object(ScriptInfo) if context is not None else None
     named = (info.app_import_path if info is not None else None) or os.environ.get('FLASK_APP')
-    return named or _module(flask.import_name)
+    return named or _file_of(flask, info) or _module(flask.import_name)
+
+
+def _file_of(flask: Flask, info: ScriptInfo | None) -> str:
+    """Return the file here that `flask run` takes by itself, or that has made an app of any name; '' for none."""
+    from pytask.cli.flask_app import file_here
+
+    is_found_by_flask = info is not None and info.create_app is None
+    return file_here() if is_found_by_flask or flask.import_name not in sys.modules else ''
 
 
 def only_reloads() -> bool:

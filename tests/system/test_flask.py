@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from flask_sites import is_there, parent_of
@@ -103,6 +104,22 @@ def test_the_web_process_stays_unpatched_and_its_child_does_the_work(beside):
     assert greeted(beside) == f'one world {pid}'
     assert beside.ask('') == {'pid': web.pid, 'gevent': False}
     assert pid != web.pid
+
+
+def test_what_python_passes_over_in_its_path_the_worker_does_too(sites):
+    sites.write('app.py', BESIDE.replace('import os,', 'import pathlib, os,', 1) + """
+    sys.path.insert(0, pathlib.Path('lib'))
+""" + START)  # fmt: skip
+    sites.flask()
+    assert greeted(sites) == f'one world {sites.one_worker()}'
+
+
+def test_what_systemd_has_told_the_site_is_not_for_its_worker(beside):
+    names = ('NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_FDS', 'LISTEN_PID')
+    beside.flask(**dict.fromkeys(names, '1'), SHOP='1')
+    told = Path(f'/proc/{beside.one_worker()}/environ').read_text().split('\0')
+    assert 'SHOP=1' in told
+    assert not [text for text in told if text.startswith(names)]
 
 
 def test_it_ends_with_its_parent_also_by_kill_9_and_gives_its_runs_back(beside):
@@ -215,6 +232,27 @@ def test_what_flask_was_told_to_make_is_made_again(sites):
     assert 'paint-green' in known_tasks(sites)
 
 
+@pytest.mark.parametrize('way', ['flask run', 'gunicorn'])
+@pytest.mark.parametrize('file', ['app', 'wsgi'])
+def test_an_app_of_any_name_is_made_again_by_the_file_that_has_made_it(sites, file, way):
+    sites.write(f'{file}.py', FACTORY.replace("'factory'", "'shop'"))
+    if way == 'gunicorn':
+        gunicorn(sites, f'{file}:create_app()')
+    else:
+        sites.flask()
+    sites.one_worker()
+    assert 'paint-red' in known_tasks(sites)
+
+
+def test_where_nobody_has_named_the_app_it_is_told_how_to(sites):
+    sites.write('factory.py', FACTORY.replace("'factory'", "'shop'"))
+    gunicorn(sites, 'factory:create_app()')
+    wait_until(lambda: 'looked for' in sites.log, 'it is told', 20)
+    assert "Could not import 'shop'" in sites.log
+    assert 'the app was looked for at shop; say where it is:  FLASK_APP=module:attribute' in sites.log
+    assert 'named by' not in sites.log
+
+
 def test_what_another_process_can_not_import_is_told_once_and_the_site_goes_on(beside):
     beside.write('app.py', BESIDE.replace('import os,', 'import only_here, os,') + START)
     beside.write(
@@ -289,6 +327,12 @@ def test_an_app_in_testing_starts_no_worker(sites):
     run_id = sites.ask('greet')['id']
     assert sites.state(run_id) == 'WAIT'
     assert list((sites.folder / 'tmp').iterdir()) == []
+
+
+def test_blocking_start_in_testing_goes_on(sites):
+    sites.write('app.py', SITE.format(kind='BlockingTaskWorker') + '\n    app.testing = True\n' + START)
+    done = sites.run('-c', 'import app; print("goes on")')
+    assert (done.returncode, done.stdout) == (0, 'goes on\n'), done.stderr
 
 
 def test_under_gunicorn_blocking_start_refuses_to_take_its_place(sites):

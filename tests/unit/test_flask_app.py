@@ -126,6 +126,46 @@ def test_a_file_names_it_as_it_does_for_flask(write, monkeypatch, tmp_path, name
     assert (app.settings.lease_s, app.settings.drain_s, os.environ['SHOP']) == (7, 3, 'from a file')
 
 
+@pytest.mark.parametrize(
+    ('files', 'environment', 'flags'),
+    [
+        (['app.py'], {}, {}),
+        (['wsgi.py'], {}, {}),
+        (['shop.py'], {'FLASK_APP': 'shop'}, {}),
+        (['shop.py'], {}, {'app': 'shop:app'}),
+        (['shop.py'], {'PYTASK_APP': 'shop'}, {}),
+        (['shop/__init__.py'], {}, {'app': 'shop'}),
+    ],
+    ids=str,
+)
+def test_settings_in_a_file_are_the_commands_too(write, monkeypatch, files, environment, flags):
+    pytest.importorskip('dotenv', reason='python-dotenv is not installed')
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    write(files[0], site(7, more='import os\nos.environ["SHOP"]'))
+    write('.env', 'PYTASK_REDIS=redis://elsewhere:6379/5\nSHOP=from a file')
+    app = apps.make(flags)
+    assert (app.settings.lease_s, app.settings.redis) == (7, 'redis://elsewhere:6379/5')
+
+
+@pytest.mark.parametrize(
+    ('name', 'flags'), [('app.py', {'app': ''}), ('app.py', {'app': 'own'}), ('program.py', {})], ids=str
+)
+def test_a_file_counts_only_where_a_flask_app_is_used(write, name, flags):
+    write(name, site(7))
+    write('own.py', 'from pytask import PyTask\napp = PyTask()')
+    write('.env', 'PYTASK_REDIS=redis://elsewhere:6379/5')
+    assert apps.make(flags).settings.redis is None
+
+
+def test_an_app_that_such_a_file_names_is_used_from_the_first_command_on(write):
+    pytest.importorskip('dotenv', reason='python-dotenv is not installed')
+    write('app.py', site(5))
+    write('shop.py', site(7))
+    write('.env', 'PYTASK_APP=shop:app')
+    assert found() == found() == (7, 'shop:app')
+
+
 def test_the_environment_counts_more_than_such_a_file_and_may_forbid_it(write, monkeypatch):
     pytest.importorskip('dotenv', reason='python-dotenv is not installed')
     write('shop.py', site(7))
@@ -209,3 +249,11 @@ def test_settings_in_flasks_config_are_weaker_than_flags_and_the_environment_and
     monkeypatch.setenv('PYTASK_LEASE', '8')
     assert apps.make({}).settings.lease_s == 8
     assert apps.make({'lease': 9}).settings.lease_s == 9
+
+
+def test_no_folder_of_tasks_is_said_in_flasks_config_only(write, monkeypatch):
+    write('app.py', site(5))
+    monkeypatch.setenv('PYTASK_TASKS', '')
+    assert apps.make({}).settings.tasks == 'tasks'
+    write('wsgi.py', site(5, "app = Flask(__name__); app.config['PYTASK_TASKS'] = ''"))
+    assert apps.make({}).settings.tasks == ''

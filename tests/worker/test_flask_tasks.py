@@ -256,6 +256,29 @@ def test_options_that_are_none_are_told_with_what_is_near(config, says):
     assert 'pytask' not in app.extensions
 
 
+@pytest.mark.parametrize(
+    ('config', 'says'),
+    [
+        ({'TASKER_DATABASE_URI': 'me:secret@host/db'}, '= *** (str) in'),
+        ({'TASKER_DATABASE_URI': 'host=host password=secret'}, '= *** (str) in'),
+        ({'PYTASK_DATABASE_URI': ['sqlite://me:secret@host']}, '= *** (list) in'),
+        ({'TASKER_DATABASE_URI': 'tasks.db'}, "= 'tasks.db' in"),
+        ({'TASKER_DRIVER': 'mysql://me:secret@host/db'}, "= 'mysql://me:***@host/db' in"),
+        ({'PYTASK_REDIS': b'redis://:secret@host'}, 'redis = *** (bytes): must be a text'),
+        ({'PYTASK_REDIS': {'password': 'secret'}}, 'redis = *** (dict): must be a text'),
+        ({'PYTASK_WEB': 'http://me:secret@host'}, "web = 'http://me:***@host': "),
+    ],
+    ids=str,
+)
+def test_passwords_are_not_shown(config, says):
+    app = Flask('shop')
+    app.config.update(config)
+    with pytest.raises(ConfigError) as caught:
+        BackgroundTaskWorker(app)
+    assert says in str(caught.value)
+    assert 'secret' not in str(caught.value)
+
+
 def test_pytasks_own_options_win(monkeypatch):
     app = Flask('shop')
     app.config.update(PYTASK_DEBUG=True, TASKER_DEBUG=False, PYTASK_DRAIN=3, PYTASK_QUEUE=['a', 'b'])
@@ -301,6 +324,61 @@ def test_the_folder_of_locks_must_be_ones_own(tmp_path, monkeypatch):
     (tmp_path / f'pytask-{os.getuid()}').symlink_to(tmp_path / 'elsewhere')
     with pytest.raises(ConfigError, match='is not yours; remove it, or set TMPDIR'):
         background.lock_path('shop')
+
+
+def test_the_site_may_stop_its_worker_while_that_is_looked_at(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    beside = background.Beside('shop', 'shop', 0)
+    beside._process = subprocess.Popen(['cat'], stdin=subprocess.PIPE)
+    monkeypatch.setattr(os, 'utime', lambda path: beside.stop())
+    beside._turn()
+    assert beside._process is None
+    beside._turn()
+    assert beside._process is None
+    assert caplog.text == ''  # it has ended as it should
+
+
+def test_a_fork_during_a_launch_keeps_neither_the_lock_nor_the_pipe(tmp_path):
+    code = """
+        import os, signal, subprocess, sys, threading
+        from pathlib import Path
+        from pytask.contrib import background
+
+        real, forks = subprocess.Popen, []
+
+        def fork():
+            pid = os.fork()
+            if not pid:
+                signal.pause()
+            forks.append(pid)
+
+        def popen(words, **more):
+            more.pop('start_new_session')
+            for moment in ('before', 'after'):
+                thread = threading.Thread(target=fork)
+                thread.start()
+                thread.join()
+                if moment == 'before':
+                    process = real(['sh', '-c', 'cat > told'], **more)
+            return process
+
+        subprocess.Popen = popen
+        beside = background.Beside('shop', 'shop', 0)
+        beside._begin()
+        process = beside.leave()
+        try:
+            process.wait(20)
+            with background._locked(background.lock_path('shop')) as lock:
+                print('ended', lock is not None, '"place": "shop"' in Path('told').read_text())
+        finally:
+            for pid in forks:
+                os.kill(pid, signal.SIGKILL)
+    """
+    done = subprocess.run(
+        [sys.executable, '-c', textwrap.dedent(code)], env=os.environ | {'TMPDIR': str(tmp_path)}, check=False,
+        capture_output=True, text=True, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == 'ended True True\n', done.stderr
 
 
 def test_a_prompt_has_no_app_for_another_process():
