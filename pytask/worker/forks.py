@@ -1,8 +1,8 @@
 """Forks: a child process that a task makes is no worker.
 
-It holds copies of every greenlet and socket. So it gets a hub of its own, in which nothing but the
-greenlet that forked ever runs, and it ends where the worker would go on: when the task's `start`, or
-the child greenlet that forked, is over. Nothing is claimed, renewed or recorded by it.
+It holds copies of every greenlet and socket. So it gets a hub of its own, in which nothing runs but the
+greenlet that forked and what that spawns, and it ends where the worker would go on: when the task's `start`,
+the child greenlet or the offloaded function that forked is over. Nothing is claimed, renewed or recorded by it.
 """
 
 from __future__ import annotations

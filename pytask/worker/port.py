@@ -16,6 +16,7 @@ from pytask import messages
 from pytask.clock import monotonic_s
 from pytask.prompt import DONE, check_span, check_whole
 from pytask.steps import Results
+from pytask.worker import forks
 from pytask.worker.pauser import wait_while_paused
 from pytask.worker.writer import Pending
 
@@ -172,6 +173,9 @@ def _threads() -> ThreadPool:
 def _in_thread(context: Context, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[bool, Any]:
     # Errors travel as values: the thread pool would print them too, and SystemExit is the task's own matter.
     try:
-        return True, context.run(fn, *args, **kwargs)
+        value = context.run(fn, *args, **kwargs)
     except BaseException as error:  # noqa: BLE001 - raised again in the greenlet that asked
+        forks.leave(error)
         return False, error
+    forks.leave()  # a child process that was made in here goes no further
+    return True, value

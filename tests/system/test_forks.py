@@ -9,7 +9,7 @@ from support import ROOT
 FORKS = """
     import os, subprocess, sys, multiprocessing
     import gevent, gevent.monkey
-    from pytask import task
+    from pytask import Task, task
 
     JOURNAL = os.environ['JOURNAL']
 
@@ -90,6 +90,21 @@ FORKS = """
     def raw_fails():
         return fork_raw(lambda: 1 / 0)
 
+    class Thread(Task):
+        def start(self):
+            return wait_for(self.offload(self.fork, lambda: None))
+
+        def fork(self, end):
+            pid = gevent.monkey.get_original('os', 'fork')()  # gevent's own is for the main thread
+            if not pid:
+                note('child')
+                end()
+            return pid
+
+    class ThreadExits(Thread):
+        def start(self):
+            return wait_for(self.offload(self.fork, lambda: sys.exit(4)))
+
     @task
     def large():
         pid = os.fork()
@@ -151,6 +166,8 @@ FORKS = """
         ('spawns', 0),
         ('raw', 0),
         ('raw-fails', 1),
+        ('thread', 0),
+        ('thread-exits', 4),
         ('large', 7),
         ('closed', 6),
         ('multi', 0),
