@@ -11,15 +11,16 @@ import inspect
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_origin
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from pytask.errors import ConfigError, InputError
+from pytask.hints import hints_of, is_constant
 from pytask.kinds import Kind, kind_of, schemas
 from pytask.lookups import Lookup
 from pytask.messages import encode
-from pytask.misfits import Misfit, hints_of
+from pytask.misfits import Misfit
 from pytask.notgiven import NotGiven
 from pytask.params import declared, defaults, has_run
 from pytask.prompt import Attached
@@ -215,10 +216,10 @@ def _below(name: str, misfit: Misfit) -> list[Problem]:
 
 
 def _annotated(task_class: type[Task], hooks: Hooks | None) -> dict[str, Input]:
-    # What Task itself annotates is policy; what a subclass adds and does not call ClassVar is an input.
+    # What Task itself annotates is policy; what a subclass adds and does not call ClassVar or Final is an input.
     fields = {}
     for name, hint in hints_of(task_class).items():
-        if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'pytask_port':
+        if not is_constant(hint) and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
             if isinstance(default, Attached):  # named as what the port offers
                 default = inspect.Parameter.empty

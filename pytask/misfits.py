@@ -23,11 +23,12 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    get_type_hints,
     is_typeddict,
 )
 
 import msgspec
+
+from pytask.hints import hints_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,14 +58,6 @@ class Misfit(ValueError):
 def problems(value: Any, hint: Any, *, is_strict: bool = False) -> list[Problem]:
     """Return all that is wrong with a value, up to the hundredth."""
     return list(islice(_Walk(is_strict=is_strict).through(value, hint, ''), MOST))
-
-
-def hints_of(source: Any) -> dict[str, Any]:
-    """Return the annotations of a function or class, by name; Any for all where one is no type."""
-    try:
-        return get_type_hints(source, include_extras=True)
-    except (NameError, TypeError, AttributeError, SyntaxError):  # for type checkers only, or no type at all
-        return dict.fromkeys(getattr(source, '__annotations__', {}), Any)
 
 
 def shown(value: Any) -> str:

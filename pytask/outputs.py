@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytask.errors import OutputError
+from pytask.hints import hints_of
 from pytask.inputs import REFS
 from pytask.kinds import ANYTHING, Kind, Typed, kind_of, schemas
 from pytask.messages import encode
-from pytask.misfits import Misfit, hints_of, problems, shown, step
+from pytask.misfits import Misfit, problems, shown, step
 from pytask.params import declared, has_run
 
 if TYPE_CHECKING:
