@@ -10,6 +10,9 @@ from pytask.outputs import outputs_of
 from pytask.params import Boolean, Dict, Float, Int, List, Number, Parameter, String
 from pytask.registry import Registry
 
+HUGE = 10**400  # no float reaches it
+SHOWN = '1' + '0' * 36 + '...'
+
 
 class Copy(Task):
     name = 'copy'
@@ -35,6 +38,8 @@ class Copy(Task):
         (Int(), 5.2, 5),
         (Int(), '5.2', 5),
         (Int(), '3.0', 3),
+        (Int(), '9007199254740993', 2**53 + 1),  # more digits than a float has
+        (Number(), '-1234567890123456789', -1234567890123456789),
         (Float(), 5, 5.0),
         (Float(), '5.2', 5.2),
         (Boolean(), True, True),
@@ -64,6 +69,12 @@ def test_the_table(parameter, given, converted):
         (Number(), 'foo', '', "must be a number, not 'foo'"),
         (Number(), 'nan', '', "must be a number, not 'nan'"),
         (Number(), 'inf', '', "must be a number, not 'inf'"),
+        (Number(), '1_0', '', "must be a number, not '1_0'"),
+        (Number(), '1e400', '', "must be a number, not '1e400'"),
+        (String(), HUGE, '', f'must be text or a number, not {SHOWN}'),
+        (Int(), HUGE, '', f'must be a whole number, not {SHOWN}'),
+        (Int(), str(HUGE), '', f"must be a whole number, not '{SHOWN[:-4]}..."),
+        (Float(), HUGE, '', f'must be a number, not {SHOWN}'),
         (Int(), 'six', '', "must be a whole number, not 'six'"),
         (Int(), None, '', 'must be a whole number, not None'),
         (Float(), [], '', 'must be a number, not []'),
