@@ -21,6 +21,7 @@ from pytask.params import declared, has_run
 
 if TYPE_CHECKING:
     from pytask.definition import Task
+    from pytask.misfits import Problem
     from pytask.params import Parameter
 
 
@@ -41,10 +42,15 @@ class Outputs:
         try:
             self._decoder.decode(text)
         except (msgspec.MsgspecError, RecursionError) as error:
-            found = problems(msgspec.json.decode(text), self.kind.hint, is_strict=True)  # type: ignore[attr-defined]
-            wrong = [('output' + path, what) for path, what in found] or [('output', str(error))]
+            wrong = [('output' + path, what) for path, what in self._problems(text)] or [('output', str(error))]
             raise OutputError(self.task, wrong) from None
         return value
+
+    def _problems(self, text: bytes) -> list[Problem]:
+        try:
+            return problems(msgspec.json.decode(text), self.kind.hint, is_strict=True)  # type: ignore[attr-defined]
+        except RecursionError:
+            return [('', 'is nested too deeply')]
 
     def schema(self, refs: str = REFS) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of the output."""
