@@ -358,3 +358,27 @@ def test_constants_of_a_class_are_no_inputs():
             pass
 
     assert list(inputs_of(Constant).fields) == ['e']
+
+
+def test_a_function_may_take_what_methods_call_their_first():
+    def f(cls, **data):
+        return cls, data
+
+    task_class = function_class(f)
+    found = inputs_of(task_class)
+    task = task_class.__new__(task_class)
+    found.give(task, found.bind({'cls': 1, 'self': 2}))
+    assert task.start() == (1, {'self': 2})
+
+
+def test_what_an_init_calls_its_first_is_no_further_name():
+    class More(Task):
+        def __init__(self, **data):
+            pass
+
+    class Positional(Task):
+        def __init__(self, /, **data):
+            pass
+
+    assert problems(More, {'self': 1, 'cls': 2}).problems == [('self', 'is not an input')]
+    assert inputs_of(Positional).bind({'self': 1}) == {'self': 1}
