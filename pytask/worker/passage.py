@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytask.errors import InputError, Interrupted, PytaskError
+from pytask.errors import InputError, Interrupted, PytaskError, TaskError
 from pytask.hashes import as_json
 from pytask.inbox import method_name, read_message
 from pytask.inputs import inputs_of_call, read_object
@@ -168,7 +168,7 @@ class Passage:
             bound = inputs.bind(fitting(inputs, given))
         except InputError as error:
             if self.message is None:
-                raise
+                raise TaskError(str(error)) from None  # the flow's own data
             self._was_heard(self.message, hearing.failed(error))  # what does not fit is the sender's
             return self._stay()
         args, named = inputs.arguments(bound)
