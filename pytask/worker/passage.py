@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.definition import Task
+    from pytask.hooks import Hooks
     from pytask.inbox import Message
     from pytask.inputs import Inputs
     from pytask.steps import Step
@@ -163,9 +164,9 @@ class Passage:
         if self.message is not None and isinstance(self.message.data, dict):
             given |= self.message.data
         plain = getattr(check, '__func__', check)
-        inputs = _inputs(f'{task.NAME}.check', plain, plain is not check)
+        inputs = _inputs(f'{task.NAME}.check', plain, plain is not check, task.pytask_app)
         try:
-            bound = inputs.bind(fitting(inputs, given))
+            bound = inputs.found(inputs.bind(fitting(inputs, given)))
         except InputError as error:
             if self.message is None:
                 raise TaskError(str(error)) from None  # the flow's own data
@@ -201,8 +202,13 @@ def fitting(inputs: Inputs, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _inputs(name: str, source: Callable[..., Any], is_unbound: bool) -> Inputs:  # noqa: FBT001 - a cache's key
-    return inputs_of_call(name, source, is_unbound=is_unbound)
+def _inputs(
+    name: str,
+    source: Callable[..., Any],
+    is_unbound: bool,
+    hooks: Hooks | None,  # noqa: FBT001 - a cache's key
+) -> Inputs:
+    return inputs_of_call(name, source, is_unbound=is_unbound, hooks=hooks)
 
 
 def _encoded(state: dict[str, Any]) -> bytes:
