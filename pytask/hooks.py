@@ -83,7 +83,7 @@ class Hooks:
         Raises ConfigError for two of one name.
         """
         added = Resolver(function, default)
-        if self.resolvers.setdefault(name, added).function is not function:
+        if self.resolvers.setdefault(name, added).function != function:  # a bound method is another each time
             raise ConfigError(f'two resolvers are named {name!r}; name one of them differently')
 
     def resolve(self, name: str, text: Any = '') -> Any:

@@ -205,8 +205,8 @@ def fitting(inputs: Inputs, data: dict[str, Any]) -> dict[str, Any]:
 def _inputs(
     name: str,
     source: Callable[..., Any],
-    is_unbound: bool,
-    hooks: Hooks | None,  # noqa: FBT001 - a cache's key
+    is_unbound: bool,  # noqa: FBT001 - a cache's key
+    hooks: Hooks | None,
 ) -> Inputs:
     return inputs_of_call(name, source, is_unbound=is_unbound, hooks=hooks)
 
