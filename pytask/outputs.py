@@ -1,7 +1,7 @@
 """Outputs of a task: what its return annotation promises, held against what it has left behind.
 
-A value is checked as the JSON that it becomes, strictly: `"6"` is no int here. Where msgspec can not express the
-annotation, or it says None or Any, nothing is promised and any JSON will do.
+A value is checked as the JSON that it becomes, strictly: `"6"` is no int here, unless `outputs` are declared, which
+convert. Where msgspec can not express the annotation, or it says None or Any, nothing is promised.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Outputs:
     def fit(self, value: Any) -> Any:
         """Return what is recorded for a value. Raises OutputError, and TypeError for what is not JSON."""
         if self.declared:
-            return self._mapping(value)
+            return self._mapping(msgspec.json.decode(encode(value)))
         if self._decoder is None:
             return value
         text = encode(value)

@@ -1,5 +1,7 @@
 """Parameter objects: their table of conversions, and what tasks with `inputs` and `run` may look like."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from pytask import ConfigError, InputError, Task
@@ -203,6 +205,24 @@ def test_without_declared_outputs_the_annotation_of_run_counts():
     assert outputs_of(Count).schema() == {'type': 'integer'}
 
 
+@pytest.mark.parametrize(
+    ('parameter', 'value', 'kept'),
+    [
+        (List(Int()), {1}, [1]),
+        (List(Int()), (1, 2), [1, 2]),
+        (Dict(), (1, 2), [1, 2]),
+        (String(), datetime(2026, 1, 2, tzinfo=UTC), '2026-01-02T00:00:00Z'),
+    ],
+)
+def test_what_is_left_is_converted_as_the_json_that_it_becomes(parameter, value, kept):
+    promised = outputs_of(
+        type('Some', (Task,), {'name': 'some', 'outputs': {'it': parameter}, 'run': lambda self: None})
+    )
+    assert promised.fit(value) == {'it': kept}
+    with pytest.raises(TypeError):
+        promised.fit(object())
+
+
 def refused(**namespace):
     with pytest.raises(ConfigError) as caught:
         Registry().add(type('Some', (Task,), namespace))
@@ -231,7 +251,9 @@ def test_what_is_no_parameter_is_refused():
 
 
 def test_neither_name_nor_NAME_is_refused():  # noqa: N802 - the word itself
-    assert 'NAME must be' in refused(inputs={}, run=lambda self: 1)
+    wrong = refused(inputs={}, run=lambda self: 1)
+    assert 'NAME must be' in wrong
+    assert wrong.endswith("; write name = '…'")
 
 
 def test_a_run_that_is_a_generator_is_refused():
