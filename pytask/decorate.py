@@ -21,12 +21,12 @@ class FunctionTask:
         functools.update_wrapper(self, function)
         self.function, self.task_class = function, task_class
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
-    def apply(self, **data: Any) -> Run:
+    def apply(self, data: dict[str, Any] | None = None, /, **more: Any) -> Run:
         """Start a run with this data."""
-        return self.task_class.apply(**data)
+        return self.task_class.apply(data, **more)
 
 
 _LOWER = ('graceful', 'on_partition')
@@ -35,7 +35,7 @@ _LOWER = ('graceful', 'on_partition')
 def function_class(function: Callable[..., Any], **policy: Any) -> type[Task]:
     """Make the Task class whose `start` calls a function with the run's data."""
 
-    def __init__(self: Any, *args: Any, **data: Any) -> None:  # noqa: N807 - it becomes the method
+    def __init__(self: Any, /, *args: Any, **data: Any) -> None:  # noqa: N807 - it becomes the method
         self.__dict__['args'], self.__dict__['data'] = args, data
 
     def start(self: Any) -> Any:

@@ -83,9 +83,12 @@ class Task(Telling):
         return None
 
     @classmethod
-    def apply(cls, **data: Any) -> Run:
-        """Start a run with this data, from any module, process or thread; in its app, else the default one."""
-        return _client(cls.pytask_app).start(cls, data)
+    def apply(cls, data: dict[str, Any] | None = None, /, **more: Any) -> Run:
+        """Start a run with this data, a dict or by names, from any module, process or thread.
+
+        It is started in the task's app, else in the default one. Raises as `Client.start` does.
+        """
+        return _client(cls.pytask_app).start(cls, dict(**({} if data is None else data), **more))
 
     def finish(self, outcome: Outcome) -> None:
         """Do what is always to be done after `start`: `outcome` says how it ended, by `state` and live `exception`.

@@ -30,7 +30,7 @@ def as_json(text: str | bytes) -> Any:
 def as_number(text: str | None) -> float | None:
     """Read a finite number; None for what is none."""
     try:
-        number = float(text) if text else None
+        number = float(text) if text and '_' not in text else None
     except ValueError:
         return None
     return number if number is not None and math.isfinite(number) else None
@@ -39,4 +39,9 @@ def as_number(text: str | None) -> float | None:
 def as_whole(text: str | None) -> int | None:
     """Read a whole number; None for what is none, or is larger than JSON's readers take."""
     number = as_number(text)
-    return None if number is None or abs(number) >= MOST_WHOLE else int(number)
+    if text is None or number is None or abs(number) >= MOST_WHOLE:
+        return None
+    try:
+        return int(text)  # all its digits: a float has 16
+    except ValueError:
+        return int(number)

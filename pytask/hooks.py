@@ -54,7 +54,7 @@ class Hooks:
         """Decorate a function that is called as `hook(run, error)` for every run a worker ends as EXCEPTION.
 
         It is called in the run's context, before that end is recorded, and has 10 seconds; `error` is live, with
-        its traceback. Its own errors are logged, and change nothing.
+        its traceback; None for a flow that a child has ended. Its own errors are logged, and change nothing.
         """
         self.exception_hooks.append(hook)
         return hook
@@ -83,7 +83,7 @@ class Hooks:
         Raises ConfigError for two of one name.
         """
         added = Resolver(function, default)
-        if self.resolvers.setdefault(name, added).function is not function:
+        if self.resolvers.setdefault(name, added).function != function:  # a bound method is another each time
             raise ConfigError(f'two resolvers are named {name!r}; name one of them differently')
 
     def resolve(self, name: str, text: Any = '') -> Any:

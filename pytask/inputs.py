@@ -11,15 +11,16 @@ import inspect
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_origin
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from pytask.errors import ConfigError, InputError
+from pytask.hints import hints_of, is_constant
 from pytask.kinds import Kind, kind_of, schemas
 from pytask.lookups import Lookup
 from pytask.messages import encode
-from pytask.misfits import Misfit, hints_of
+from pytask.misfits import Misfit
 from pytask.notgiven import NotGiven
 from pytask.params import declared, defaults, has_run
 from pytask.prompt import Attached
@@ -55,7 +56,8 @@ class Inputs:
     """All inputs of one task. `more` is what further names may be, where the signature ends in `**kwargs`.
 
     `rest` is the name of `*args`, under which the data has a list; '' for none. `way` tells how a task gets them:
-    passed to `__init__`, set as its attributes, or passed to its `run`.
+    passed to `__init__`, set as its attributes, or passed to its `run`. `taken` is a name that none of `more` can
+    have: that of `self`.
     """
 
     task: str
@@ -63,6 +65,7 @@ class Inputs:
     more: Kind | None = None
     rest: str = ''
     way: Literal['init', 'attributes', 'run'] = 'init'
+    taken: str = ''
 
     @cached_property
     def lookups(self) -> list[str]:
@@ -77,7 +80,7 @@ class Inputs:
         """Return the keyword arguments for this data. Raises InputError with every problem in it."""
         fields, bound, problems = self.fields, {}, []
         for name, value in data.items():
-            field = fields.get(name) or self.more
+            field = fields.get(name) or (None if name == self.taken else self.more)
             if field is None:
                 problems.append((name, self._unknown(name)))
                 continue
@@ -158,7 +161,7 @@ class Inputs:
         return schema | ({'$defs': defs} if defs else {})
 
     def _unknown(self, name: str) -> str:
-        if not self.fields:
+        if not self.fields and self.more is None:
             return f'is not taken: `{self.task}` declares no inputs'
         near = get_close_matches(name, self.fields, n=1)
         return f'is not an input; did you mean {near[0]}?' if near else 'is not an input'
@@ -181,7 +184,8 @@ def inputs_of_call(
     name: str, source: Callable[..., Any], *, is_unbound: bool, hooks: Hooks | None = None
 ) -> Inputs:
     """Read the inputs of anything that is called with data; the first of what is unbound is `self`."""
-    parameters = list(inspect.signature(source).parameters.values())[int(is_unbound) :]
+    parameters = list(inspect.signature(source).parameters.values())
+    bound, parameters = parameters[: int(is_unbound)], parameters[int(is_unbound) :]
     hints = hints_of(source)
     fields: dict[str, Input] = {}
     more, rest = None, ''
@@ -196,7 +200,8 @@ def inputs_of_call(
             fields[rest] = _rest(rest, hint)
         else:
             fields[parameter.name] = _input(parameter, hint, hooks)
-    return Inputs(name, fields, more, rest)
+    taken = [first.name for first in bound if first.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    return Inputs(name, fields, more, rest, taken=''.join(taken))
 
 
 def read_object(task: str, data: bytes) -> dict[str, Any]:
@@ -215,10 +220,10 @@ def _below(name: str, misfit: Misfit) -> list[Problem]:
 
 
 def _annotated(task_class: type[Task], hooks: Hooks | None) -> dict[str, Input]:
-    # What Task itself annotates is policy; what a subclass adds and does not call ClassVar is an input.
+    # What Task itself annotates is policy; what a subclass adds and does not call ClassVar or Final is an input.
     fields = {}
     for name, hint in hints_of(task_class).items():
-        if get_origin(hint) is not ClassVar and not name.startswith('_') and name != 'pytask_port':
+        if not is_constant(hint) and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
             if isinstance(default, Attached):  # named as what the port offers
                 default = inspect.Parameter.empty

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
+from pytask.hints import UNRESOLVED
 from pytask.misfits import UNIONS, Misfit, problems
 
 
@@ -70,7 +71,7 @@ def kind_of(hint: Any) -> Kind:
         msgspec.json.Decoder(hint)
         # A class msgspec does not know gets a decoder too, and fails on every value; so does what holds one.
         is_known = 'CustomType(' not in repr(msgspec.inspect.type_info(hint))
-    except TypeError:
+    except UNRESOLVED:  # among them a class with a field that stands for type checkers only
         return ANYTHING
     return Typed(hint) if is_known else ANYTHING
 

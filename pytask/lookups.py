@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from pytask.hooks import Hooks
 
-NOTHING = (NotGiven, None, '', '_')
+UNSAID = (NotGiven, None, '')
+NOTHING = (*UNSAID, '_')
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class ResourceInput(Lookup):
         self.types, self.names, self.required = types, names, required
 
     def convert(self, value: Any) -> Any:
+        if not self.required and value in UNSAID:
+            return value
         there = self._there()
         if not isinstance(value, str):
             raise Misfit(('', f'must be the name of a resource, not {shown(value)}{_listed(there)}'))
@@ -63,8 +66,8 @@ class ResourceInput(Lookup):
         return value
 
     def find(self, value: Any) -> Any:
-        if value is NotGiven:
-            return value
+        if value in UNSAID:
+            return NotGiven
         if self.hooks is None or value not in self._there():
             raise Misfit(('', f'is no resource here: {shown(value)}{_listed(self._there(), "there are none")}'))
         return self.hooks.resource(value)
@@ -138,12 +141,13 @@ class ReferenceInput(Lookup):
         return f'app.add_resolver({self.name!r}, …) adds one'
 
 
-def resource(types: Sequence[str] = (), names: Sequence[str] = (), *, required: bool = True) -> Any:
+def resource(types: str | Sequence[str] = (), names: str | Sequence[str] = (), *, required: bool = True) -> Any:
     """Declare an input that is a resource of the app: the data has its name, the task gets the object.
 
-    `types` and `names` say which will do. Where it is not required and not given, it is NotGiven.
+    `types` and `names` say which will do, one or several. Where it is not required and not given, or null or '', it
+    is NotGiven.
     """
-    return ResourceInput(types, names, required=required)
+    return ResourceInput(_several(types), _several(names), required=required)
 
 
 def reference(name: str, *, required: bool = True) -> Any:
@@ -152,6 +156,10 @@ def reference(name: str, *, required: bool = True) -> Any:
     Nothing, '' and '_' give the resolver's default where it is not required.
     """
     return ReferenceInput(name, required=required)
+
+
+def _several(words: str | Sequence[str]) -> Sequence[str]:
+    return (words,) if isinstance(words, str) else words
 
 
 def _listed(names: Iterable[str], otherwise: str = '') -> str:

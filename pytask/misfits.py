@@ -23,11 +23,12 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    get_type_hints,
     is_typeddict,
 )
 
 import msgspec
+
+from pytask.hints import hints_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,16 +56,12 @@ class Misfit(ValueError):
 
 
 def problems(value: Any, hint: Any, *, is_strict: bool = False) -> list[Problem]:
-    """Return all that is wrong with a value, up to the hundredth."""
-    return list(islice(_Walk(is_strict=is_strict).through(value, hint, ''), MOST))
-
-
-def hints_of(source: Any) -> dict[str, Any]:
-    """Return the annotations of a function or class, by name; Any for all where one is no type."""
+    """Return all that is wrong with a value, up to the hundredth; the first alone where it is too deep a walk."""
+    walk = _Walk(is_strict=is_strict)
     try:
-        return get_type_hints(source, include_extras=True)
-    except (NameError, TypeError, AttributeError, SyntaxError):  # for type checkers only, or no type at all
-        return dict.fromkeys(getattr(source, '__annotations__', {}), Any)
+        return list(islice(walk.through(value, hint, ''), MOST))
+    except RecursionError:
+        return walk.first(value, hint)
 
 
 def shown(value: Any) -> str:
@@ -95,7 +92,15 @@ class _Walk:
         if found and (place or error.startswith('Object ')):  # which the parts have told
             return
         if error:
-            yield (path + place[1], _plain(error)) if place else (path, _told(error, value, hint))
+            yield _placed(error, value, hint, path)
+
+    def first(self, value: Any, hint: Any) -> list[Problem]:
+        """Return what msgspec tells, which goes deeper than this walk."""
+        try:
+            error = self._error(value, hint)
+        except RecursionError:
+            error = ''
+        return [_placed(error, value, hint, '')] if error else [('', 'is nested too deeply')]
 
     def _error(self, value: Any, hint: Any) -> str:
         try:
@@ -148,11 +153,14 @@ class _Walk:
                 yield path + step(name), 'is not a field'
 
 
-@cache
 def _fields_of(hint: Any) -> tuple[dict[str, tuple[Any, bool]], bool]:
     """Return a class's fields, name → (annotation, whether it must be there), and whether others are refused."""
-    if not (isinstance(hint, type) or is_typeddict(hint)):
-        return {}, False
+    # Asked before the cache: what is no class may be unhashable, as list[Annotated[int, {}]] is.
+    return _fields_of_class(hint) if isinstance(hint, type) or is_typeddict(hint) else ({}, False)
+
+
+@cache
+def _fields_of_class(hint: Any) -> tuple[dict[str, tuple[Any, bool]], bool]:
     info: Any = msgspec.inspect.type_info(hint)
     if getattr(info, 'array_like', False) or isinstance(info, msgspec.inspect.NamedTupleType):
         return {}, False
@@ -185,6 +193,11 @@ def _no_moment(value: Any, path: str) -> Iterator[Problem]:
     # msgspec takes "2026" for seconds since 1970; who wrote that meant a year.
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         yield path, f'expected datetime, as 2026-12-31T23:59:59Z, got a number as text ({shown(value)})'
+
+
+def _placed(error: str, value: Any, hint: Any, path: str) -> Problem:
+    place = _PLACE.search(error)
+    return (path + place[1], _plain(error)) if place else (path, _told(error, value, hint))
 
 
 def _told(error: str, value: Any, hint: Any) -> str:

@@ -1,7 +1,7 @@
 """Outputs of a task: what its return annotation promises, held against what it has left behind.
 
-A value is checked as the JSON that it becomes, strictly: `"6"` is no int here. Where msgspec can not express the
-annotation, or it says None or Any, nothing is promised and any JSON will do.
+A value is checked as the JSON that it becomes, strictly: `"6"` is no int here, unless `outputs` are declared, which
+convert. Where msgspec can not express the annotation, or it says None or Any, nothing is promised.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytask.errors import OutputError
+from pytask.hints import hints_of
 from pytask.inputs import REFS
 from pytask.kinds import ANYTHING, Kind, Typed, kind_of, schemas
 from pytask.messages import encode
-from pytask.misfits import Misfit, hints_of, problems, shown, step
+from pytask.misfits import Misfit, problems, shown, step
 from pytask.params import declared, has_run
 
 if TYPE_CHECKING:
     from pytask.definition import Task
+    from pytask.misfits import Problem
     from pytask.params import Parameter
 
 
@@ -33,17 +35,22 @@ class Outputs:
     def fit(self, value: Any) -> Any:
         """Return what is recorded for a value. Raises OutputError, and TypeError for what is not JSON."""
         if self.declared:
-            return self._mapping(value)
+            return self._mapping(msgspec.json.decode(encode(value)))
         if self._decoder is None:
             return value
         text = encode(value)
         try:
             self._decoder.decode(text)
         except (msgspec.MsgspecError, RecursionError) as error:
-            found = problems(msgspec.json.decode(text), self.kind.hint, is_strict=True)  # type: ignore[attr-defined]
-            wrong = [('output' + path, what) for path, what in found] or [('output', str(error))]
+            wrong = [('output' + path, what) for path, what in self._problems(text)] or [('output', str(error))]
             raise OutputError(self.task, wrong) from None
         return value
+
+    def _problems(self, text: bytes) -> list[Problem]:
+        try:
+            return problems(msgspec.json.decode(text), self.kind.hint, is_strict=True)  # type: ignore[attr-defined]
+        except RecursionError:
+            return [('', 'is nested too deeply')]
 
     def schema(self, refs: str = REFS) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of the output."""

@@ -67,11 +67,9 @@ class Number(Parameter):
         number = value
         if isinstance(value, str):
             try:
-                number = float(value)
+                number = _read(value)
             except ValueError:
                 raise _misfit(self.what, value) from None
-            if number.is_integer():
-                number = int(number)
         if not _is_number(number):
             raise _misfit(self.what, value)
         return number
@@ -203,8 +201,22 @@ def defaults(task_class: type[Task]) -> dict[str, Any]:
     return {name: p.default for name, p in given.items() if p.default is not inspect.Parameter.empty}
 
 
+def _read(text: str) -> float:
+    # Not by way of a float where that can be helped: it has 16 digits.
+    if '_' in text:
+        raise ValueError('Python alone writes numbers so')
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+    return int(number) if number.is_integer() else number
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int that no float reaches
+        return False
 
 
 def _misfit(what: str, value: Any) -> Misfit:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar('T')
 
+# How far a task is, among its attributes.
+DONE = 'pytask_done'
 NO_RUN = 'only inside a run: start this task with `pytask run` or a client'
 
 
@@ -46,6 +48,7 @@ class Port(Protocol):
 
     def emit(self, event: str, data: Any) -> None: ...
     def progress(self, done: int, target: int | None) -> None: ...
+    def count(self, attributes: dict[str, Any], by: int) -> None: ...
     def message(self, text: str) -> None: ...
     def checkpoint(self) -> None: ...
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
@@ -76,6 +79,7 @@ class Prompt:
         self.results: dict[Any, Any] = {}
         self.state: dict[str, Any] = {}
         self.log = logging.LoggerAdapter(logging.getLogger('pytask.task'), {})
+        self._counting = threading.Lock()
 
     def emit(self, event: str, data: Any) -> None:
         sys.stdout.write(f'{event} {data!r}\n')
@@ -83,6 +87,12 @@ class Prompt:
     def progress(self, done: int, target: int | None) -> None:
         check_whole(done, target)
         sys.stdout.write(f'progress {done}' + ('\n' if target is None else f' of {target}\n'))
+
+    def count(self, attributes: dict[str, Any], by: int) -> None:
+        check_whole(by)
+        with self._counting:
+            done = attributes[DONE] = attributes.get(DONE, 0) + by
+        self.progress(done, None)
 
     def message(self, text: str) -> None:
         sys.stdout.write(f'message {text}\n')

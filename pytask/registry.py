@@ -20,6 +20,7 @@ from pytask.decorate import as_task_class
 from pytask.errors import ConfigError, NotFound
 from pytask.inputs import inputs_of
 from pytask.outputs import outputs_of
+from pytask.params import has_run
 from pytask.settings import bad_name
 from pytask.shape import what_is_wrong
 from pytask.steps import FLOW
@@ -121,7 +122,10 @@ def place_of(task: type[Task]) -> str:
 def _check_name(task: type[Task]) -> None:
     name = getattr(task, 'NAME', None)
     if not isinstance(name, str) or not name.isprintable() or ' ' in name or not 0 < len(name) <= 200:
-        raise ConfigError(f'{place_of(task)}: NAME must be 1 to 200 printable characters without blanks: {name!r}')
+        remedy = "; write name = '…'" if has_run(task) and not name else ''
+        raise ConfigError(
+            f'{place_of(task)}: NAME must be 1 to 200 printable characters without blanks: {name!r}{remedy}'
+        )
     if name.startswith(RESERVED) and not task.__module__.startswith('pytask.'):
         raise ConfigError(f'{place_of(task)}: pytask keeps names that begin with {RESERVED!r} for itself: {name!r}')
 

@@ -1,7 +1,8 @@
 """Resources: what an app's runs share, as a connection pool: made on first use, closed at the end, newest first.
 
-Pure: the locks are `threading`'s, which gevent makes greenlets' locks where it has patched the process. A
-process that was forked makes its own, and leaves the others to the process that made them.
+Pure, and without a lock: one of `threading` is a greenlets' lock where gevent has patched the process, and what
+wakes its waiters gets lost between native threads, those of `offload`. So whoever finds another at work looks
+again a little later. A process that was forked makes its own, and leaves the others to the process that made them.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
 from pytask.definition import current
 from pytask.errors import ConfigError, NotFound
+
+LOOK_AGAIN_S = 0.01
 
 Failed = Callable[[str, BaseException], None]
 
@@ -26,8 +30,14 @@ class Resource:
         self, name: str, factory: Callable[[], Any], close: Callable[[Any], Any] | None, kind: str
     ) -> None:
         self.name, self.factory, self.close, self.kind = name, factory, close, kind
-        self.lock = threading.RLock()
-        self.is_being_made = False
+
+
+class Here:
+    """What one process has made, in that order, and who in it is making what: the ident of a thread or greenlet."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Any] = {}
+        self.making: dict[str, int] = {}
 
 
 class Resources:
@@ -36,8 +46,7 @@ class Resources:
     def __init__(self, failed: Failed) -> None:
         self._failed = failed
         self._all: dict[str, Resource] = {}
-        self._made: dict[str, Any] = {}  # in the order they were made
-        self._pid = 0
+        self._by_pid: dict[int, Here] = {}
 
     def add(self, added: Resource) -> None:
         """Add a resource; the same again changes nothing. Raises ConfigError for another one of that name."""
@@ -51,22 +60,29 @@ class Resources:
 
     def get(self, name: str) -> Any:
         """Return a resource, made now at its first use. Raises NotFound, and what its factory raises."""
-        if self._pid == os.getpid() and name in self._made:
-            return self._made[name]
+        here = self._here()
+        if name in here.made:
+            return here.made[name]
         resource = self._all.get(name)
         if resource is None:
             raise NotFound(f'no resource {name!r}; there are: {", ".join(self.names()) or "none"}')
-        with resource.lock:
-            self._own()
-            if name not in self._made:
-                self._made[name] = self._make(resource)
-            return self._made[name]
+        me = threading.get_ident()  # a greenlet's own, where gevent has patched the process
+        if here.making.get(name) == me:
+            raise ConfigError(f'the factory of resource {name!r} needs that resource itself')
+        while here.making.setdefault(name, me) != me:
+            time.sleep(LOOK_AGAIN_S)
+        try:
+            if name not in here.made:
+                here.made[name] = _make(resource)
+            return here.made[name]
+        finally:
+            del here.making[name]
 
     def close(self) -> None:
         """Close what this process has made, the newest first. It may be used again: then it is made again."""
-        self._own()
-        while self._made:
-            name, value = self._made.popitem()
+        made = self._here().made
+        while made:
+            name, value = made.popitem()
             try:
                 close = self._all[name].close
                 if close is not None:
@@ -74,20 +90,14 @@ class Resources:
             except BaseException as error:  # noqa: BLE001 - the author's code; the others are to be closed all the same
                 self._failed(name, error)
 
-    @staticmethod
-    def _make(resource: Resource) -> Any:
-        if resource.is_being_made:
-            raise ConfigError(f'the factory of resource {resource.name!r} needs that resource itself')
-        resource.is_being_made = True
-        context = copy_context()
-        context.run(current.set, None)  # what the factory spawns serves all runs, and does not end with the first
-        try:
-            return context.run(resource.factory)
-        finally:
-            resource.is_being_made = False
+    def _here(self) -> Here:
+        pid = os.getpid()
+        if pid not in self._by_pid:
+            atexit.register(self.close)
+        return self._by_pid.setdefault(pid, Here())
 
-    def _own(self) -> None:
-        if self._pid != os.getpid():
-            if not self._pid:
-                atexit.register(self.close)
-            self._made, self._pid = {}, os.getpid()
+
+def _make(resource: Resource) -> Any:
+    context = copy_context()
+    context.run(current.set, None)  # what the factory spawns serves all runs, and does not end with the first
+    return context.run(resource.factory)

@@ -1,14 +1,13 @@
-"""What a task tells those who watch its run. `Task` is made of this; where it goes is the port's affair."""
+"""What a task tells those who watch its run. `Task` is made of this; where it goes is the port's affair.
+
+Counting is, too: several greenlets and native threads may do it at once, and only the port knows of those.
+"""
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import Any
 
-from pytask.prompt import check_whole
-
-# Threads of `offload` count too; nothing switches while it is held.
-_counting = Lock()
+from pytask.prompt import DONE
 
 
 class Telling:
@@ -23,7 +22,7 @@ class Telling:
     def progress(self, done: int, target: int | None = None) -> None:
         """Record how far the run is, in whole units, of `target` units. A float is a TypeError."""
         self.pytask_port.progress(done, target)
-        self.__dict__['pytask_done'] = done
+        self.__dict__[DONE] = done
 
     def set_progress(self, done: int) -> None:
         """Record how far the run is. A float is a TypeError."""
@@ -31,14 +30,11 @@ class Telling:
 
     def inc_progress(self, by: int = 1) -> None:
         """Record that so many more units are done. A float is a TypeError."""
-        check_whole(by)
-        with _counting:
-            done = self.__dict__['pytask_done'] = self.__dict__.get('pytask_done', 0) + by
-        self.pytask_port.progress(done, None)
+        self.pytask_port.count(self.__dict__, by)
 
     def set_target(self, target: int) -> None:
         """Record how many units there are. A float is a TypeError."""
-        self.progress(self.__dict__.get('pytask_done', 0), target)
+        self.progress(self.__dict__.get(DONE, 0), target)
 
     def message(self, text: str) -> None:
         """Say something to whoever watches the run; the last 1,000 are kept with it, 4,096 characters of each."""

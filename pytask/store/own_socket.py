@@ -2,8 +2,8 @@
 
 A task can close every socket of its process. The next ones get the same numbers, and then two connections
 would share one and read each other's answers. So a socket remembers its inode; once its number stands for
-another, it is lost, and lets go of the number without closing it. It looks before and after all that it sends
-and reads, 1 µs each time. macOS has no inodes for TCP: there it notices only what is closed or no such socket.
+another, it is lost, and lets go of the number without closing it. It looks before it sends, and before and after it
+reads, 1 µs each time. macOS has no inodes for TCP: there it notices only what is closed or no such socket.
 """
 
 from __future__ import annotations

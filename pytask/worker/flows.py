@@ -91,7 +91,7 @@ class Flows:
         if not live.ending and (self._worker.reason_to_stop.is_set() or live.halt is not None):
             return Outcome(State.WAIT, reason='shutdown' if live.halt is None else 'paused')
         step_class = self._registry.get(passage.task)
-        outcome = passage.settled(step_class) or self._performed(live, passage)
+        outcome = self._settled(live, passage, step_class) or self._performed(live, passage)
         self._answer(live, passage)
         if outcome.state is not State.SUCCESS:
             return outcome
@@ -99,6 +99,12 @@ class Flows:
         if signal is not None:
             return self._held(live, passage, signal, step_class)
         return self._advanced(live, passage, outcome.output)
+
+    def _settled(self, live: Live, passage: Passage, step_class: type[Task] | None) -> Outcome | None:
+        outcome = passage.settled(step_class)
+        if outcome is not None:
+            self._worker.ending.tell(live, outcome)  # where a child has ended it: no code of the step's own has
+        return outcome
 
     def _answer(self, live: Live, passage: Passage) -> None:
         if passage.answer is not None:

@@ -1,8 +1,8 @@
 """Forks: a child process that a task makes is no worker.
 
-It holds copies of every greenlet and socket. So it gets a hub of its own, in which nothing but the
-greenlet that forked ever runs, and it ends where the worker would go on: when the task's `start`, or
-the child greenlet that forked, is over. Nothing is claimed, renewed or recorded by it.
+It holds copies of every greenlet and socket. So it gets a hub of its own, in which nothing runs but the
+greenlet that forked and what that spawns, and it ends where the worker would go on: when the task's `start`,
+the child greenlet or the offloaded function that forked is over. Nothing is claimed, renewed or recorded by it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from gevent import _hub_local
 from gevent.hub import Hub, get_hub
-from greenlet import getcurrent
+from greenlet import getcurrent, greenlet
 
 # What the worker answers in a way of its own; to a child of it, as `Process.terminate()` sends it, it is an end.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -26,7 +27,13 @@ _mask: set[Any] = set()
 class ForkedHub(Hub):
     """The hub of a forked child: with nothing left to wait for, the child is over."""
 
-    def run(self) -> None:
+    def run(self, *here: Any) -> None:
+        # Begun at once: a greenlet that fails throws its error into its hub, and through one that has not begun
+        # into the worker's main greenlet.
+        try:
+            greenlet.switch(*here)
+        except BaseException as error:  # noqa: BLE001 - whatever the author's raw greenlet has died of
+            leave(error)
         loop: Any = self.loop
         loop.error_handler = self
         loop.run()
@@ -53,14 +60,18 @@ def leave(error: BaseException | None = None) -> None:
     if error is None or isinstance(error, SystemExit):
         code = getattr(error, 'code', 0)
         _exit(code if isinstance(code, int) else int(code is not None))
-    traceback.print_exception(error)
+    with suppress(BaseException):  # its own text may raise
+        traceback.print_exception(error)
     _exit(1)
 
 
 def _exit(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # closed, or nobody reads it any more
+                stream.flush()
+    finally:
+        os._exit(code & 0xFF)
 
 
 def _forked() -> None:
@@ -73,6 +84,7 @@ def _forked() -> None:
         hub.parent = main  # made here, it would be the child of its own child
         here.parent = hub
     _hub_local.set_hub(hub)
+    greenlet.switch(hub, here)
 
 
 def _hold_signals() -> None:

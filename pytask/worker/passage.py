@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytask.errors import InputError, Interrupted, PytaskError
+from pytask.errors import InputError, Interrupted, PytaskError, TaskError
 from pytask.hashes import as_json
 from pytask.inbox import method_name, read_message
 from pytask.inputs import inputs_of_call, read_object
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.definition import Task
+    from pytask.hooks import Hooks
     from pytask.inbox import Message
     from pytask.inputs import Inputs
     from pytask.steps import Step
@@ -163,12 +164,12 @@ class Passage:
         if self.message is not None and isinstance(self.message.data, dict):
             given |= self.message.data
         plain = getattr(check, '__func__', check)
-        inputs = _inputs(f'{task.NAME}.check', plain, plain is not check)
+        inputs = _inputs(f'{task.NAME}.check', plain, plain is not check, task.pytask_app)
         try:
-            bound = inputs.bind(fitting(inputs, given))
+            bound = inputs.found(inputs.bind(fitting(inputs, given)))
         except InputError as error:
             if self.message is None:
-                raise
+                raise TaskError(str(error)) from None  # the flow's own data
             self._was_heard(self.message, hearing.failed(error))  # what does not fit is the sender's
             return self._stay()
         args, named = inputs.arguments(bound)
@@ -201,8 +202,13 @@ def fitting(inputs: Inputs, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _inputs(name: str, source: Callable[..., Any], is_unbound: bool) -> Inputs:  # noqa: FBT001 - a cache's key
-    return inputs_of_call(name, source, is_unbound=is_unbound)
+def _inputs(
+    name: str,
+    source: Callable[..., Any],
+    is_unbound: bool,  # noqa: FBT001 - a cache's key
+    hooks: Hooks | None,
+) -> Inputs:
+    return inputs_of_call(name, source, is_unbound=is_unbound, hooks=hooks)
 
 
 def _encoded(state: dict[str, Any]) -> bytes:

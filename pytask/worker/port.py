@@ -9,13 +9,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent import monkey
 from gevent.threadpool import ThreadPool
 
 from pytask import messages
 from pytask.clock import monotonic_s
-from pytask.prompt import check_span, check_whole
+from pytask.prompt import DONE, check_span, check_whole
 from pytask.steps import Results
+from pytask.worker import forks
 from pytask.worker.pauser import wait_while_paused
+from pytask.worker.writer import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +35,9 @@ MAX_KEPT = 4096
 # Redis cuts off who is 32 MiB of events behind: one event must not do that to everybody who listens.
 MAX_EVENT = 8 * 2**20
 MAX_THREADS = 64
+# Greenlets and native threads count: gevent's own locks lose what wakes their waiters between threads. Never held
+# across a switch.
+_counting = monkey.get_original('_thread', 'allocate_lock')()
 _log = logging.getLogger('pytask.task')
 
 
@@ -97,6 +103,21 @@ class RunPort:
         self._writer.note(self.live, head, done=done, target='' if target is None else target)
         self.checkpoint()
 
+    def count(self, attributes: dict[str, Any], by: int) -> None:
+        check_whole(by)
+        self._writer.insist(lambda: self._has_counted(attributes, by))
+        self.checkpoint()
+
+    def _has_counted(self, attributes: dict[str, Any], by: int) -> bool:
+        # Counted where it is put in line: so the last one recorded is the highest.
+        with _counting:
+            done = attributes.get(DONE, 0) + by
+            head = messages.event_head(messages.PROGRESS, {'progress': done, 'target': None})
+            if not self._writer.has_queued(Pending(self.live, head, done)):
+                return False
+            attributes[DONE] = done
+        return True
+
     def message(self, text: str) -> None:
         text = str(text)[:MAX_TEXT]
         kept = messages.encode(text if len(text) <= MAX_KEPT else f'{text[: MAX_KEPT - 1]}…')
@@ -152,6 +173,9 @@ def _threads() -> ThreadPool:
 def _in_thread(context: Context, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[bool, Any]:
     # Errors travel as values: the thread pool would print them too, and SystemExit is the task's own matter.
     try:
-        return True, context.run(fn, *args, **kwargs)
+        value = context.run(fn, *args, **kwargs)
     except BaseException as error:  # noqa: BLE001 - raised again in the greenlet that asked
+        forks.leave(error)
         return False, error
+    forks.leave()  # a child process that was made in here goes no further
+    return True, value

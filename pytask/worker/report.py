@@ -12,9 +12,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TextIO
 
-import msgspec
-
 from pytask.clock import monotonic_s
+from pytask.hashes import as_json
 from pytask.states import Outcome, State
 from pytask.worker.explain import describe, first_line
 from pytask.worker.output import beneath
@@ -75,11 +74,10 @@ class Reporter:
                 log.warning("run %s %s: %s not recorded, the run is another worker's by now", *name, outcome.state)
         elif outcome.is_given_back:
             log.debug('run %s %s given back: %s', *name, outcome.reason)
-        elif outcome.state is State.ERROR and outcome.exception is not None:
-            log.info('run %s %s ERROR: %s', *name, (_told(outcome).splitlines() or [''])[0][:500])
-        elif outcome.state is State.EXCEPTION and outcome.exception is not None:
-            text = _told(outcome)
-            log.error(ENDED_EXCEPTION, *name, text['type'], text['message'], text['traceback'])
+        elif outcome.state is State.ERROR:
+            log.info('run %s %s ERROR: %s', *name, (str(_told(outcome)).splitlines() or [''])[0][:500])
+        elif outcome.state is State.EXCEPTION:
+            log.error(ENDED_EXCEPTION, *name, *_described(outcome))
         else:
             log.debug('run %s %s %s', *name, outcome.state)
 
@@ -242,7 +240,14 @@ def set_up_logging(level: int) -> None:
 
 def _told(outcome: Outcome) -> Any:
     # Not the exception again: its own code runs in the run's greenlet, once, and never in the writer's.
-    return msgspec.json.decode(outcome.output)
+    return as_json(outcome.output)
+
+
+def _described(outcome: Outcome) -> list[str]:
+    told = _told(outcome)
+    if not isinstance(told, dict):  # of a child that others have ended
+        told = {'type': outcome.reason, 'message': told}
+    return [str(told.get(word, '')) for word in ('type', 'message', 'traceback')]
 
 
 def tell_at_once(text: str) -> None:

@@ -18,7 +18,10 @@ MAX_OUTPUT_BYTES = 2**20
 
 
 def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
-    """Decide how an attempt ended: what it was told first, then what it returned or raised."""
+    """Decide how an attempt ended: what it was told first, then what it returned or raised.
+
+    InputError is an ERROR while there is no instance: then it is this run's own data that does not fit.
+    """
     told = live.ending
     if told == 'stop':
         kept = _output(value).output if error is None else b'null'
@@ -33,7 +36,7 @@ def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
         error = live.failure
     if error is None:
         return _output(value, _promised(live))
-    if isinstance(error, (TaskError, InputError)):
+    if isinstance(error, TaskError) or (isinstance(error, InputError) and live.task is None):
         return Outcome(State.ERROR, messages.encode(describe(error)['message']), exception=error)
     return Outcome(State.EXCEPTION, messages.encode(describe(error)), exception=error)
 

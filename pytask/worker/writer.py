@@ -43,7 +43,9 @@ class Pending:
 
     __slots__ = ('done', 'head', 'is_dropped', 'kept', 'live', 'seq', 'target')
 
-    def __init__(self, live: Live, head: bytes, done: int | str, target: int | str, kept: bytes) -> None:
+    def __init__(
+        self, live: Live, head: bytes, done: int | str = '', target: int | str = '', kept: bytes = b''
+    ) -> None:
         self.live, self.head, self.done, self.target, self.kept = live, head, done, target, kept
         self.seq = 0  # given when it is in line
         self.is_dropped = False
@@ -84,7 +86,11 @@ class Writer(Service):
     ) -> None:
         """Queue an event; waits while the run's buffer is full and Redis is there."""
         pending = Pending(live, head, done, target, kept)
-        while not self._has_queued(pending):
+        self.insist(lambda: self.has_queued(pending))
+
+    def insist(self, has_queued: Callable[[], bool]) -> None:
+        """Put something in line by calling this until it says that it has."""
+        while not has_queued():
             if _get_ident() == self._hub_thread:
                 self._moved.clear()
                 self._moved.wait(1.0)
@@ -92,7 +98,8 @@ class Writer(Service):
                 gevent.sleep(0.01)  # a native thread has a hub of its own to sleep in
         self._rouse()
 
-    def _has_queued(self, pending: Pending) -> bool:
+    def has_queued(self, pending: Pending) -> bool:
+        """Put an event in line, and tell whether there was room. Never switches."""
         live, size = pending.live, len(pending.head)
         with self._lock:
             if live.notes is None:

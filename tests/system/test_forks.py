@@ -1,11 +1,15 @@
 """A child process that a task makes is no worker: nothing else of the worker runs in it."""
 
+import subprocess
+import sys
+
 import pytest
+from support import ROOT
 
 FORKS = """
     import os, subprocess, sys, multiprocessing
     import gevent, gevent.monkey
-    from pytask import task
+    from pytask import Task, task
 
     JOURNAL = os.environ['JOURNAL']
 
@@ -67,6 +71,57 @@ FORKS = """
             note('the waiter woke up in the child')
         return codes[0]
 
+    def fork_raw(body):
+        pids = []
+        def fork():
+            pids.append(os.fork())
+            if not pids[0]:
+                note('child')
+                body()
+        gevent.spawn_raw(fork)
+        gevent.sleep(0.01)
+        return wait_for(pids[0])
+
+    @task
+    def raw():
+        return fork_raw(lambda: None)
+
+    @task
+    def raw_fails():
+        return fork_raw(lambda: 1 / 0)
+
+    class Thread(Task):
+        def start(self):
+            return wait_for(self.offload(self.fork, lambda: None))
+
+        def fork(self, end):
+            pid = gevent.monkey.get_original('os', 'fork')()  # gevent's own is for the main thread
+            if not pid:
+                note('child')
+                end()
+            return pid
+
+    class ThreadExits(Thread):
+        def start(self):
+            return wait_for(self.offload(self.fork, lambda: sys.exit(4)))
+
+    @task
+    def large():
+        pid = os.fork()
+        if not pid:
+            child()
+            sys.exit(2**40 + 7)
+        return wait_for(pid)
+
+    @task
+    def closed():
+        pid = os.fork()
+        if not pid:
+            child()
+            sys.stdout = sys.stderr = None
+            sys.exit(6)
+        return wait_for(pid)
+
     @task
     def multi():
         process = multiprocessing.get_context('fork').Process(target=child)
@@ -109,6 +164,12 @@ FORKS = """
         ('returns', 0),
         ('fails', 1),
         ('spawns', 0),
+        ('raw', 0),
+        ('raw-fails', 1),
+        ('thread', 0),
+        ('thread-exits', 4),
+        ('large', 7),
+        ('closed', 6),
         ('multi', 0),
         ('terminated', -15),
         ('quick', 5),
@@ -126,3 +187,34 @@ def test_a_fork_records_nothing_and_runs_nothing_else(task, code, processes, red
     assert redis.hget('stats', f'SUCCESS:{task}') == '1'
     assert ticks.stop() == 'requested'
     assert ticks.wait(timeout=10).state == 'STOPPED'
+
+
+BARE = """
+from gevent import monkey; monkey.patch_all()
+import os, gevent
+from pytask.worker import forks
+
+forks.install()
+pids = []
+
+def fork():
+    pids.append(os.fork())
+    if not pids[0]:
+        END
+
+gevent.spawn_raw(fork)
+at_home = os.getpid()
+try:
+    gevent.sleep(0.1)
+finally:
+    if os.getpid() != at_home:
+        os._exit(99)
+print(os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(('end', 'code'), [('return', 0), ('1 / 0', 1), ('raise SystemExit(2**40 + 7)', 7)])
+def test_however_a_raw_greenlet_ends_its_fork_never_comes_back_as_the_main_greenlet(end, code):
+    script = BARE.replace('END', end)
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout == f'{code}\n', done.stderr

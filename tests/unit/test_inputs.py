@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import pytest
 
@@ -315,3 +315,70 @@ def test_not_given_is_one_false_thing():
     assert repr(NotGiven) == 'NotGiven'
     assert copy.deepcopy(NotGiven) is NotGiven
     assert pickle.loads(pickle.dumps(NotGiven)) is NotGiven
+
+
+class Partly(Task):
+    LIMIT: 'ClassVar[Nowhere]' = 5  # noqa: F821
+    LEAST: ClassVar[int] = 1
+    count: 'int'
+    foreign: 'Nowhere' = None  # noqa: F821
+
+
+class FurtherPartly(Partly):
+    other: 'list[Point]' = ()
+
+
+def test_an_annotation_that_is_nowhere_leaves_the_others_as_they_are():
+    found = inputs_of(FurtherPartly)
+    assert list(found.fields) == ['count', 'foreign', 'other']
+    given = {'count': '6', 'foreign': [1], 'other': [{'x': 1}]}
+    assert found.bind(given) == {'count': 6, 'foreign': [1], 'other': [Point(1)]}
+    assert problems(FurtherPartly, {'count': 'x', 'other': 1}).problems == [
+        ('count', "expected int, got str ('x')"),
+        ('other', 'expected array, got int (1)'),
+    ]
+
+
+def test_so_it_does_in_a_signature():
+    def f(a: int, foreign: 'Nowhere' = None):  # noqa: F821
+        pass
+
+    assert inputs(f).bind({'a': '6', 'foreign': 1}) == {'a': 6, 'foreign': 1}
+
+
+def test_constants_of_a_class_are_no_inputs():
+    class Constant(Task):
+        A: ClassVar = 5
+        B: Final = 6
+        C: Final[int] = 7
+        D: ClassVar[int] = 8
+        e: int = 9
+
+        def start(self):
+            pass
+
+    assert list(inputs_of(Constant).fields) == ['e']
+
+
+def test_a_function_may_take_what_methods_call_their_first():
+    def f(cls, **data):
+        return cls, data
+
+    task_class = function_class(f)
+    found = inputs_of(task_class)
+    task = task_class.__new__(task_class)
+    found.give(task, found.bind({'cls': 1, 'self': 2}))
+    assert task.start() == (1, {'self': 2})
+
+
+def test_what_an_init_calls_its_first_is_no_further_name():
+    class More(Task):
+        def __init__(self, **data):
+            pass
+
+    class Positional(Task):
+        def __init__(self, /, **data):
+            pass
+
+    assert problems(More, {'self': 1, 'cls': 2}).problems == [('self', 'is not an input')]
+    assert inputs_of(Positional).bind({'self': 1}) == {'self': 1}

@@ -34,6 +34,7 @@ WORDS = {
     'sources',
     'clock',
     'cron',
+    'hints',
     'hooks',
     'schedule',
     'shape',

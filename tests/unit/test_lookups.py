@@ -50,6 +50,35 @@ def test_the_data_has_the_name_and_the_task_gets_the_object(app):
     assert given(app, Ping, t1='home', t2='office')['t2'] is app.resource('office')
 
 
+@pytest.mark.parametrize('nothing', ['', None])
+def test_a_resource_that_is_not_required_may_be_nothing(app, nothing):
+    assert given(app, Ping, t1='home', t2=nothing)['t2'] is NotGiven
+    assert [name for name, _ in problems(app, Ping, t1=nothing)] == ['t1']
+
+
+def test_one_type_or_name_need_not_be_listed(app):
+    class One(Task):
+        lan: Lan = resource(types='lan', names='office')
+
+        def start(self):
+            pass
+
+    assert given(app, One, lan='office')['lan'] is app.resource('office')
+    assert problems(app, One, lan='home') == [('lan', "is no resource here: 'home'; there are: office")]
+
+
+def test_a_bound_method_may_be_added_again_as_a_resolver(app):
+    class Library:
+        def find(self, text):
+            return text
+
+    library = Library()
+    app.add_resolver('books', library.find)
+    app.add_resolver('books', library.find)
+    with pytest.raises(ConfigError, match="two resolvers are named 'books'"):
+        app.add_resolver('books', Library().find)
+
+
 def test_a_resource_that_will_not_do_is_told_with_those_that_will(app):
     assert problems(app, Ping) == [('t1', 'is missing; there are: home, office')]
     assert problems(app, Ping, t1='db') == [('t1', "is no resource here: 'db'; there are: home, office")]

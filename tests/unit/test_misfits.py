@@ -377,3 +377,41 @@ def test_a_flood_of_problems_is_cut():
     with pytest.raises(Misfit) as caught:
         kind_of(list[int]).convert(['x'] * 100_000)
     assert len(caught.value.problems) == MOST
+
+
+@dataclass
+class Node:
+    n: int
+    children: 'list[Node]'
+    at: datetime | None = None
+
+
+@dataclass
+class Foreign:
+    name: 'Nowhere'  # noqa: F821
+
+
+def deep(leaf, levels=300):
+    node = {'n': leaf, 'children': []}
+    for _ in range(levels):
+        node = {'n': 1, 'children': [node]}
+    return node
+
+
+def test_too_deep_a_walk_is_told_as_msgspec_tells_it():
+    assert kind_of(Node).convert(deep(1, 100)).n == 1
+    with pytest.raises(Misfit) as caught:
+        kind_of(Node).convert(deep('x'))
+    path, what = caught.value.problems[0]
+    assert path == '.children[0]' * 300 + '.n'
+    assert what.startswith('expected int, got str')
+
+
+def test_a_class_with_a_field_that_is_nowhere_takes_anything():
+    for hint in (Foreign, list[Foreign]):
+        assert kind_of(hint).convert({'name': 1}) == {'name': 1}
+
+
+def test_metadata_need_not_be_hashable():
+    with pytest.raises(Misfit, match='expected array'):
+        kind_of(list[Annotated[int, {'doc': '…'}]] | None).convert({'a': 1})

@@ -115,3 +115,16 @@ def test_a_schema_refers_to_its_own_definitions():
         },
     }
     assert promising(None).schema() == {}
+
+
+@dataclass
+class Node:
+    n: int
+    children: list[Node]
+
+
+def test_what_is_nested_deeply_is_told_with_its_first_problem():
+    tree: Any = {'n': 'x', 'children': []}
+    for _ in range(300):
+        tree = {'n': 1, 'children': [tree]}
+    assert wrong(Node, tree)

@@ -1,5 +1,7 @@
 """Parameter objects: their table of conversions, and what tasks with `inputs` and `run` may look like."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from pytask import ConfigError, InputError, Task
@@ -9,6 +11,9 @@ from pytask.misfits import Misfit
 from pytask.outputs import outputs_of
 from pytask.params import Boolean, Dict, Float, Int, List, Number, Parameter, String
 from pytask.registry import Registry
+
+HUGE = 10**400  # no float reaches it
+SHOWN = '1' + '0' * 36 + '...'
 
 
 class Copy(Task):
@@ -35,6 +40,8 @@ class Copy(Task):
         (Int(), 5.2, 5),
         (Int(), '5.2', 5),
         (Int(), '3.0', 3),
+        (Int(), '9007199254740993', 2**53 + 1),  # more digits than a float has
+        (Number(), '-1234567890123456789', -1234567890123456789),
         (Float(), 5, 5.0),
         (Float(), '5.2', 5.2),
         (Boolean(), True, True),
@@ -64,6 +71,12 @@ def test_the_table(parameter, given, converted):
         (Number(), 'foo', '', "must be a number, not 'foo'"),
         (Number(), 'nan', '', "must be a number, not 'nan'"),
         (Number(), 'inf', '', "must be a number, not 'inf'"),
+        (Number(), '1_0', '', "must be a number, not '1_0'"),
+        (Number(), '1e400', '', "must be a number, not '1e400'"),
+        (String(), HUGE, '', f'must be text or a number, not {SHOWN}'),
+        (Int(), HUGE, '', f'must be a whole number, not {SHOWN}'),
+        (Int(), str(HUGE), '', f"must be a whole number, not '{SHOWN[:-4]}..."),
+        (Float(), HUGE, '', f'must be a number, not {SHOWN}'),
         (Int(), 'six', '', "must be a whole number, not 'six'"),
         (Int(), None, '', 'must be a whole number, not None'),
         (Float(), [], '', 'must be a number, not []'),
@@ -192,6 +205,24 @@ def test_without_declared_outputs_the_annotation_of_run_counts():
     assert outputs_of(Count).schema() == {'type': 'integer'}
 
 
+@pytest.mark.parametrize(
+    ('parameter', 'value', 'kept'),
+    [
+        (List(Int()), {1}, [1]),
+        (List(Int()), (1, 2), [1, 2]),
+        (Dict(), (1, 2), [1, 2]),
+        (String(), datetime(2026, 1, 2, tzinfo=UTC), '2026-01-02T00:00:00Z'),
+    ],
+)
+def test_what_is_left_is_converted_as_the_json_that_it_becomes(parameter, value, kept):
+    promised = outputs_of(
+        type('Some', (Task,), {'name': 'some', 'outputs': {'it': parameter}, 'run': lambda self: None})
+    )
+    assert promised.fit(value) == {'it': kept}
+    with pytest.raises(TypeError):
+        promised.fit(object())
+
+
 def refused(**namespace):
     with pytest.raises(ConfigError) as caught:
         Registry().add(type('Some', (Task,), namespace))
@@ -220,7 +251,9 @@ def test_what_is_no_parameter_is_refused():
 
 
 def test_neither_name_nor_NAME_is_refused():  # noqa: N802 - the word itself
-    assert 'NAME must be' in refused(inputs={}, run=lambda self: 1)
+    wrong = refused(inputs={}, run=lambda self: 1)
+    assert 'NAME must be' in wrong
+    assert wrong.endswith("; write name = '…'")
 
 
 def test_a_run_that_is_a_generator_is_refused():

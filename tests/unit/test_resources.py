@@ -5,7 +5,9 @@ import subprocess
 import sys
 import threading
 
+import gevent
 import pytest
+from gevent.threadpool import ThreadPool
 
 from pytask import ConfigError, NotFound, PyTask
 
@@ -111,6 +113,25 @@ def test_many_threads_get_the_same_one(app):
         thread.join()
     assert len(made) == 1
     assert got == made * 8
+
+
+def test_native_threads_and_greenlets_at_once_get_the_same_one(app):
+    made, pool = [], ThreadPool(8)
+
+    def factory():
+        gevent.sleep(0.05)  # long enough for all of them to ask
+        made.append(object())
+        return made[-1]
+
+    app.add_resource('pool', factory)
+    asking = [gevent.spawn(app.resource, 'pool') for _ in range(4)]
+    asking += [pool.spawn(app.resource, 'pool') for _ in range(8)]
+    asking += [gevent.spawn(app.resource, 'pool') for _ in range(4)]
+    with gevent.Timeout(10):
+        got = [one.get() for one in asking]
+    pool.kill()
+    assert len(made) == 1
+    assert got == made * 16
 
 
 def test_one_may_need_another_but_not_itself(app):

@@ -107,6 +107,15 @@ def test_outside_a_run_a_task_prints(capsys):
     assert capsys.readouterr().out == "page {'url': 'x'}\nprogress 3\nprogress 3 of 10\nmessage hi\n"
 
 
+def test_outside_a_run_each_task_counts_for_itself(capsys):
+    one, other = Task(), Task()
+    one.inc_progress()
+    one.inc_progress(2)
+    other.inc_progress()
+    one.set_target(5)
+    assert capsys.readouterr().out == 'progress 1\nprogress 3\nprogress 1\nprogress 3 of 5\n'
+
+
 def test_outside_a_run_a_task_may_emit_in_its_init(capsys):
     class Eager(Task):
         def __init__(self):

@@ -55,6 +55,17 @@ def test_start_returns_at_once_with_a_waiting_run(client):
     assert (again.state, again.data, again.attempt) == (State.WAIT, {'a': 1}, 0)
 
 
+def test_apply_takes_a_dict_or_names_whatever_they_are(app):
+    @app.task
+    def anything(**data):
+        return data
+
+    assert anything.apply({'self': 1}, cls=2).data == {'self': 1, 'cls': 2}
+    assert anything.task_class.apply({'cls': 1}, self=2, data=3).data == {'cls': 1, 'self': 2, 'data': 3}
+    with pytest.raises(TypeError, match='multiple values'):
+        anything.apply({'a': 1}, a=2)
+
+
 def test_ids_are_short_sortable_and_never_the_same(client):
     ids = [client.new_id() for _ in range(10_000)]
     assert ids == sorted(set(ids))

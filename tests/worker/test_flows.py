@@ -3,7 +3,7 @@
 import pytest
 from support import wait_until
 
-from pytask import NotFound, PytaskError, RunEnded, RunExists, State, Task, spawn, task, wait
+from pytask import NotFound, NotGiven, PytaskError, RunEnded, RunExists, State, Task, resource, spawn, task, wait
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -212,6 +212,47 @@ def test_a_child_that_fails_ends_its_flow_likewise(machine):
     assert (flow.position, flow.errors) == (1, {1: 'not today'})
     flow.retry()
     assert ended(flow).reason == f'child {flow.id}.2 ended ERROR'
+
+
+class Crash(Task):
+    def start(self):
+        raise ValueError('the child')
+
+
+class Crashing(Task):
+    def start(self):
+        return spawn(task='crash')
+
+
+def test_a_flow_that_its_child_has_ended_is_told_like_any_exception(app, machine, caplog):
+    seen = []
+    app.on_exception(lambda run, error: seen.append((run.id, str(error))))
+    app.add_task(Crash)
+    app.add_task(Crashing)
+    flow = ended(begun(machine, ['crashing']))
+    assert (flow.state, flow.reason) == ('EXCEPTION', f'child {flow.id}.1 ended EXCEPTION')
+    assert seen == [(f'{flow.id}.1', 'the child'), (flow.id, 'None')]
+    wait_until(lambda: caplog.text.count('EXCEPTION ValueError: the child') == 2, 'both are logged')
+
+
+LAMP = resource(required=False)
+
+
+class Lit(Task):
+    def start(self):
+        return wait(reason='lamp')
+
+    def check(self, lamp=LAMP):
+        return lamp is not NotGiven and [lamp]
+
+
+def test_check_gets_the_resource_itself(app, machine, redis):
+    app.add_resource('lamp', lambda: 'a lamp')
+    app.add_task(Lit)
+    flow = begun(machine, ['lit'])
+    held(machine, flow.id, 'lamp', redis)
+    flow.submit(lamp='lamp')
+    assert ended(flow).results['lit'] == ['a lamp']
 
 
 def test_stopping_a_held_flow_stops_its_child(machine, redis):

@@ -188,6 +188,21 @@ def test_an_exception_leaves_type_message_and_traceback(app, worker):
     assert run.reason == ''
 
 
+def test_only_data_of_its_own_that_does_not_fit_is_an_error(app, worker):
+    @app.task
+    def inner(n: int):
+        return n
+
+    @app.task
+    def outer(n: int):
+        return inner.apply(n='many').id
+
+    worker()
+    run = outer.apply(n=1).wait(timeout=5)
+    assert (run.state, run.output['type']) == (State.EXCEPTION, 'InputError')
+    assert "inner.apply(n='many')" in run.output['traceback']
+
+
 def test_a_traceback_begins_in_the_authors_code(app, worker):
     class Fail(Task):
         def start(self):

@@ -139,6 +139,26 @@ def test_a_flood_from_native_threads_keeps_each_threads_order(app, worker, heard
     assert not running.writer._crashes
 
 
+def test_what_many_threads_and_greenlets_count_is_told_in_its_order(app, worker, heard):
+    class Count(Task):
+        def start(self):
+            counting = [self.spawn(self.offload, self.some) for _ in range(4)]
+            counting += [self.spawn(self.some) for _ in range(4)]
+            gevent.joinall(counting, raise_error=True)
+
+        def some(self):
+            for _ in range(500):
+                self.inc_progress()
+
+    app.add_task(Count)
+    worker()
+    with impatient_threads():
+        run = app.client.start(Count).wait(timeout=30)
+    assert (run.state, run.progress) == (State.SUCCESS, 4000), run.output
+    told = [data['progress'] for event, data, _ in last(heard, 'success') if event == 'progress']
+    assert told == list(range(1, 4001))
+
+
 def test_emit_from_an_offloaded_function(app, worker, heard):
     class Talk(Task):
         def start(self):
