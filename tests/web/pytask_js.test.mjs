@@ -89,6 +89,21 @@ test('rejects with all errors where the inputs are refused', { timeout: 10_000 }
   assert.equal(seen.length, 1)
 })
 
+test('rejects where the inputs are no JSON, and whatever the cookies are', { timeout: 10_000 }, async () => {
+  let told
+  await assert.rejects(api().run('count', { n: 10n }, null, null, (error) => (told = error)), { name: 'TaskError', kind: 'inputs' })
+  assert.equal(told.kind, 'inputs')
+  assert.equal(seen.length, 0)
+  globalThis.document = { cookie: 'a=b; csrftoken=%zz' }
+  passes({ status: 'succeeded', outputs: 1 })
+  try {
+    assert.equal((await api().run('count')).outputs, 1)
+  } finally {
+    delete globalThis.document
+  }
+  assert.equal(seen[0].headers['x-csrftoken'], '%zz')
+})
+
 test('rejects where an answer is no JSON', { timeout: 10_000 }, async () => {
   routes['POST /tasks/'] = (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<h1>Log in</h1>')
   await assert.rejects(api().run('count'), { kind: 'http', code: 200, message: 'Bad status: 200: this is no JSON' })
@@ -205,10 +220,10 @@ test('events are told apart, whatever the pieces in which they come', { timeout:
   const found = []
   const stopped = new AbortController()
   for await (const event of events(`http://127.0.0.1:${server.address().port}/stream`, { signal: stopped.signal })) {
-    if (event.event === 'closed') break
+    if (event.connection === 'closed') break
     found.push(event)
   }
-  assert.deepEqual(found, [{ event: 'open' }, { event: 'page', id: '1', data: { a: 1 } }, { event: 'reset', data: null }, { event: 'message', data: 'é' }])
+  assert.deepEqual(found, [{ connection: 'open' }, { event: 'page', id: '1', data: { a: 1 } }, { event: 'reset', data: null }, { event: 'message', data: 'é' }])
 })
 
 test('a stream that is refused is not asked for again', { timeout: 10_000 }, async () => {

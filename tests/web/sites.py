@@ -46,6 +46,19 @@ TASKS = '''
         def start(self):
             raise ValueError('<img src=x onerror=alert(1)>')
 
+    class Note(Task):
+        EXPOSE = True
+
+        def __init__(
+            self, text: str, flag: bool | None = None, deep: int | None = 5, password: str = '', more='', **rest
+        ):
+            self.given = {'text': text, 'flag': flag, 'deep': deep, 'more': more, **rest}
+
+        def start(self):
+            self.emit('closed', {})  # also the name of what happens to a connection
+            self.emit('reset', {})
+            return self.given
+
     class Hidden(Task):
         def start(self): ...
 '''

@@ -57,6 +57,9 @@ FAINT = """
   return faint
 })()
 """
+DOUBLE_IDS = """
+[...document.querySelectorAll('[id]')].map(({ id }) => id).filter((id, i, all) => all.indexOf(id) !== i)
+"""
 WIDER = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
 NAMELESS = """
 [...document.querySelectorAll('button, a[href], input, select, textarea')].filter((node) => node.checkVisibility()
@@ -252,13 +255,71 @@ def test_what_is_refused_stands_at_its_field_and_is_kept(site, tab, client):
     assert run.data.keys() == {'item', 'count', 'size', 'gift', 'tags', 'extra'}
 
     page.click('button:text-is("Start another")')
-    page.sees('h2', 'order')
+    page.sees('.start h2', 'order')
     assert page.js('document.querySelector(\'[name="item"]\').value') == '<i>tea</i>'
     page.click('button:text-is("Data as JSON")')
     assert json.loads(page.js("document.querySelector('#data-json').value")) == run.data
     page.fill('#data-json', '{"item": "pot", "count": 2}')
     page.click('button:text-is("Start")')
     page.sees('.one pre', 'pot')
+
+
+def test_another_run_gets_what_the_first_one_got_and_no_secret_that_was_hidden(site, tab, client):
+    data = {'text': 'one\ntwo', 'flag': None, 'deep': None, 'more': '7', 'other': [1]}
+    first = client.start('note', data | {'password': 's3cret-word'}).wait(20)
+    page = tab(f'/run/{first.id}')
+    page.click('button:text-is("Start another")')
+    page.sees('.start h2', 'note')
+    assert page.js('document.querySelector(\'[name="password"]\').value') == ''
+    assert page.js(DOUBLE_IDS) == []
+    page.click('button:text-is("Start")')
+    page.sees('[data-field="password"] .error', 'type it again')
+    page.fill('[name="password"]', 'an0ther-word')
+    page.click('button:text-is("Start")')
+    page.sees('.one .state', 'SUCCESS')
+    second = client.get(page.text('.one .name'))
+    assert second.data == data | {'password': 'an0ther-word'}
+    assert second.id != first.id
+    page.sees('#link[data-link="live"]')
+
+    page.js("location.hash = '#/start/order'")
+    page.sees('.start h2', 'order')
+    assert page.js('document.querySelector(\'[name="item"]\').value') == ''
+
+
+def test_a_form_that_nobody_touches_sends_nothing(site, tab, client):
+    page = tab('/start/note')
+    page.fill('[name="text"]', 'only this')
+    page.click('button:text-is("Start")')
+    page.sees('.one .state', 'SUCCESS')
+    assert client.get(page.text('.one .name')).data == {'text': 'only this'}
+
+
+def test_what_may_not_be_started_here_is_not_started_again(site, tab, client):
+    hidden = client.start('hidden').wait(20)
+    page = tab(f'/run/{hidden.id}')
+    page.click('button:text-is("Start another")')
+    page.sees('.answer.bad', 'hidden may not be started from here')
+
+
+def test_times_that_no_clock_has_break_nothing(site, tab, client, redis):
+    run = client.start('order', {'item': 'tea', 'count': 1}).wait(20)
+    other = client.start('broken').wait(20)
+    redis.hset(f'task-{run.id}', 'ended', '1e300')
+    page = tab(f'/run/{run.id}')
+    page.sees(ROW.format(other.id), 'EXCEPTION')
+    page.sees('.one .state', 'SUCCESS')
+
+
+def test_the_skip_link_keeps_the_place(site, tab, client):
+    run = client.start('broken').wait(20)
+    page = tab(f'/run/{run.id}')
+    page.sees('.one .state', 'EXCEPTION')
+    page.js("document.querySelector('.skip').click(), 0")
+    assert page.js('document.activeElement.id') == 'main'
+    page.sees('.one .state', 'EXCEPTION')
+    page.js("location.hash = '#/nonsense'")
+    page.sees('nav a[aria-current="page"]', 'Runs')
 
 
 def test_runs_are_filtered_by_state_and_words(site, tab, client):
@@ -386,7 +447,9 @@ def test_an_empty_page_teaches(site, tab):
     page.sees('.empty', 'No flows')
     page.js("location.hash = '#/start'")
     page.sees('.tasks')
-    assert page.texts('.tasks a') == ['broken', 'count', 'order'], 'tasks that are not exposed are not offered'
+    assert page.texts('.tasks a') == ['broken', 'count', 'note', 'order'], (
+        'tasks that are not exposed are not offered'
+    )
 
 
 @pytest.mark.parametrize('site', [APP], indirect=True, ids=['mails'])
@@ -399,7 +462,7 @@ def test_schedules_are_shown_run_and_paused(tab, client):
     page.click('button:text-is("Run now")')
     assert client.list(task='mail/tidy') == [], 'it asks once more'
     page.click('button:text-is("Really run?")')
-    page.sees('.answer', 'Run now: done')
+    page.sees('.answer', 'Run now: run ')
     wait_until(lambda: [run.output for run in client.list(task='mail/tidy')] == ['tidy'], 'it has run')
     page.click('button:text-is("Pause")')
     page.sees('tbody tr', 'paused')

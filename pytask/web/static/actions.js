@@ -7,8 +7,6 @@ const ARMED_MS = 6000 // a second thought comes sooner; then the button is what 
 const WORDS = {
   applied: 'done',
   requested: 'requested: its worker has been told',
-  refused: 'refused: pytask needs it, or it belongs to its worker',
-  not_found: 'there is no such run any more',
   full: 'full: too many messages wait',
 }
 
@@ -26,14 +24,14 @@ export function actions() {
   say('')
 
   async function carryOut(button, work) {
-    button.disabled = true
+    button.setAttribute('aria-disabled', 'true') // one that is disabled loses the focus
     try {
       const answered = await work()
       if (answered !== undefined) say(`${button.dataset.word}: ${typeof answered === 'string' ? answered : inWords(answered.answer)}`)
     } catch (problem) {
       say(problem.message, true)
     } finally {
-      button.disabled = false
+      button.removeAttribute('aria-disabled')
     }
   }
 
@@ -47,7 +45,8 @@ export function actions() {
       node.classList.remove('armed')
       setText(node, node.dataset.word)
     }
-    node.addEventListener('click', () => {
+    node.addEventListener('click', (event) => {
+      if (node.hasAttribute('aria-disabled') || event.detail > 1) return // a double click is one press
       if (twice && !timer) {
         timer = setTimeout(disarm, ARMED_MS)
         node.classList.add('armed')
@@ -69,6 +68,7 @@ export function actions() {
         node.dataset.word = newWord
         node.dataset.twice = newTwice
         if (!timer) setText(node, newWord)
+        if (!isShown && document.activeElement === node) node.closest('article, section')?.querySelector('h2')?.focus()
         setShown(node, isShown)
       },
     }

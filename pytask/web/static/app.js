@@ -79,6 +79,11 @@ addEventListener('keydown', (event) => {
   }
 })
 
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault() // its hash would be a place
+  main.focus()
+})
+
 model.on('link', showLink)
 place.addEventListener('change', show)
 place.follow()

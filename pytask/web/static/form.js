@@ -5,6 +5,12 @@
 
 import { h, plain, setShown, setText } from './dom.js'
 
+const HIDDEN = '***' // stands for a secret, which the server does not show
+const TYPE_AGAIN = `${HIDDEN} stands for what is not shown: type it again`
+
+/** Tell whether a value holds what the server has hidden. */
+export const hasHidden = (value) => value === HIDDEN || (typeof value === 'object' && value !== null && Object.values(value).some(hasHidden))
+
 /** Make fields for a schema of an object, filled with `data`. */
 export function schemaForm(schema, data = {}) {
   const root = resolve(schema, schema)
@@ -74,18 +80,29 @@ function kindOf(raw, top) {
   return { schema: one, kind, values, takesNull: any.length > others.length || values?.includes(null) }
 }
 
-function field(name, raw, top, isRequired, given) {
+function field(name, raw, top, required, filled) {
+  const isHidden = filled === HIDDEN
+  const given = isHidden ? undefined : filled
+  const isRequired = required || isHidden
   const { schema, kind, values, takesNull } = kindOf(raw, top)
   const hasDefault = 'default' in schema
   const id = `field-${name}`
   const about = { id, name, 'aria-describedby': `${id}-hint ${id}-error`, 'aria-required': isRequired ? 'true' : null }
   const control = make(kind, { about, schema, values, isRequired, hasDefault, given })
-  const hint = [hintOf(schema, kind, values), schema.description].filter(Boolean).join(' · ')
+  const hint = [isHidden && 'hidden; type it again', hintOf(schema, kind, values), schema.description].filter(Boolean).join(' · ')
   return shell(name, control, hint, isRequired, () => {
-    const value = control.value()
+    const value = valueOf(control, given)
+    if (isHidden && value === undefined) throw new Error('it was hidden: type it again')
     if (value !== undefined) return { [name]: value }
     return isRequired && takesNull ? { [name]: null } : {}
   })
+}
+
+// What nobody has touched is sent as it was: no field can show all that JSON has.
+function valueOf(control, given) {
+  const value = given !== undefined && control.raw() === control.filled ? given : control.value()
+  if (hasHidden(given) && hasHidden(value)) throw new Error(TYPE_AGAIN)
+  return value
 }
 
 function shell(name, control, hint, isRequired, read) {
@@ -124,12 +141,14 @@ function hintOf(schema, kind, values) {
 
 function make(kind, given) {
   if (kind === 'choice') return choice(given, given.values)
-  if (kind === 'boolean') return given.hasDefault ? tick(given) : choice(given, [true, false])
+  if (kind === 'boolean') return isTick(given) ? tick(given) : choice(given, [true, false])
   if (kind === 'array' || kind === 'object') return area(given, (text) => json(text))
   if (kind === 'integer' || kind === 'number') return textual(given, number, 'decimal')
   if (kind === 'string') return textual(given, (text) => text)
   return area(given, (text) => json(text, text))
 }
+
+const isTick = ({ schema, given }) => typeof schema.default === 'boolean' && (given === undefined || typeof given === 'boolean')
 
 // Digits that a number of JavaScript would change are sent as text; the server reads them as they are.
 function number(text) {
@@ -148,22 +167,25 @@ function json(text, otherwise) {
   }
 }
 
+const made = (node, raw, value) => ({ node, raw, value, filled: raw() })
+
 function textual({ about, given }, parse, inputmode) {
-  const node = h('input', { ...about, type: 'text', inputmode, autocomplete: 'off', spellcheck: 'false' })
+  const isLong = typeof given === 'string' && given.includes('\n')
+  const node = h(isLong ? 'textarea' : 'input', { ...about, type: isLong ? null : 'text', inputmode, autocomplete: 'off', spellcheck: 'false' })
   if (given !== undefined && given !== null) node.value = plain(given)
-  return { node, value: () => (node.value === '' ? undefined : parse(node.value)) }
+  return made(node, () => node.value, () => (node.value === '' ? undefined : parse(node.value)))
 }
 
 function area({ about, schema, given }, parse) {
   const node = h('textarea', { ...about, rows: schema.type === 'object' ? 3 : 2, spellcheck: 'false', autocomplete: 'off' })
   if (given !== undefined && given !== null) node.value = plain(given, typeof given === 'object' ? 1 : undefined)
-  return { node, value: () => (node.value.trim() === '' ? undefined : parse(node.value)) }
+  return made(node, () => node.value, () => (node.value.trim() === '' ? undefined : parse(node.value)))
 }
 
 function tick({ about, schema, given }) {
   const node = h('input', { ...about, type: 'checkbox' })
   node.checked = Boolean(given ?? schema.default)
-  return { node, value: () => (node.checked === schema.default && given === undefined ? undefined : node.checked) }
+  return made(node, () => node.checked, () => (node.checked === schema.default && given === undefined ? undefined : node.checked))
 }
 
 function choice({ about, schema, isRequired, hasDefault, given }, values) {
@@ -171,16 +193,18 @@ function choice({ about, schema, isRequired, hasDefault, given }, values) {
   const node = h('select', about, h('option', { value: '' }, none), values.map((value, i) => h('option', { value: i }, plain(value))))
   const at = values.findIndex((value) => JSON.stringify(value) === JSON.stringify(given))
   if (at >= 0) node.value = String(at)
-  return { node, value: () => (node.value === '' ? undefined : values[Number(node.value)]) }
+  return made(node, () => node.value, () => (node.value === '' ? undefined : values[Number(node.value)]))
 }
 
 function moreField(given, name = 'more') {
-  const about = { id: `field-${name}`, name, 'aria-describedby': `field-${name}-hint field-${name}-error` }
-  const control = area({ about, schema: { type: 'object' }, given: Object.keys(given).length ? given : undefined }, (text) => json(text))
+  const id = `all-${name}` // no input's: one may have this very name
+  const about = { id, name, 'aria-describedby': `${id}-hint ${id}-error` }
+  const filled = Object.keys(given).length ? given : undefined
+  const control = area({ about, schema: { type: 'object' }, given: filled }, (text) => json(text))
   control.label = name === 'more' ? 'further names' : name
   const hint = name === 'more' ? 'JSON object; this task takes any other name, too' : 'JSON object'
   return shell(name, control, hint, false, () => {
-    const value = control.value() ?? {}
+    const value = valueOf(control, filled) ?? {}
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('this is no JSON object')
     return value
   })

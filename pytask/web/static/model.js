@@ -49,7 +49,7 @@ export const model = new (class extends EventTarget {
 
   fits(run) {
     const { states, q } = this.filter
-    return (!states.length || states.includes(run.state)) && (!q || wordsOf(run).includes(q.toLowerCase()))
+    return (!states.length || states.includes(run.state)) && (!q || wordsOf(run).includes(tight(q).toLowerCase()))
   }
 
   /** Read the list in `ms`, or before where that was asked for; so that reading takes a tenth of the time at most. */
@@ -70,9 +70,10 @@ export const model = new (class extends EventTarget {
     this.#readAt = Infinity
     try {
       const { states, q } = this.filter
-      const { runs, counts } = await get(['runs'], { state: states.join(), q, limit: MOST })
+      const { runs, counts, is_cut: isCut } = await get(['runs'], { state: states.join(), q: tight(q), limit: MOST })
       this.problem = null
       this.#take(runs, counts, since)
+      this.isCut ||= Boolean(isCut)
     } catch (problem) {
       this.problem = problem.status ? problem : null // out of reach: the state of the connection says so
     } finally {
@@ -89,13 +90,19 @@ export const model = new (class extends EventTarget {
     this.runs = new Map()
     for (const run of runs) {
       const known = old.get(run.id)
-      this.runs.set(run.id, known?.touched > since ? known : run)
+      this.runs.set(run.id, known?.touched > since ? known : this.#whole(run, known))
     }
     for (const [id, known] of old) {
       if (known.touched > since || (this.#watched.has(id) && !this.runs.has(id))) this.runs.set(id, known)
     }
     this.counts = counts
     this.isCut = runs.length >= MOST
+  }
+
+  // The list cuts long data and output; of a run that somebody looks at more is known.
+  #whole(run, known) {
+    if (!run.is_cut || !known || known.is_cut || !this.#watched.has(run.id)) return run
+    return { ...run, data: known.data, output: known.output, is_cut: false }
   }
 
   /** Keep a run up to date, whatever the filter says, until `signal`. */
@@ -139,6 +146,7 @@ export const model = new (class extends EventTarget {
     else if (event === 'resumed') run.reason = ''
     else if (!state) return
     run.touched = performance.now()
+    run.words = null
     if (state) {
       this.#count(run.state, state)
       Object.assign(run, moved(run, state, data, at || now()))
@@ -177,11 +185,11 @@ export const model = new (class extends EventTarget {
 
   async #followUntil(signal) {
     try {
-      for await (const { event, data, error } of events(address(['events']), { signal })) {
-        if (event === 'open') this.#setLink('live')
-        else if (event === 'closed') this.#setLink('lost', error?.message)
-        if (event === 'open' || event === 'reset') this.#readAll()
-        else if (data?.run) this.hear(data)
+      for await (const { connection, error, event, data } of events(address(['events']), { signal })) {
+        if (connection) this.#setLink(connection === 'open' ? 'live' : 'lost', error?.message)
+        // What a run says has its id, whatever a task has named its event.
+        if (data?.run) this.hear(data)
+        else if (connection === 'open' || event === 'reset') this.#readAll()
       }
     } catch (error) {
       this.#setLink('refused', error.message)
@@ -201,6 +209,9 @@ export const model = new (class extends EventTarget {
     this.tell('link')
   }
 })()
+
+// As the server writes data, without a blank behind a name; the page shows it with one.
+const tight = (q) => q.replaceAll('": ', '":')
 
 // What the server looks in, too. Made once for each reading of a run: typing goes through all of them.
 function wordsOf(run) {

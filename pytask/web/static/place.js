@@ -1,5 +1,7 @@
 // Where the page is: `#/run/<id>?state=RUNNING&q=words`. A place can be bookmarked, reloaded and sent to somebody.
 
+const VIEWS = new Set(['runs', 'run', 'start', 'schedules', 'flows', 'workers'])
+
 export const place = new (class extends EventTarget {
   view = ''
   name = '' // of a run, task or flow
@@ -8,7 +10,7 @@ export const place = new (class extends EventTarget {
   read() {
     const [path, query = ''] = location.hash.slice(1).split('?')
     const [view = '', ...rest] = path.replace(/^\//, '').split('/')
-    this.view = view || 'runs'
+    this.view = VIEWS.has(view) ? view : 'runs'
     this.name = decode(rest.join('/'))
     this.query = new URLSearchParams(query)
     this.dispatchEvent(new Event('change'))

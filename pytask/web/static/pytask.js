@@ -16,14 +16,14 @@ const DEFAULTS = {
   retries: 10, //                      looks that may fail in a row before the promise rejects
 }
 const CALM_FACTOR = 15 //              pushed, a run is looked at that much more rarely: an event may be lost
-const PUSH_INTERVAL = 100 //           ms at least between two looks, however fast events come
-const SILENCE = 40_000 //              ms; the server says something every 15 s
+const PUSH_INTERVAL_MS = 100 //        at least between two looks, however fast events come
+const SILENCE_MS = 40_000 //           the server says something every 15 s
 
 /** A run that failed, an HTTP error, or a server that could not be reached: see `kind`. */
 export class TaskError extends Error {
   name = 'TaskError'
 
-  /** `kind` is 'failed' (with the fields of the run), 'http' (with `code`, `problem`, `errors`) or 'network'. */
+  /** `kind` is 'failed' (with the fields of the run), 'http' (with `code`, `problem`, `errors`), 'network' or 'inputs'. */
   constructor(kind, message, fields = {}, cause = undefined) {
     super(message, { cause })
     Object.assign(this, { kind, ...fields })
@@ -49,7 +49,7 @@ export class TaskAPI {
   /**
    * Start a run and follow it to its end. Resolves with the run once it has succeeded, and rejects with a TaskError
    * otherwise, whatever went wrong. `onProgress` is called with the run each time it has changed; `ok` and `err` get
-   * what the promise gets.
+   * what the promise gets. An error that `onProgress` throws comes through as it is.
    */
   run(task, inputs = {}, onProgress = null, ok = null, err = null) {
     const ended = this.#start(task, inputs).then((json) => this.#follow(json, onProgress))
@@ -91,12 +91,18 @@ export class TaskAPI {
     }
   }
 
-  #start(task, inputs) {
+  async #start(task, inputs) {
     const { csrfCookieName, csrfHeaderName } = this.options
     const headers = { 'Content-Type': 'application/json' }
     const token = cookie(csrfCookieName)
     if (token) headers[csrfHeaderName] = token
-    return this.#ask('', { method: 'POST', headers, body: JSON.stringify({ task, inputs }) })
+    let body
+    try {
+      body = JSON.stringify({ task, inputs })
+    } catch (error) {
+      throw new TaskError('inputs', `the inputs are not JSON: ${error.message}`, {}, error)
+    }
+    return this.#ask('', { method: 'POST', headers, body })
   }
 
   #read(uuid) {
@@ -147,10 +153,10 @@ class Hints {
 
   async #listen(url, credentials) {
     try {
-      for await (const { event } of events(url, { credentials, signal: this.#stopped.signal })) {
+      for await (const { connection } of events(url, { credentials, signal: this.#stopped.signal })) {
         // Looked at once when the stream breaks, but not at each vain attempt to have it back.
-        const isNews = this.isOpen || event !== 'closed'
-        this.isOpen = event !== 'closed'
+        const isNews = this.isOpen || connection !== 'closed'
+        this.isOpen = connection !== 'closed'
         if (isNews) this.#hint()
       }
     } catch {
@@ -170,7 +176,7 @@ class Hints {
       const most = setTimeout(resolve, ms)
       this.#wake = () => {
         clearTimeout(most)
-        setTimeout(resolve, PUSH_INTERVAL - since)
+        setTimeout(resolve, PUSH_INTERVAL_MS - since)
       }
       if (this.#hinted) this.#wake()
     })
@@ -186,14 +192,14 @@ class Hints {
 }
 
 /**
- * Yield the events of a stream as { id, event, data }, and for the connection itself { event: 'open' } and
- * { event: 'closed', error }. Connects again by itself, saying which event was the last. Ends when `signal` says so;
+ * Yield the events of a stream as { id, event, data }, and for the connection itself { connection: 'open' } and
+ * { connection: 'closed', error }: a task may call its events anything. Connects again by itself, saying which event was the last. Ends when `signal` says so;
  * throws a TaskError where the server refuses.
  *
  * Not an EventSource: that hears only events whose names are known beforehand, hides why it was refused, gives up at
  * the first HTTP error, and does not notice a connection that has silently died.
  */
-export async function* events(url, { signal, credentials = 'same-origin', pause = 250, longest = 5000 } = {}) {
+export async function* events(url, { signal, credentials = 'same-origin', pauseMs = 250, longestMs = 5000 } = {}) {
   let last = ''
   for (let failures = 0; !signal?.aborted; ) {
     const connection = new AbortController()
@@ -204,7 +210,7 @@ export async function* events(url, { signal, credentials = 'same-origin', pause 
         headers, credentials, cache: 'no-store', signal: anyOf(signal, connection.signal),
       })
       if (!response.ok) throw httpError(response, parse(await response.text()))
-      yield { event: 'open' }
+      yield { connection: 'open' }
       failures = 0
       for await (const event of read(response.body, connection)) {
         last = event.id ?? last
@@ -217,16 +223,16 @@ export async function* events(url, { signal, credentials = 'same-origin', pause 
       connection.abort()
     }
     if (signal?.aborted) return
-    yield { event: 'closed', error }
+    yield { connection: 'closed', error }
     // Doubling, and spread: all pages of a restarted server come back at once.
-    await sleep(Math.min(pause * 2 ** failures++, longest) * (0.75 + Math.random() / 2), signal)
+    await sleep(Math.min(pauseMs * 2 ** failures++, longestMs) * (0.75 + Math.random() / 2), signal)
   }
 }
 
 async function* read(body, connection) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   for (let rest = ''; ; ) {
-    const silence = setTimeout(() => connection.abort(new Error('the server is silent')), SILENCE)
+    const silence = setTimeout(() => connection.abort(new Error('the server is silent')), SILENCE_MS)
     const { done, value } = await reader.read().finally(() => clearTimeout(silence))
     if (done) return
     const blocks = (rest + value).split(/\r?\n\r?\n/)
@@ -270,7 +276,15 @@ function parse(text) {
 function cookie(name) {
   for (const pair of (globalThis.document?.cookie ?? '').split(/; */)) {
     const at = pair.indexOf('=')
-    if (pair.slice(0, at) === name) return decodeURIComponent(pair.slice(at + 1))
+    if (pair.slice(0, at) === name) return decoded(pair.slice(at + 1))
+  }
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text // not ours to mend: the server compares it as it is
   }
 }
 

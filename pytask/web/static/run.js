@@ -8,7 +8,7 @@ import { isEnded, model } from './model.js'
 import { go, link } from './place.js'
 import { bar, stateMark, when } from './runs.js'
 import { inputsOf, prefill } from './start.js'
-import { absolute, clock, label, span } from './times.js'
+import { absolute, clock, iso, label, span } from './times.js'
 
 const FLOW = 'pytask/flow'
 // Then the run is read again; a task may emit a thousand others a second.
@@ -128,8 +128,10 @@ function commands(id, told, editor, now, read) {
   const retry = told.add('Retry', order('retry'))
   const reload = told.add('Reload with…', async () => void (await edit(editor, now(), told, read)))
   const again = told.add('Start another', async () => {
-    prefill(now().data)
-    go(`/start/${encodeURIComponent(now().task)}`)
+    const { task, data } = await get(['runs', id]) // whole: the list cuts what is long
+    if (!(await inputsOf(task))) throw new Error(`${task} may not be started from here.`)
+    prefill(task, data)
+    go(`/start/${encodeURIComponent(task)}`)
   })
   const forget = told.add('Remove', async () => {
     const answered = await remove(['runs', id])
@@ -155,8 +157,8 @@ function commands(id, told, editor, now, read) {
 // New data for a run that goes on: the same form as for a start.
 async function edit(place, run, told, read) {
   if (!place.hidden) return void (place.hidden = true)
-  const inputs = await inputsOf(run.task)
-  const form = schemaForm(inputs ?? { type: 'object', additionalProperties: true }, run.data)
+  const [inputs, { data }] = await Promise.all([inputsOf(run.task), get(['runs', run.id])])
+  const form = schemaForm(inputs ?? { type: 'object', additionalProperties: true }, data)
   const node = h('form', { novalidate: true, onsubmit: submit }, form.node, h('div.actions', null,
     h('button.main', { type: 'submit' }, 'Reload'), h('button', { type: 'button', onclick: () => (place.hidden = true) }, 'Leave it')))
   place.replaceChildren(node)
@@ -220,7 +222,7 @@ function lines(name, none) {
   let items = []
   let isFresh = false
   const row = ({ at, text }) => h('li', null,
-    at ? h('time', { datetime: new Date(at * 1000).toISOString(), title: absolute(at) }, clock(at)) : null, h('span', null, text))
+    at ? h('time', { datetime: iso(at), title: absolute(at) }, clock(at)) : null, h('span', null, text))
 
   // Who reads the end goes on reading the end; who has scrolled up is left there.
   const show = perFrame(() => {

@@ -2,13 +2,13 @@
 
 import { get, post } from './api.js'
 import { h, plain, setShown, setText } from './dom.js'
-import { schemaForm } from './form.js'
+import { hasHidden, schemaForm } from './form.js'
 import { model } from './model.js'
 import { go, link } from './place.js'
 
-let filled = null
-/** Fill the next form with the data of a run: "start another". */
-export const prefill = (data) => (filled = data)
+let filled = { task: '', data: {} }
+/** Fill the next form of this task with the data of a run: "start another". */
+export const prefill = (task, data) => (filled = { task, data })
 
 let known = null
 async function tasks() {
@@ -58,8 +58,8 @@ function choose(all, missing) {
 }
 
 function taskForm(task) {
-  const data = filled ?? {}
-  filled = null
+  const data = filled.task === task.name ? filled.data : {}
+  filled = { task: '', data: {} }
   const asJson = h('textarea', { id: 'data-json', rows: 8, spellcheck: 'false', 'aria-label': 'Data as JSON' })
   const jsonPart = h('div.field', { hidden: '' }, h('label', { for: 'data-json' }, 'Data as JSON'), asJson)
   let form = schemaForm(task.inputs, data)
@@ -90,9 +90,10 @@ function taskForm(task) {
 
   function fromJson() {
     try {
-      const data = JSON.parse(asJson.value || '{}')
-      if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data
-      say('The data is a JSON object: {"name": value, …}.')
+      const typed = JSON.parse(asJson.value || '{}')
+      if (hasHidden(data) && hasHidden(typed)) say('*** stands for what is not shown: type it again.')
+      else if (typeof typed === 'object' && typed !== null && !Array.isArray(typed)) return typed
+      else say('The data is a JSON object: {"name": value, …}.')
     } catch (error) {
       say(`The data is not JSON: ${error.message}`)
     }

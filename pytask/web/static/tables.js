@@ -28,9 +28,9 @@ export function poll(work, signal, every = EVERY_MS) {
 }
 
 function tablePane({ title, heads, make, read, none }, signal) {
-  const body = h('tbody')
+  const body = h('tbody', { role: 'rowgroup' })
   const head = h('h2', { tabindex: '-1' }, title)
-  const table = h('table', { hidden: '', 'aria-label': title }, h('thead', null, h('tr', null, heads.map((name) => h('th', { scope: 'col' }, name)))), body)
+  const table = h('table', { role: 'table', hidden: '', 'aria-label': title }, h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, heads.map((name) => h('th', { role: 'columnheader', scope: 'col' }, name)))), body)
   const empty = h('div.empty', { hidden: '' }, none)
   const problem = h('p.gone', { role: 'alert', hidden: '' })
   const lines = new Lines(body, (item) => item.id ?? item.name, (item) => make(item, () => turn()))
@@ -52,9 +52,10 @@ function tablePane({ title, heads, make, read, none }, signal) {
 
 // A row of cells, each written by a function of the item.
 function row(heads, cells) {
-  const nodes = cells.map((cell, i) => h('td', { 'data-head': heads[i] }, cell.node))
+  // Said by their roles: on a narrow window they are no table to the browser.
+  const nodes = cells.map((cell, i) => h('td', { role: 'cell', 'data-head': heads[i] }, cell.node))
   return {
-    node: h('tr', null, nodes),
+    node: h('tr', { role: 'row' }, nodes),
     update(item) {
       for (const cell of cells) cell.update(item)
     },
@@ -79,9 +80,9 @@ export function workersPane(_name, signal) {
     heads: WORKER_HEADS,
     read: async () => (await get(['workers'])).workers,
     make: () => row(WORKER_HEADS, [
-      text((w) => w.id, 'code'), text((w) => w.host), text((w) => w.pid), text((w) => (Array.isArray(w.queues) ? w.queues.join(', ') : w.queues)),
+      text((w) => w.id, 'code'), text((w) => w.host), text((w) => w.pid), text((w) => w.queues.join(', ')),
       text((w) => `${w.taken ?? '?'} of ${w.slots ?? '?'}`), text((w) => (w.lag_ms ? `${w.lag_ms} ms` : '')), text((w) => w.version),
-      text((w) => w.troubles || (Number(w.draining) ? 'ending: takes no more runs' : 'well'))]),
+      text((w) => w.troubles || (w.draining ? 'ending: takes no more runs' : 'well'))]),
     none: [h('p', null, 'No worker is there, so nothing that is started runs. Start one where your tasks are:'), h('pre', null, 'pytask worker'),
       h('p', null, 'Runs wait in their queue until then; none is lost.')],
   }, signal)
@@ -146,7 +147,7 @@ function scheduleActions(name, again) {
   const order = (verb) => async () => {
     const answered = await post(['schedules', name, verb])
     setTimeout(again, 50)
-    return answered.run ? `run ${answered.run.id ?? answered.run}` : inWords(answered.answer ?? 'applied')
+    return answered.id ? `run ${answered.id}` : inWords(answered.answer)
   }
   told.add('Run now', order('run'), { twice: 'Really run?' })
   const pause = told.add('Pause', order('pause'))

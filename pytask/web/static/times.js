@@ -27,10 +27,15 @@ export function span(seconds) {
   return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`
 }
 
-export const absolute = (at) =>
-  new Date(at * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'long' })
+// Foreign hands may write any number; no date is further away than this.
+const isDate = (at) => Math.abs(at) <= 8.64e12
 
-export const clock = (at) => new Date(at * 1000).toLocaleTimeString(undefined, { hour12: false })
+export const absolute = (at) =>
+  isDate(at) ? new Date(at * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'long' }) : String(at)
+
+export const clock = (at) => (isDate(at) ? new Date(at * 1000).toLocaleTimeString(undefined, { hour12: false }) : String(at))
+
+export const iso = (at) => (isDate(at) ? new Date(at * 1000).toISOString() : null)
 
 const relative = {
   ago: (at) => (at > now() + 1 ? `in ${span(at - now())}` : `${since(at)} ago`),
@@ -52,7 +57,7 @@ export function label() {
     node,
     update(newAt, newForm) {
       if (newAt !== at) {
-        setAttribute(node, 'datetime', newAt ? new Date(newAt * 1000).toISOString() : null)
+        setAttribute(node, 'datetime', newAt ? iso(newAt) : null)
         setAttribute(node, 'title', newAt ? absolute(newAt) : null)
       }
       at = newAt
