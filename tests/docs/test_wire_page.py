@@ -52,7 +52,7 @@ def test_every_field_of_a_flow_is_told():
     told = first_cells('Flows')
     assert written(r'(?:flow|flows \.\. \w+)') - told == set()
     assert told - {'<position>:<key>', 'error:<position>', 'forced:<position>'} == {
-        'steps', 'routine', 'name', 'saved', 'ended', 'offload',
+        'steps', 'routine', 'name', 'first', 'saved', 'ended', 'offload',
     }  # fmt: skip
 
 
