@@ -111,7 +111,8 @@ class Checkup:
         calls: list[tuple[Any, ...]] = [
             ('blmove', nothing, nothing, 'RIGHT', 'RIGHT', 0.01), ('blpop', nothing, 0.01), ('del', nothing),
             ('echo', ''), ('evalsha', '0' * 40, 0), ('exists', nothing), ('hdel', nothing, 'f'),
-            ('hexists', nothing, 'f'), ('hget', nothing, 'f'), ('hgetall', nothing), ('hmget', nothing, 'f'), ('hstrlen', nothing, 'f'),
+            ('hexists', nothing, 'f'), ('hget', nothing, 'f'), ('hgetall', nothing), ('hmget', nothing, 'f'),
+            ('hstrlen', nothing, 'f'),
             ('lindex', nothing, 0), ('llen', nothing), ('lpop', nothing), ('lrange', nothing, 0, 0),
             ('ltrim', nothing, 0, 0), ('persist', nothing), ('ping',), ('expire', nothing, 60),
             ('pexpire', nothing, ENDS_AFTER_MS), ('scan', 0, 'MATCH', nothing, 'COUNT', 1), ('smembers', nothing),
