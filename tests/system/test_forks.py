@@ -92,18 +92,27 @@ FORKS = """
 
     class Thread(Task):
         def start(self):
-            return wait_for(self.offload(self.fork, lambda: None))
+            return self.forked(lambda: None)
+
+        def forked(self, end):
+            self.ready, go = os.pipe()
+            pid = self.offload(self.fork, end)
+            watcher = gevent.get_hub().loop.child(pid)  # else its status is nobody's
+            os.write(go, b'x')
+            gevent.get_hub().wait(watcher)
+            return os.waitstatus_to_exitcode(watcher.rstatus)
 
         def fork(self, end):
             pid = gevent.monkey.get_original('os', 'fork')()  # gevent's own is for the main thread
             if not pid:
+                os.read(self.ready, 1)
                 note('child')
                 end()
             return pid
 
     class ThreadExits(Thread):
         def start(self):
-            return wait_for(self.offload(self.fork, lambda: sys.exit(4)))
+            return self.forked(lambda: sys.exit(4))
 
     @task
     def large():
