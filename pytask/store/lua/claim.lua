@@ -15,7 +15,7 @@ if is_paused('queue', queue) or is_paused('task', parked_task) then return {'PAU
 local granted, known, passed = {}, {}, {}
 
 local function knows(task, reason)
-  if parked_task == task and reason ~= 'paused' then return true end -- or nobody has known it for a day
+  if parked_task ~= '' and parked_task == task and reason ~= 'paused' then return true end -- or nobody has for a day
   if known[task] == nil then
     known[task] = not string.find(task, '\n', 1, true)
       and string.find(serves[1], '\n' .. task .. '\n', 1, true) ~= nil
