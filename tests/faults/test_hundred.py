@@ -66,7 +66,7 @@ class Hunt:
 
 def footprint(process, redis):
     """Connections as Redis sees them, descriptors, and megabytes of a process."""
-    assert process.poll() is None, f'it ended with {process.returncode}: {process.stderr and process.stderr.read()}'
+    assert process.poll() is None, f'it ended with {process.returncode}: {process.log.read_text()[-2000:]}'
     of = psutil.Process(process.pid)
     ports = {found.laddr.port for found in of.net_connections()}
     seen = [one for one in redis.client_list() if int(one['addr'].rpartition(':')[2]) in ports]
