@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from redis.client import PubSub
@@ -34,13 +35,16 @@ class Subscription:
     ) -> None:
         self._server = server
         self._pubsub: Any = _Once(client.connection_pool)
+        self._early: deque[tuple[str, bytes]] = deque()  # heard before all of it was there
         self._waiting_for = len(channels) + len(patterns)
         try:
             self._subscribe(channels, patterns)
             while self._waiting_for > 0:
                 before = self._waiting_for
-                self.read(timeout_s=timeout_s)
-                if self._waiting_for == before:
+                got = self._next(timeout_s)
+                if got is not None:
+                    self._early.append(got)
+                elif self._waiting_for == before:
                     raise Unavailable(f'cannot use Redis at {server.url} (a subscription is not answered)')
         except BaseException:
             self.close()
@@ -57,6 +61,9 @@ class Subscription:
 
     def read(self, *, timeout_s: float) -> tuple[str, bytes] | None:
         """Return the next message as (channel, text), or None after so many seconds. Raises Unavailable."""
+        return self._early.popleft() if self._early else self._next(timeout_s)
+
+    def _next(self, timeout_s: float) -> tuple[str, bytes] | None:
         if self._pubsub.connection.is_out_of_date:
             # A frozen primary never ends a subscription, and one that was replaced goes on talking.
             raise Unavailable(f'cannot use Redis at {self._server.url} (the subscription is at the server it was)')

@@ -10,6 +10,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from gevent.event import Event
+
 from pytask.clock import monotonic_s
 from pytask.messages import Command
 from pytask.worker.service import Service
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 PROOF_EVERY_S = 2.0
 PROOF_WITHIN_S = 6.0
+# A first subscription takes a millisecond or two; where Redis does not answer, a worker starts all the same.
+FIRST_WITHIN_S = 2.0
 ECHO = 'echo'
 
 
@@ -30,7 +34,13 @@ class Listener(Service):
         self._stream: CommandStream | None = None
         self._nonce = ''
         self._proved_at = self._asked_at = 0.0
+        self._listens = Event()
         self.echoed_at = monotonic_s()
+
+    def start(self) -> None:
+        """Return once it listens: a worker that says it has started hears what is published from then on."""
+        super().start()
+        self._listens.wait(FIRST_WITHIN_S)
 
     def turn(self) -> None:
         try:
@@ -50,6 +60,7 @@ class Listener(Service):
 
     def _subscribe(self) -> None:
         self._stream = self._worker.store.commands(self._worker.id)
+        self._listens.set()
         self._proved_at, self._asked_at = monotonic_s(), 0.0  # prove a new one at once
         self._worker.heartbeat.hurry()
 

@@ -1,6 +1,8 @@
 import gevent
 import gevent.server
 import pytest
+from redis.client import PubSub
+from support import wait_until
 
 from pytask import Unavailable
 from pytask.messages import Command
@@ -73,6 +75,19 @@ def test_commands_to_every_run_and_to_this_worker_are_heard(hands, listen):
     hands.redis.publish('worker-w2-control', 'stop')
     hands.redis.publish('worker-w1-control', '{"command":"stop"}')
     assert [read(stream), read(stream)] == [('42', Command('stop')), ('', Command('stop'))]
+
+
+def test_what_comes_between_its_two_subscriptions_is_heard(hands, listen, monkeypatch):
+    psubscribe = PubSub.psubscribe
+
+    def late(*given):
+        wait_until(lambda: hands.redis.publish('worker-w1-control', 'stop'), 'its own channel is there')
+        return psubscribe(*given)
+
+    monkeypatch.setattr(PubSub, 'psubscribe', late)
+    stream = listen(hands.store.commands('w1'))
+    hands.redis.publish('task-42-control', 'stop')
+    assert [read(stream), read(stream)] == [('', Command('stop')), ('42', Command('stop'))]
 
 
 def test_an_id_that_looks_like_a_channel_is_named_in_full(hands, listen):

@@ -7,6 +7,7 @@ import pytest
 from support import InProcess, wait_until
 
 from pytask import ConfigError, PyTask, State, Task
+from pytask.store import Store
 from pytask.worker.worker import Worker
 
 
@@ -177,9 +178,16 @@ def test_five_hundred_runs_are_given_back_in_their_order(start, redis):
     assert {run.state for run in app.client.list(limit=None)} == {State.WAIT}
 
 
-def test_a_worker_is_stopped_by_a_command(start, redis):
+def test_a_worker_is_stopped_by_a_command_as_soon_as_it_has_started(start, redis, monkeypatch):
+    commands = Store.commands
+
+    def late(*given):
+        gevent.sleep(0.2)
+        return commands(*given)
+
+    monkeypatch.setattr(Store, 'commands', late)
     _, running = start(drain=0)
-    redis.publish(f'worker-{running.worker.id}-control', 'stop')
+    assert redis.publish(f'worker-{running.worker.id}-control', 'stop') == 1
     assert running.greenlet.get(timeout=5) == 0
 
 
