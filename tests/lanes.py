@@ -128,6 +128,8 @@ class Process:
                 if not (data := json.loads(line)):
                     return True
                 report = self._config.hook.pytest_report_from_serializable(config=self._config, data=data)
+                if isinstance(report.longrepr, list):  # the place of a skip: JSON has no tuples
+                    report.longrepr = tuple(report.longrepr)
                 share.reports[report.nodeid].append(report)
         share.why = self.end() or 'the lane ended too early'
         return False

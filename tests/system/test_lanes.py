@@ -50,6 +50,7 @@ def run(start):
 
 def test_the_summary_counts_the_tests_of_all_lanes(run):
     code, out = run(
+        '-ra',
         one=PASSES,
         two='import pytest\n@pytest.mark.parametrize("n", range(5))\ndef test_it(n): pass',
         three='import pytest\ndef test_it(): pytest.skip("not today")',
@@ -57,6 +58,7 @@ def test_the_summary_counts_the_tests_of_all_lanes(run):
     assert code == 0, out
     assert ' 6 passed, 1 skipped in ' in out.splitlines()[-1]
     assert 'test_two.py .....' in out
+    assert 'SKIPPED [1] test_three.py:2: not today' in out
 
 
 def test_a_failure_is_told_whole(run):
