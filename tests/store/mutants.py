@@ -4,20 +4,28 @@ An edit must match its script exactly once, so that a mutant never goes out of d
 machine can not see: times, events, and what no caller of the store does. For these stand the tests that must.
 """
 
+import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections import deque
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
+from gevent import monkey
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests/store')]
 
-from pytask.store import scripts
+from hands import Hands
+from hypothesis import Phase
+from machine import run_machine
+from support import TestServer
+
+from pytask.embedded import find_server
+from pytask.store import Store, scripts
 
 SEEDS, EXAMPLES, STEPS = (1, 2, 3), 200, 50
 
@@ -357,26 +365,28 @@ def break_it(mutant):
     broken(mutant.script)
 
 
+class Failures:
+    """Of a pytest: the tests that have failed."""
+
+    def __init__(self):
+        self.names = []
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed and report.when == 'call':
+            self.names.append(report.location[2].split('[')[0])
+
+
 def killed_by_tests(mutant):
+    monkey.patch_all()  # late, but in time for what is used here
+    failures = Failures()
     tests = [f'tests/store/{name}.py' for name in mutant.tests.split()]
-    command = [sys.executable, '-m', 'gevent.monkey', '--module', 'pytest', '-xq', '-p', 'mutants', *tests]
-    command += ['-k', 'not redis-server and not minimal-user']  # what one kind of server sees is seen
-    environment = os.environ | {'MUTANT': mutant.name, 'PYTHONPATH': os.pathsep.join(sys.path[:3])}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    failed = [line.split('::')[1] for line in done.stdout.splitlines() if line.startswith('FAILED')]
-    return failed[0].split('[')[0] if failed else ''
+    options = ['-xq', '-p', 'no:cacheprovider', '-W', 'ignore::pytest.PytestAssertRewriteWarning']
+    options += ['-k', 'not redis-server and not minimal-user']  # what one kind of server sees is seen
+    pytest.main([*options, *tests], [failures])
+    return failures.names[0] if failures.names else ''
 
 
 def killed_by_machine(mutant):
-    from hands import Hands
-    from hypothesis import Phase
-    from machine import run_machine
-    from support import TestServer
-
-    from pytask.embedded import find_server
-    from pytask.store import Store
-
-    break_it(mutant)
     with tempfile.TemporaryDirectory() as folder, TestServer(find_server(), Path(folder)) as server:
         hands = Hands(Store(server.url), server.client(), None)
         examples = 0
@@ -400,17 +410,42 @@ def frames(trace):
         trace = trace.tb_next
 
 
-def judge(name):
-    mutant, since = named(name), time.monotonic()
+def judge(mutant):
+    """Return who has killed a mutant, and else what there is to say of it."""
     try:
-        killer = killed_by_tests(mutant) if mutant.tests else killed_by_machine(mutant)
+        break_it(mutant)
     except AssertionError as error:  # the edit does not match
-        return name, '', str(error), time.monotonic() - since
-    return name, killer, '' if killer else 'SURVIVED', time.monotonic() - since
+        return '', str(error)
+    killer = killed_by_tests(mutant) if mutant.tests else killed_by_machine(mutant)
+    return killer, '' if killer else 'SURVIVED'
 
 
-def named(name):
-    return next(mutant for mutant in MUTANTS if mutant.name == name)
+class Trial:
+    """A mutant before its judge: a fork of this process, where all that takes time to import is there."""
+
+    def __init__(self, mutant):
+        self.mutant, self._since, self._told = mutant, time.monotonic(), tempfile.TemporaryFile('w+')  # noqa: SIM115
+        self.pid = os.fork()
+        if not self.pid:
+            self._hold()
+
+    def _hold(self):
+        try:
+            quiet = os.open(os.devnull, os.O_RDWR)
+            for fd in range(3):
+                os.dup2(quiet, fd)
+            json.dump(judge(self.mutant), self._told)
+            self._told.flush()
+        finally:
+            os._exit(0)
+
+    def end(self):
+        """Print how it ended; return whether the mutant was killed."""
+        self._told.seek(0)
+        killer, failure = json.loads(self._told.read() or '["", "its judge has died"]')
+        self._told.close()
+        print(f'{self.mutant.name:40} {time.monotonic() - self._since:5.1f} s  {killer or failure}', flush=True)
+        return not failure
 
 
 def main(wanted):
@@ -422,17 +457,18 @@ def main(wanted):
                 sep='\n  ',
             )
             return 2
-    names = [mutant.name for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
-    failures = 0
-    with ProcessPoolExecutor(os.cpu_count(), get_context('spawn'), max_tasks_per_child=1) as pool:
-        for name, killer, failure, seconds in pool.map(judge, names):
-            print(f'{name:40} {seconds:5.1f} s  {killer or failure}', flush=True)
-            failures += bool(failure)
-    print(f'{len(names) - failures} of {len(names)} mutants killed')
-    return 1 if failures else 0
+    mutants = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
+    waiting, trials, killed = deque(mutants), {}, 0
+    os.chdir(ROOT)
+    while waiting or trials:
+        while waiting and len(trials) < os.cpu_count():
+            trial = Trial(waiting.popleft())
+            trials[trial.pid] = trial
+        pid, _ = os.wait()
+        killed += trials.pop(pid).end()
+    print(f'{killed} of {len(mutants)} mutants killed')
+    return int(killed < len(mutants))
 
 
-if 'MUTANT' in os.environ:
-    break_it(named(os.environ['MUTANT']))
 if __name__ == '__main__':
     sys.exit(main(sys.argv[1:]))
