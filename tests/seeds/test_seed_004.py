@@ -1,18 +1,24 @@
-"""Seed 004, an extension for Flask: each of its samples, by `pytask.contrib.flask`.
+"""Seed 004, an extension for Flask: each of its samples, by ``pytask.contrib.flask``.
 
-| there | here |
-|---|---|
-| `from flask_taskx import …` | `from pytask.contrib.flask import …` |
-| `BackgroundTaskWorker(app)`, `BlockingTaskWorker(app)`, `init_app`, `start` | the same |
-| `define_task`, `define_cron_task`, `define_date_task`, `apply` | the same |
-| an enqueued task | a run, of the task named as the function, in kebab-case: `email-task` |
-| `taskx run` | `pytask worker`, or `flask pytask worker` |
-| the queue in the Flask app's database, asked each `TASKER_LOOP_INTERVAL` | Redis for now; options are checked |
-| `TASKER_…` | `PYTASK_…` in Flask's config, which wins; `TASKER_…` is accepted |
+======================================  ========================================================================
+There                                   Here
+======================================  ========================================================================
+``from flask_taskx import …``           ``from pytask.contrib.flask import …``
+``BackgroundTaskWorker(app)``,          the same
+``BlockingTaskWorker(app)``,
+``init_app``, ``start``
+``define_task``, ``define_cron_task``,  the same
+``define_date_task``, ``apply``
+an enqueued task                        a run, of the task named as the function, in kebab-case: ``email-task``
+``taskx run``                           ``pytask worker``, or ``flask pytask worker``
+the queue in the Flask app's database,  Redis for now; options are checked
+asked each ``TASKER_LOOP_INTERVAL``
+``TASKER_…``                            ``PYTASK_…`` in Flask's config, which wins; ``TASKER_…`` is accepted
+======================================  ========================================================================
 
-Typos mended: `BackgroudTaskWorker`; `email_task(**kwargs)` with `args=['email@email.com']`, which names no input
-for it (here the first input is `email`); `msg = send_message(**kwargs)` is never defined (here it writes a file); a
-`run_date` of 2009 is past (it is shown as missed; one that is to come runs).
+Mended: ``BackgroudTaskWorker``; ``email_task(**kwargs)`` with ``args=['email@email.com']``, which names no input
+for it (here the first input is ``email``); ``msg = send_message(**kwargs)`` is never defined (here it writes a
+file); a ``run_date`` of 2009 is past (it is shown as missed; one that is to come runs).
 """
 
 import json
