@@ -80,9 +80,9 @@ TABLE = [
     # Chile changes at midnight: that of 6 September 2026 does not exist.
     (SANTIAGO, '2026-09-05', crontab('0 0 * * *'), ['06 01:00 -0300', '07 00:00 -0300']),
     (SANTIAGO, '2026-04-04', crontab('30 23 * * *'), ['04 23:30 -0300', '05 23:30 -0400']),
-    # Cuba too; its clock shows 00:30 twice.
-    (HAVANA, '2026-10-31', crontab('30 * 31,1 * *'), ['31 00:30 -0400']),
-    (HAVANA, '2026-11-01', crontab('30 * 1 11 *'), ['01 00:30 -0400', '01 00:30 -0500', '01 01:30 -0500']),
+    # Cuba did too, until 2026; its clock showed 00:30 twice.
+    (HAVANA, '2025-11-01', crontab('30 * 1,2 * *'), ['01 00:30 -0400']),
+    (HAVANA, '2025-11-02', crontab('30 * 2 11 *'), ['02 00:30 -0400', '02 00:30 -0500', '02 01:30 -0500']),
     # Lord Howe Island changes by half an hour.
     (LORD_HOWE, '2026-10-04', crontab('15 2 * * *'), ['04 02:30 +1100', '05 02:15 +1100']),
     (LORD_HOWE, '2026-10-04', crontab('45 2 * * *'), ['04 02:45 +1100', '05 02:45 +1100']),
