@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ def page():
     return Page('docs/web.rst')
 
 
+@pytest.mark.skipif(not shutil.which('curl'), reason='no curl on PATH')
 def test_the_api_by_curl(page, processes, tmp_path):
     shell, port = Shell(processes, tmp_path), free_port()
     blocks = page.blocks()
