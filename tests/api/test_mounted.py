@@ -85,7 +85,8 @@ COMMON = """
             with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            with error:
+                return error.code, error.read().decode()
 
     def events(url, **headers):
         stream = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10)

@@ -28,7 +28,8 @@ def test_show_folds_the_frames_of_libraries_and_gives_the_commands_to_try_again(
     done = cli('show', 'bad')
     assert 'retry     pytask retry bad\n' in done.stdout
     assert "anew      pytask run crash 'text=it is'\n" in done.stdout
-    trace = done.stdout.split('Traceback (most recent call last):\n')[1].splitlines()
+    lines = done.stdout.split('Traceback (most recent call last):\n')[1].splitlines()
+    trace = [line for line in lines if line.strip(' ~^')]  # newer Pythons underline the call
     assert 'some.py' in trace[0]
     assert trace[1] == "    json.loads('{')"
     assert trace[2].endswith(' frames of json')
