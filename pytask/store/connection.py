@@ -26,6 +26,8 @@ _KEEPALIVE = {
     'TCP_USER_TIMEOUT': 10_000,  # ms within which what was sent is acknowledged
 }
 _PROBES = {getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)}
+# A server may refuse a client only then, and what it says of that is lost where the connection has ended meanwhile.
+ENDED_IN_TLS = 'ended right after the TLS handshake'
 
 
 class PlainTcp(redis.Connection):
@@ -129,9 +131,14 @@ def greet_in_tls(connection: Any) -> None:
     A server goes on with the handshake after its end, and those bytes come with the first answer.
     redis-py 8 would take them for an answer that is left over, and throw the connection away.
     """
-    connection.on_connect()
-    connection.send_command('PING')
-    connection.read_response()
+    try:
+        connection.on_connect()
+        connection.send_command('PING')
+        connection.read_response()
+    except redis.ConnectionError as error:
+        if _was_cut(error):
+            raise redis.ConnectionError(ENDED_IN_TLS) from error
+        raise
 
 
 def _is_connected(sock: Any) -> bool:
@@ -140,3 +147,8 @@ def _is_connected(sock: Any) -> bool:
     except OSError:
         return False
     return True
+
+
+def _was_cut(error: Exception) -> bool:
+    is_reset = isinstance(error.__context__, ConnectionResetError | BrokenPipeError)
+    return is_reset or 'closed by server' in str(error)

@@ -73,7 +73,7 @@ _REMEDIES = {
         'it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH'
     ),
     # Its refusal may come later than the end of the connection.
-    'EOF occurred in violation': (
+    'EOF occurred in violation|ended right after the TLS handshake': (
         'it broke off; perhaps it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH'
     ),
 }

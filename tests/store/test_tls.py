@@ -1,5 +1,10 @@
 """TLS: verified unless somebody says otherwise, and clear about what is wrong."""
 
+import socket
+import ssl
+import struct
+
+import gevent.server
 import psutil
 import pytest
 from servers import REDIS_SERVER, TlsServer, make_certificates, why_no_tls
@@ -100,6 +105,27 @@ def test_a_client_without_the_certificate_that_is_wanted_is_told_how(serve, conn
         assert found.endswith('it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH)')
     files = f'&ssl_certfile={certificates}/good.crt&ssl_keyfile={certificates}/good.key'
     connect(server.url + files).ping()
+
+
+def test_a_server_that_resets_after_the_handshake_perhaps_wants_a_certificate(connect, certificates):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / 'good.crt', certificates / 'good.key')
+
+    def reset(sock, _):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        sock.close()
+
+    listening = gevent.server.StreamServer(('127.0.0.1', 0), reset, ssl_context=context)
+    listening.start()
+    try:
+        url = f'rediss://127.0.0.1:{listening.server_port}/0?ssl_ca_certs={certificates}/ca.crt'
+        found = why(connect, url)
+    finally:
+        listening.stop()
+    assert (
+        found
+        == '(it broke off; perhaps it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH)'
+    )
 
 
 def test_a_plaintext_server_is_told_in_time(connect, tmp_path, certificates):
