@@ -9,115 +9,70 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from pytask.app import PyTask, default_app
-    from pytask.builtin import Cleanup, Monitor, Scheduler
-    from pytask.client import Client
-    from pytask.decorate import task
-    from pytask.definition import Task, current_task
-    from pytask.errors import (
-        AskError,
-        ConfigError,
-        InputError,
-        Interrupted,
-        NotFound,
-        PytaskError,
-        RunEnded,
-        RunExists,
-        Unavailable,
-        WaitTimeout,
-    )
-    from pytask.flows import Flow
-    from pytask.lookups import reference, resource
-    from pytask.machine import flow, force, retry, routine, submit
-    from pytask.notgiven import NotGiven
-    from pytask.run import Run
-    from pytask.schedule import Schedule
-    from pytask.signals import spawn, wait
-    from pytask.states import Outcome, State
-    from pytask.steps import Routine, Step, step
+if TYPE_CHECKING:  # `as` makes them public to type checkers
+    from pytask.app.app import PyTask as PyTask
+    from pytask.app.app import default_app as default_app
+    from pytask.authoring.decorator import task as task
+    from pytask.authoring.task import Task as Task
+    from pytask.authoring.task import current_task as current_task
+    from pytask.builtin import Cleanup as Cleanup
+    from pytask.builtin import Monitor as Monitor
+    from pytask.builtin import Scheduler as Scheduler
+    from pytask.client.client import Client as Client
+    from pytask.core.run import Run as Run
+    from pytask.core.states import Outcome as Outcome
+    from pytask.core.states import State as State
+    from pytask.errors import AskError as AskError
+    from pytask.errors import ConfigError as ConfigError
+    from pytask.errors import InputError as InputError
+    from pytask.errors import Interrupted as Interrupted
+    from pytask.errors import NotFound as NotFound
+    from pytask.errors import PytaskError as PytaskError
+    from pytask.errors import RunEnded as RunEnded
+    from pytask.errors import RunExists as RunExists
+    from pytask.errors import Unavailable as Unavailable
+    from pytask.errors import WaitTimeout as WaitTimeout
+    from pytask.flows.flow import Flow as Flow
+    from pytask.flows.shortcuts import flow as flow
+    from pytask.flows.shortcuts import force as force
+    from pytask.flows.shortcuts import retry as retry
+    from pytask.flows.shortcuts import routine as routine
+    from pytask.flows.shortcuts import submit as submit
+    from pytask.flows.signals import spawn as spawn
+    from pytask.flows.signals import wait as wait
+    from pytask.flows.steps import Routine as Routine
+    from pytask.flows.steps import Step as Step
+    from pytask.flows.steps import step as step
+    from pytask.schedules.schedule import Schedule as Schedule
+    from pytask.schema.lookups import reference as reference
+    from pytask.schema.lookups import resource as resource
+    from pytask.schema.notgiven import NotGiven as NotGiven
 
 __version__ = '0.1.0'
 
 _HOMES = {
-    'AskError': 'pytask.errors',
-    'Cleanup': 'pytask.builtin',
-    'Client': 'pytask.client',
-    'ConfigError': 'pytask.errors',
-    'Flow': 'pytask.flows',
-    'InputError': 'pytask.errors',
-    'Interrupted': 'pytask.errors',
-    'Monitor': 'pytask.builtin',
-    'NotFound': 'pytask.errors',
-    'NotGiven': 'pytask.notgiven',
-    'Outcome': 'pytask.states',
-    'PyTask': 'pytask.app',
-    'PytaskError': 'pytask.errors',
-    'Routine': 'pytask.steps',
-    'Run': 'pytask.run',
-    'RunEnded': 'pytask.errors',
-    'RunExists': 'pytask.errors',
-    'Schedule': 'pytask.schedule',
-    'Scheduler': 'pytask.builtin',
-    'State': 'pytask.states',
-    'Step': 'pytask.steps',
-    'Task': 'pytask.definition',
-    'Unavailable': 'pytask.errors',
-    'WaitTimeout': 'pytask.errors',
-    'current_task': 'pytask.definition',
-    'default_app': 'pytask.app',
-    'flow': 'pytask.machine',
-    'force': 'pytask.machine',
-    'reference': 'pytask.lookups',
-    'resource': 'pytask.lookups',
-    'retry': 'pytask.machine',
-    'routine': 'pytask.machine',
-    'spawn': 'pytask.signals',
-    'step': 'pytask.steps',
-    'submit': 'pytask.machine',
-    'task': 'pytask.decorate',
-    'wait': 'pytask.signals',
+    name: f'pytask.{module}'
+    for module, names in {
+        'app.app': 'PyTask default_app',
+        'authoring.decorator': 'task',
+        'authoring.task': 'Task current_task',
+        'builtin': 'Cleanup Monitor Scheduler',
+        'client.client': 'Client',
+        'core.run': 'Run',
+        'core.states': 'Outcome State',
+        'errors': 'AskError ConfigError InputError Interrupted NotFound PytaskError RunEnded RunExists'
+        ' Unavailable WaitTimeout',
+        'flows.flow': 'Flow',
+        'flows.shortcuts': 'flow force retry routine submit',
+        'flows.signals': 'spawn wait',
+        'flows.steps': 'Routine Step step',
+        'schedules.schedule': 'Schedule',
+        'schema.lookups': 'reference resource',
+        'schema.notgiven': 'NotGiven',
+    }.items()
+    for name in names.split()
 }
-
-__all__ = [
-    'AskError',
-    'Cleanup',
-    'Client',
-    'ConfigError',
-    'Flow',
-    'InputError',
-    'Interrupted',
-    'Monitor',
-    'NotFound',
-    'NotGiven',
-    'Outcome',
-    'PyTask',
-    'PytaskError',
-    'Routine',
-    'Run',
-    'RunEnded',
-    'RunExists',
-    'Schedule',
-    'Scheduler',
-    'State',
-    'Step',
-    'Task',
-    'Unavailable',
-    'WaitTimeout',
-    'current_task',
-    'default_app',
-    'flow',
-    'force',
-    'reference',
-    'resource',
-    'retry',
-    'routine',
-    'spawn',
-    'step',
-    'submit',
-    'task',
-    'wait',
-]
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - the names stand once
 
 
 def __getattr__(name: str) -> Any:

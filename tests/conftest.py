@@ -23,7 +23,7 @@ from servers import MinimalUserServer
 from support import InProcess, Processes, TestServer, check_keys, hub_errors
 
 from pytask import PyTask
-from pytask.embedded import bundled_server
+from pytask.embedded.binaries import bundled_server
 
 ROOT = Path(__file__).parent.parent
 pytest_plugins = ['lanes']
@@ -55,7 +55,7 @@ def servers():
 def pytest_generate_tests(metafunc):
     # Store and system tests run against both servers, and the store as a user with few rights too; the others
     # run against whichever is there.
-    folder = Path(metafunc.definition.path).parent.name
+    folder = Path(metafunc.definition.path).relative_to(ROOT / 'tests').parts[0]
     if 'server_choice' not in metafunc.fixturenames:
         return
     has = metafunc.definition.get_closest_marker

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from support import wait_until
 
-from pytask.embedded import free_port
+from pytask.embedded.server import free_port
 
 
 def _facts(pid):

@@ -12,7 +12,7 @@ import pytest
 import redis
 from support import ROOT, TestServer, wait_until
 
-from pytask.embedded import free_port
+from pytask.embedded.server import free_port
 
 REDIS_SERVER = shutil.which('redis-server')
 OPENSSL = shutil.which('openssl')

@@ -11,7 +11,7 @@ from pathlib import Path
 from servers import Watched
 from support import TestServer
 
-from pytask.embedded import find_server
+from pytask.embedded.binaries import find_server
 from pytask.errors import ConfigError
 
 KINDS = ('single', 'sentinel')

@@ -8,13 +8,13 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from pytask.builtin.ends import hand_on
-from pytask.clock import monotonic_s
-from pytask.definition import Task
-from pytask.states import ENDED, State
+from pytask.authoring.task import Task
+from pytask.builtin.end_handler import hand_on
+from pytask.core.clock import monotonic_s
+from pytask.core.states import ENDED, State
 
 if TYPE_CHECKING:
-    from pytask.settings import Settings
+    from pytask.config.settings import Settings
     from pytask.store import Store
 
 EVERY_S = 10.0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytask.definition import Task
-from pytask.steps import FLOW
+from pytask.authoring.task import Task
+from pytask.core.names import FLOW
 
 
 class Flow(Task):

@@ -14,8 +14,8 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from pytask.clock import boot_s
-from pytask.definition import Task
+from pytask.authoring.task import Task
+from pytask.core.clock import boot_s
 
 if TYPE_CHECKING:
     from pytask.store import Store

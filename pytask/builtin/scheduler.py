@@ -12,14 +12,14 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from pytask.definition import Task
+from pytask.authoring.task import Task
 from pytask.errors import ConfigError
-from pytask.schedule import id_of_firing, read_trigger
+from pytask.schedules.schedule import id_of_firing, read_trigger
 
 if TYPE_CHECKING:
-    from pytask.schedule import Declared
+    from pytask.schedules.schedule import Declared
+    from pytask.schedules.triggers import Trigger
     from pytask.store import Store
-    from pytask.trigger import Trigger
 
 # Between looks: what was resumed, or declared elsewhere, is seen after so long.
 LONGEST_S, SHORTEST_S = 1.0, 0.005

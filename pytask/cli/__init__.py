@@ -34,19 +34,19 @@ EXIT_INTERRUPTED = 130
 
 # Command → module, one line of help. The help stands here, so that `--help` imports none of them.
 COMMANDS = {
-    'dev': ('serve', 'A Redis, a worker on ./tasks and demo runs, for development.'),
-    'worker': ('serve', 'Run a worker on a folder of tasks, or an app.'),
-    'run': ('launch', 'Start a run, follow it, print its output.'),
-    'start': ('launch', 'Start a run and print its id.'),
-    'ls': ('look', 'List runs.'),
+    'dev': ('worker', 'A Redis, a worker on ./tasks and demo runs, for development.'),
+    'worker': ('worker', 'Run a worker on a folder of tasks, or an app.'),
+    'run': ('run', 'Start a run, follow it, print its output.'),
+    'start': ('run', 'Start a run and print its id.'),
+    'ls': ('ls', 'List runs.'),
     'show': ('show', 'Show one run in full.'),
     'tail': ('tail', 'Follow events as they happen.'),
     'wait': ('tail', 'Wait until runs have ended.'),
     'stop': ('control', 'Stop runs, waiting or running.'),
     'reload': ('control', 'Start a run anew in place, with new data or the same.'),
-    'extend': ('more', 'Give a run more time.'),
-    'send': ('talk', 'Send a message to a run.'),
-    'ask': ('talk', 'Ask a running task, and print its answer.'),
+    'extend': ('extend', 'Give a run more time.'),
+    'send': ('send', 'Send a message to a run.'),
+    'ask': ('send', 'Ask a running task, and print its answer.'),
     'pause': ('pause', 'Pause runs, a queue or a task; list what is paused.'),
     'resume': ('pause', 'Let what is paused go on.'),
     'cron': ('cron', 'See schedules and when they fire; run, pause and resume them.'),
@@ -55,7 +55,7 @@ COMMANDS = {
     'rm': ('control', 'Delete ended runs.'),
     'web': ('web', 'Serve the page and the HTTP API.'),
     'tasks': ('tasks', 'List the tasks there are and what they take.'),
-    'workers': ('look', 'List live workers.'),
+    'workers': ('ls', 'List live workers.'),
     'health': ('health', 'Ask a worker whether it is ready; for probes.'),
     'init': ('init', 'Write files to begin with: a first task, a Flask site, a unit.'),
     'redis': ('redis', "Start and stop a Redis of this folder's own."),
@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f'pytask.cli.{COMMANDS[cmd_name][0]}')
+        module = importlib.import_module(f'pytask.cli.commands.{COMMANDS[cmd_name][0]}')
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -137,7 +137,7 @@ def command_line(argv: list[str] | None = None, *, place: str = '') -> int:
     `place` is where a Flask app is, as FLASK_APP would say it, for the worker beside a web process.
     """
     if '_PYTASK_COMPLETE' in os.environ:
-        from pytask.cli.completion import answer
+        from pytask.cli.commands.completion import answer
 
         return answer(cli)
     _show_anything()
@@ -150,7 +150,7 @@ def command_line(argv: list[str] | None = None, *, place: str = '') -> int:
         click.echo('\ninterrupted', err=True)
         return EXIT_INTERRUPTED
     except errors.PytaskError as error:
-        from pytask.cli.remedies import told
+        from pytask.cli.output.error_hints import told
 
         click.echo(f'Error: {told(error)}', err=True)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

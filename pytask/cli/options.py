@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pytask.states import State
+from pytask.core.states import State
 
 if TYPE_CHECKING:
-    from pytask.app import PyTask
-    from pytask.client import Client
+    from pytask.app.app import PyTask
+    from pytask.client.client import Client
 
     _Choice = click.Choice[str]
 else:
@@ -96,7 +96,7 @@ _SETTINGS = frozenset({
 
 def make_app(**more: Any) -> PyTask:
     """Return the app that the options, the environment and the files here name, or describe."""
-    from pytask.cli import apps
+    from pytask.cli.finding import apps
 
     return apps.make({**more, **chosen_here()}, given().get('place', ''))
 
@@ -115,7 +115,7 @@ def command_name() -> str:
 
     A URL with a password in it is not repeated.
     """
-    from pytask.settings import redacted
+    from pytask.config.settings import redacted
 
     ctx = click.get_current_context(silent=True)
     chosen = given() if ctx is not None else {}
@@ -130,7 +130,7 @@ def program() -> str:
 
 def load_tasks(app: PyTask, *, is_needed: bool) -> None:
     """Add the tasks of the app's folder. Where they are not needed, a missing folder is fine."""
-    from pytask.cli import apps
+    from pytask.cli.finding import apps
 
     apps.load_tasks(app, is_needed=is_needed, command=command_name())
 

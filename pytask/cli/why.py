@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytask.cli import paint
 from pytask.cli.options import command_name
-from pytask.registry import no_such_task
-from pytask.states import State
-from pytask.steps import FLOW
+from pytask.cli.output import formatting
+from pytask.core.names import FLOW, no_such_task
+from pytask.core.states import State
 
 if TYPE_CHECKING:
-    from pytask.client import Client
-    from pytask.run import Run
+    from pytask.client.client import Client
+    from pytask.core.run import Run
 
 
 def why(client: Client, run: Run) -> str:
@@ -42,7 +41,7 @@ def _pause(client: Client, run: Run) -> str:
 
 
 def _due(run: Run) -> str:
-    due = paint.when(run)
+    due = formatting.when(run)
     return f'it is {due}' if due else ''
 
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytask.store.answers import Answers
-from pytask.store.census import Census, Figures
 from pytask.store.channels import CommandStream, EventStream
-from pytask.store.connect import Database
-from pytask.store.ends import Ends
+from pytask.store.connection.database import Database
+from pytask.store.counts import Census, Figures
+from pytask.store.ended import Ends
 from pytask.store.flows import Flows
 from pytask.store.inboxes import Inboxes
 from pytask.store.keys import Keys
+from pytask.store.lifecycle import Queues
 from pytask.store.parked import Parked
 from pytask.store.pauses import Pause, Pauses
-from pytask.store.queues import Queues
-from pytask.store.records import Claimant, Claimed, Ending, Grant, Line, NewRun, Note, chunks
+from pytask.store.records import (
+    Claimant,
+    Claimed,
+    Ending,
+    Grant,
+    Line,
+    NewRun,
+    Note,
+    chunks,
+)
+from pytask.store.replies import Answers
 from pytask.store.runs import Runs
 from pytask.store.schedules import Schedules
 from pytask.store.scripts import Scripts

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytask.messages import ENDING_EVENTS, parse_command, parse_event
+from pytask.core.commands import parse_command
+from pytask.core.events import ENDING_EVENTS, parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytask.messages import Command, Event
-    from pytask.store.connect import Database, Subscription
+    from pytask.core.commands import Command
+    from pytask.core.events import Event
+    from pytask.store.connection.database import Database, Subscription
     from pytask.store.keys import Keys
 
 CONTROL = '-control'

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytask.inbox import MAX_INBOX_BYTES, MAX_MESSAGES
-from pytask.states import Outcome
+from pytask.core.envelope import MAX_INBOX_BYTES, MAX_MESSAGES
+from pytask.core.states import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytask.store.connect import Database
+    from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 

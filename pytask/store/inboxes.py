@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytask.inbox import MAX_INBOX_BYTES, MAX_MESSAGES
+from pytask.core.envelope import MAX_INBOX_BYTES, MAX_MESSAGES
 
 if TYPE_CHECKING:
     from pytask.store.scripts import Scripts

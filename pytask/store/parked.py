@@ -9,7 +9,7 @@ from pytask.store.pauses import read_pauses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytask.store.connect import Database
+    from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
     from pytask.store.pauses import Pause
     from pytask.store.scripts import Scripts

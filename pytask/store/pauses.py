@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytask.core.states import State
 from pytask.errors import PytaskError, Unavailable
-from pytask.states import State
 from pytask.store.records import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytask.run import Run
-    from pytask.store.connect import Database
+    from pytask.core.run import Run
+    from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytask.states import Outcome
+    from pytask.core.states import Outcome
 
 T = TypeVar('T')
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from pytask.core.events import parse_message
+from pytask.core.run import Run
+from pytask.core.states import ENDED, State
 from pytask.errors import PytaskError, Unavailable
-from pytask.messages import parse_message
-from pytask.run import Run
-from pytask.states import ENDED, State
-from pytask.store.queues import CHUNK
+from pytask.store.lifecycle import CHUNK
 from pytask.store.records import Reload, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytask.messages import Message
-    from pytask.store.connect import Database
+    from pytask.core.events import Message
+    from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
     from pytask.store.pauses import Pauses
     from pytask.store.scripts import Scripts

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from pytask.schedule import Schedule
+from pytask.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytask.schedule import Declared
-    from pytask.store.connect import Database
+    from pytask.schedules.schedule import Declared
+    from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
     from pytask.store.workers import Workers

@@ -10,7 +10,7 @@ from pytask.store.records import Registered, pairs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytask.store.connect import Database
+    from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytask.app import PyTask
+    from pytask.app.app import PyTask
     from pytask.web.wsgi import Site
 
     WSGI = Callable[..., Any]
@@ -37,7 +37,7 @@ def application(  # noqa: PLR0913 - what may be said of who is let in
     called, besides those of this machine. Raises ConfigError where nobody could be let in, for a coroutine
     function, and for a token that could be guessed.
     """
-    from pytask.web.guard import Guard
+    from pytask.web.access.guard import Guard
     from pytask.web.wsgi import Site
 
     settings = app.settings

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytask
 from pytask.web.request import JSON, PROBLEM
-from pytask.web.shapes import SHAPES, TEXT, Schema, ref
+from pytask.web.schemas import SHAPES, TEXT, Schema, ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytask.definition import Task
-    from pytask.registry import Registry
-    from pytask.web.redact import Redactor
-    from pytask.web.routes import Route, Routes
+    from pytask.authoring.registry import Registry
+    from pytask.authoring.task import Task
+    from pytask.web.redaction.redactor import Redactor
+    from pytask.web.routing import Route, Routes
 
 STREAM = 'text/event-stream'
 # Where the data of a task stands in the body of what starts one.

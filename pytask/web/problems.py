@@ -7,14 +7,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from pytask import errors
-from pytask.clock import monotonic_s
+from pytask.core.clock import monotonic_s
 from pytask.web.request import Problem
-from pytask.web.routes import unfit
+from pytask.web.routing import unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytask.web.redact import Redactor
+    from pytask.web.redaction.redactor import Redactor
 
 log = logging.getLogger('pytask')
 CODES: tuple[tuple[type[errors.PytaskError], int], ...] = (

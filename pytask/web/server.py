@@ -18,9 +18,9 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
-from pytask.web.events import SOCKET
+from pytask.net.bounded import BoundedHandler
 from pytask.web.request import Problem
-from pytask.worker.bounded import BoundedHandler
+from pytask.web.routes.events import SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,23 +9,32 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pytask import errors
-from pytask.messages import encode
-from pytask.registry import RESERVED
-from pytask.web import about, files, flows, runs, schedules, single
-from pytask.web import events as events_
-from pytask.web.feed import Feed
+from pytask.core.codec import encode
+from pytask.core.names import RESERVED
+from pytask.web import static_files
+from pytask.web.access.roles import READ
 from pytask.web.problems import Outage, as_problem
-from pytask.web.redact import Redactor
-from pytask.web.request import JSON, PROBLEM, TEXT, Answer, Headers, Problem, Request
-from pytask.web.roles import READ
-from pytask.web.routes import Call, Routes
+from pytask.web.redaction.redactor import Redactor
+from pytask.web.request import (
+    JSON,
+    PROBLEM,
+    TEXT,
+    Answer,
+    Headers,
+    Problem,
+    Request,
+)
+from pytask.web.routes import events as events_
+from pytask.web.routes import flows, meta, runs, schedules, single_task
+from pytask.web.routing import Call, Routes
+from pytask.web.streaming.feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytask.app import PyTask
-    from pytask.definition import Task
-    from pytask.web.guard import Guard
+    from pytask.app.app import PyTask
+    from pytask.authoring.task import Task
+    from pytask.web.access.guard import Guard
 
 log = logging.getLogger('pytask')
 POLICY = (
@@ -38,7 +47,9 @@ SECURITY: Headers = (
     ('X-Content-Type-Options', 'nosniff'), ('X-Frame-Options', 'DENY'), ('Referrer-Policy', 'no-referrer'),
     ('Cross-Origin-Opener-Policy', 'same-origin'), ('Cross-Origin-Resource-Policy', 'same-origin'),
 )  # fmt: skip
-ROUTES = Routes([*events_.ROUTES, *runs.ROUTES, *schedules.ROUTES, *flows.ROUTES, *about.ROUTES, *single.ROUTES])
+ROUTES = Routes(
+    [*events_.ROUTES, *runs.ROUTES, *schedules.ROUTES, *flows.ROUTES, *meta.ROUTES, *single_task.ROUTES]
+)
 # No redirect: where a link of another site was followed, the browser would keep back the cookie that it just got.
 ENTER = b"""\
 <!doctype html><title>pytask</title><meta http-equiv="refresh" content="0;url=./"><a href="./">to the page</a>
@@ -101,7 +112,7 @@ class Site:
         self.guard.check_host(request)
         path = request.path
         if path == '/pytask.js' or path.startswith('/static/'):
-            return files.serve(path.removeprefix('/').removeprefix('static/'), request)
+            return static_files.serve(path.removeprefix('/').removeprefix('static/'), request)
         if path == '/login' and self.guard.has_token:
             return Answer(ENTER, 200, 'text/html; charset=utf-8', self.guard.login(request))
         if path == '/':
@@ -121,7 +132,7 @@ class Site:
             if problem.code != 401:
                 raise
             return Answer(GREETING.encode(), 401, TEXT)
-        return files.serve('index.html', request)
+        return static_files.serve('index.html', request)
 
     def _problem(self, problem: Problem) -> Answer:
         told = self.redactor.clean_answer(problem.to_json())

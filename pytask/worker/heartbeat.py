@@ -20,17 +20,16 @@ import gevent
 from gevent import _hub_local, monkey
 from gevent.hub import Hub
 
-from pytask.clock import boot_s
+from pytask.core.clock import boot_s
 from pytask.errors import PytaskError
 from pytask.store import Note, Store, chunks
-from pytask.worker.lookout import Lookout
-from pytask.worker.presence import register
+from pytask.worker.monitoring.hub_monitor import Lookout
+from pytask.worker.registration import register
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytask.worker.pauser import Halt
-    from pytask.worker.slots import Live
+    from pytask.worker.slots import Halt, Live
     from pytask.worker.worker import Worker
 
 BEATS_PER_LEASE = 4

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pytask.registry import Registry
+    from pytask.authoring.registry import Registry
     from pytask.worker.slots import Live
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'

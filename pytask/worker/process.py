@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from pytask.worker import dump, output, restart
-from pytask.worker.guard import Guard
-from pytask.worker.health import Health
-from pytask.worker.report import set_up_logging
-from pytask.worker.watch import Watch
+from pytask.worker import restart
+from pytask.worker.attempt import stdout
+from pytask.worker.monitoring import dump
+from pytask.worker.monitoring.health_server import Health
+from pytask.worker.monitoring.process_guard import Guard
+from pytask.worker.monitoring.watchdog import Watch
+from pytask.worker.reporter import set_up_logging
 from pytask.worker.worker import EXIT_RESTART, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from pytask.app import PyTask
+    from pytask.app.app import PyTask
 
 EXIT_FORCED = 130
 
@@ -49,7 +51,7 @@ def run_worker(  # noqa: PLR0913 - by name
     Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
     """
     set_up_logging(level)
-    output.stamp_logs()
+    stdout.stamp_logs()
     restart.remember()
     worker = Worker(app)
     with Signals(worker, signals), Guard(worker), Health(worker), Watch(worker) as watch, beside or nullcontext():

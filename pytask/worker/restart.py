@@ -12,10 +12,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pytask.clock import boot_s
+from pytask.core.clock import boot_s
 
 if TYPE_CHECKING:
-    from pytask.settings import Settings
+    from pytask.config.settings import Settings
 
 EVERY_S = 60.0
 # Process id and boot time of the last restart: what a task starts inherits it, and is another process.

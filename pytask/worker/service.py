@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from pytask.clock import monotonic_s
+from pytask.core.clock import monotonic_s
 from pytask.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.worker.report import Reporter
+    from pytask.worker.reporter import Reporter
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 # Five crashes within a minute: no passing trouble, a bug. Erlang's supervisors count alike.

@@ -10,15 +10,16 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+import gevent
+from gevent import monkey
 from gevent.event import Event
 
-from pytask.clock import monotonic_s
+from pytask.core.clock import monotonic_s
 
 if TYPE_CHECKING:
-    from pytask.definition import Task
+    from pytask.authoring.task import Task
     from pytask.store import Claimed
-    from pytask.worker.pauser import Halt
-
+    from pytask.worker.attempt.port import RunPort
 
 # `start` goes on, or has not begun; it is over, and its end is under way; only the context is still to be left.
 STARTED, CLOSING, LEAVING = range(3)
@@ -159,3 +160,41 @@ class Slots:
     def all(self) -> list[Live]:
         """Return a copy, atomic also as seen from the heartbeat's native thread."""
         return list(self._live.values())
+
+
+_thread_id = monkey.get_original('_thread', 'get_ident')
+
+
+class Halt:
+    """One pause of one run inside this worker. Made in the hub's thread; native threads never halt."""
+
+    __slots__ = ('_thread', 'over')
+
+    def __init__(self) -> None:
+        self.over = Event()
+        self._thread = _thread_id()
+
+    def holds(self, port: RunPort) -> bool:
+        live = port.live
+        if live.ending or live.guard is not None or not goes_on(live) or _thread_id() != self._thread:
+            return False
+        # While it is made, the successor of a reload must not wait: else nobody would answer.
+        return live.task is None or live.task.pytask_port is port
+
+
+def wait_while_paused(port: RunPort) -> None:
+    """Be a control point: return when the run is not paused, or is told to end."""
+    live = port.live
+    while (halt := live.halt) is not None and halt.holds(port):
+        gevent.wait([halt.over, live.stopping_event()], count=1)
+
+
+def has_any(task: Task | None) -> bool:
+    return task is not None and bool(task.pytask_port.children)  # type: ignore[attr-defined]
+
+
+def goes_on(live: Live) -> bool:
+    """Tell whether a run is at its work: in `start`, or a graceful one in the children that `start` has left."""
+    task = live.task
+    is_joining = live.phase == CLOSING and task is not None and task.graceful and has_any(task)
+    return live.is_open and (live.phase == STARTED or is_joining)

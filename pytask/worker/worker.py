@@ -16,33 +16,34 @@ from gevent.event import Event
 
 from pytask.builtin import BUILTINS
 from pytask.builtin.flow import Flow
+from pytask.core.names import FLOW
 from pytask.errors import PytaskError
-from pytask.steps import FLOW
 from pytask.store import Claimed, Store
-from pytask.worker import children, forks, life
-from pytask.worker.drain import drain, time_out
-from pytask.worker.ending import Ending
-from pytask.worker.fetcher import Fetcher
+from pytask.worker import app_hooks
+from pytask.worker.attempt import children, forks
+from pytask.worker.attempt.ending import Ending
+from pytask.worker.attempt.flow_attempt import Passage
+from pytask.worker.attempt.runner import Runner
+from pytask.worker.claiming.fetcher import Fetcher
+from pytask.worker.control.dispatcher import Orders
+from pytask.worker.control.inbox import Inbox
+from pytask.worker.control.listener import Listener
+from pytask.worker.control.reloader import Reloader
+from pytask.worker.control.stopper import Stopper
 from pytask.worker.heartbeat import Heartbeat
-from pytask.worker.inbox import Inbox
-from pytask.worker.listener import Listener
-from pytask.worker.local import LocalRuns
+from pytask.worker.local_runs import LocalRuns
 from pytask.worker.metrics import Metrics
-from pytask.worker.orders import Orders
-from pytask.worker.passage import Passage
-from pytask.worker.presence import register
-from pytask.worker.pressure import Pressure
-from pytask.worker.reloader import Reloader
-from pytask.worker.report import Reporter
-from pytask.worker.runner import Runner
+from pytask.worker.monitoring.backpressure import Pressure
+from pytask.worker.registration import register
+from pytask.worker.reporter import Reporter
+from pytask.worker.shutdown import drain, time_out
 from pytask.worker.slots import Live, Slots
-from pytask.worker.stopper import Stopper
 from pytask.worker.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.app import PyTask
+    from pytask.app.app import PyTask
 
 EXIT_OK, EXIT_BROKEN, EXIT_RESTART, EXIT_CONFIG = 0, 70, 75, 78
 
@@ -126,7 +127,7 @@ class Worker:
         forks.install()
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
         register(self, self.store)
-        if not life.begin(self):
+        if not app_hooks.begin(self):
             self._leave()
             return False
         self.heartbeat.start()
@@ -144,7 +145,7 @@ class Worker:
         self.fetcher.stop()  # no new runs; whatever the last claim granted is in the table
         drain(self, self._hurry)  # until the last outcome is recorded, or given back to the front
         self.local_runs.stop()
-        life.end(self)
+        app_hooks.end(self)
         self.heartbeat.stop()  # leases were renewed to the end
         self.listener.stop()
         self.pressure.stop()

@@ -15,10 +15,11 @@ import gevent
 from gevent import monkey
 from gevent.event import Event
 
-from pytask import messages
-from pytask.clock import monotonic_s
+from pytask.core import codec
+from pytask.core import events as events_
+from pytask.core.clock import monotonic_s
+from pytask.core.states import Outcome, State
 from pytask.errors import PytaskError, Unavailable
-from pytask.states import Outcome, State
 from pytask.store import Ending, Note
 from pytask.worker.service import Service
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.store import Store
-    from pytask.worker.report import Reporter
+    from pytask.worker.reporter import Reporter
     from pytask.worker.slots import Live, Slots
 
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
@@ -195,7 +196,7 @@ class Writer(Service):
             self._report.refused(batch[0].live, str(error))
         else:
             live, _, seq = batch[0]
-            short = messages.encode({'type': 'PytaskError', 'message': str(error)[:500], 'traceback': ''})
+            short = codec.encode({'type': 'PytaskError', 'message': str(error)[:500], 'traceback': ''})
             self._send([], [Final(live, Outcome(State.EXCEPTION, short), seq)])
 
 
@@ -205,7 +206,7 @@ def _notes(item: Pending) -> list[Note]:
     live = item.live
     notes = [Note(live.run_id, live.token, item.done, item.target, item.head, item.seq, item.kept)]
     if live.lost_notes:
-        head = messages.event_head(messages.LOST, live.lost_notes)
+        head = events_.event_head(events_.LOST, live.lost_notes)
         notes.insert(0, Note(live.run_id, live.token, '', '', head, item.seq))
         live.lost_notes = 0
     return notes

@@ -15,7 +15,7 @@ import rec
 
 import pytask
 from pytask import PyTask, Task
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 
 BULK = 500
 IO_SLOTS = 6000

@@ -35,7 +35,7 @@ TARGET_MS = {50: 5.0, 99: 25.0}
 
 
 def measure(client, store):
-    from pytask.launch import Launch
+    from pytask.client.starting import Launch
 
     others = client.start_many([Launch('busy')] * OTHERS)
     ids = [run.id for run in client.start_many([Launch('resident')] * STOPS)]
@@ -59,7 +59,7 @@ def measure(client, store):
 
 def main():
     from pytask import Client
-    from pytask.embedded import Server
+    from pytask.embedded.server import Server
 
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
         tasks = Path(folder, 'tasks')

@@ -13,7 +13,7 @@ from load import Meddler, Submitter, stop_all
 from processes import Proxies, make_redis, make_worker
 from recorder import Recorder
 
-from pytask.clock import boot_s
+from pytask.core.clock import boot_s
 
 TICK_S = 0.02
 LOOK_EVERY_S = 0.5

@@ -5,7 +5,7 @@ import itertools
 import signal
 from collections import Counter, defaultdict
 
-from pytask.clock import boot_s
+from pytask.core.clock import boot_s
 
 # A minute: of each worker, and of the one server. Most attempts are hit by something. A worker dies every
 # other minute: a run that seven deaths in a row strike within its first seconds is poison by any rule.

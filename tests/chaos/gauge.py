@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import psutil
 
-from pytask.clock import boot_s
+from pytask.core.clock import boot_s
 
 
 class Sample(NamedTuple):

@@ -3,8 +3,8 @@
 import time
 
 from pytask import Client
+from pytask.client.starting import Launch
 from pytask.errors import Unavailable
-from pytask.launch import Launch
 
 BACKLOG = 500  # runs that are accepted and have not ended; more are not started
 PAUSE_S = 0.2

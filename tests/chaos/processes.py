@@ -10,8 +10,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from pytask.clock import boot_s
-from pytask.embedded import find_server, free_port
+from pytask.core.clock import boot_s
+from pytask.embedded.binaries import find_server
+from pytask.embedded.server import free_port
 
 HERE = Path(__file__).parent
 AGAIN_S = 0.1

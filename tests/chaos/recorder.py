@@ -8,7 +8,7 @@ import json
 
 import redis
 
-from pytask.clock import boot_s
+from pytask.core.clock import boot_s
 
 ENDS = {'success', 'stopped', 'error', 'exception'}
 LIFE = {'wait', 'running'}

@@ -11,8 +11,8 @@ from typing import get_type_hints
 
 import click
 
-from pytask import settings
 from pytask.cli import cli
+from pytask.config import settings
 
 FOLDER = Path(__file__).parents[2] / 'docs' / 'generated'
 NOTE = '.. Written by bin/docs --write; a test compares it with the code.\n'

@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support import ROOT, TestServer
 
-from pytask.embedded import bundled_server, free_port
+from pytask.embedded.binaries import bundled_server
+from pytask.embedded.server import free_port
 
 SERVER = bundled_server() or shutil.which('redis-server')
 WIDTH, HEIGHT = 112, 30

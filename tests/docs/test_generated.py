@@ -11,8 +11,8 @@ from pages import Page
 from support import ROOT
 
 import pytask
-from pytask import settings
 from pytask.cli import EXIT_CODES
+from pytask.config import settings
 from pytask.errors import ConfigError
 
 HOW = 'run `bin/docs --write`, and commit what it has written'

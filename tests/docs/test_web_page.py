@@ -10,7 +10,7 @@ import sys
 import pytest
 from pages import Page, Shell
 
-from pytask.embedded import free_port
+from pytask.embedded.server import free_port
 
 pytestmark = [pytest.mark.one_server, pytest.mark.timeout(180)]
 
@@ -82,7 +82,7 @@ assert app.web_auth({'REMOTE_USER': 'bob'}) == {'read'}
 )
 def test_the_code(page, tmp_path, text, before, after):
     [code] = [block.text for block in page.blocks() if block.language == 'python' and text in block.text]
-    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), 'api')  # noqa: PTH118, PTH120
+    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), 'web', 'api')  # noqa: PTH118, PTH120
     done = subprocess.run(
         [sys.executable, '-c', before + code + after], capture_output=True, text=True, cwd=tmp_path, check=False,
         env=os.environ | {'PYTHONPATH': folder},

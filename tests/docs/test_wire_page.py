@@ -8,7 +8,7 @@ import pytest
 from pages import Page
 from support import ROOT
 
-from pytask import messages
+from pytask.core import commands, events
 from pytask.store import Keys
 
 PAGE = Page('docs/wire.rst')
@@ -71,6 +71,6 @@ def test_every_field_of_a_worker_is_told(app, worker, redis):
 
 
 def test_every_event_and_command_is_told():
-    own = {messages.PROGRESS, messages.MESSAGE, messages.LOST, messages.MESSAGE_FAILED, messages.BLOCKED}
-    assert first_cells('Events') == {*messages.LIFE_EVENTS, *own}
-    assert first_cells('Commands') == messages.COMMANDS
+    own = {events.PROGRESS, events.MESSAGE, events.LOST, events.MESSAGE_FAILED, events.BLOCKED}
+    assert first_cells('Events') == {*events.LIFE_EVENTS, *own}
+    assert first_cells('Commands') == commands.COMMANDS

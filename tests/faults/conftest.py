@@ -5,7 +5,7 @@ from fault_proxy import Proxy
 from tools import LEASE_S, TASKS, FaultServer, Heard, Journal
 
 from pytask import PyTask
-from pytask.client import Client
+from pytask.client.client import Client
 
 
 @pytest.fixture

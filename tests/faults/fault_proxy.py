@@ -13,7 +13,7 @@ from collections import Counter, deque
 
 import gevent
 
-from pytask.store.scripts import sources
+from pytask.store.lua_source import sources
 
 BEFORE, AFTER, REPLIED = MOMENTS = ('before', 'after', 'replied')
 CUT, HALVE, SWALLOW = 'cut', 'halve', 'swallow'

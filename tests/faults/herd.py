@@ -6,8 +6,8 @@ import gevent
 from support import wait_until
 from tools import BACK_S, Watch, log_lines, states, stats
 
+from pytask.client.starting import Launch
 from pytask.errors import Unavailable
-from pytask.launch import Launch
 
 SLOTS = 6
 

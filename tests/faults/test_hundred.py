@@ -10,7 +10,7 @@ import pytest
 from support import wait_until
 from tools import BACK_S, Watch, check_ended_once, states, stats
 
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 
 TURNS, FIRST_LOOK = 100, 20
 VICTIMS, RUNS_A_TURN = 3, 10

@@ -5,7 +5,7 @@ from fault_proxy import AFTER, BEFORE, CUT, MOMENTS
 from support import wait_until
 from tools import check_ended_once
 
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 
 STEPS = ('begin', 'claim', 'renew', 'emit', 'finish')
 

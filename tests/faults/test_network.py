@@ -12,7 +12,7 @@ from herd import SLOTS, Herd
 from support import wait_until
 from tools import BACK_S, Watch, check_ended_once, states
 
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 from pytask.store import Store
 
 COMMANDS = ('BLMOVE', 'claim', 'emit', 'finish', 'renew', 'register', 'promote', 'PSUBSCRIBE', 'PUBLISH')
@@ -44,7 +44,7 @@ def check_once(client, redis, journal, heard, ids):
 def test_a_cut_at_any_command_repeats_no_effect(
     when, harm, make_app, proxy, worker, client, redis, journal, heard, monkeypatch, caplog
 ):
-    monkeypatch.setattr('pytask.worker.listener.PROOF_EVERY_S', 0.2)
+    monkeypatch.setattr('pytask.worker.control.listener.PROOF_EVERY_S', 0.2)
     worker(make_app(proxy.url, lease=2))
     ids = []
     for name in COMMANDS:
@@ -205,8 +205,8 @@ def test_a_slow_network_loses_no_lease(make_app, proxy, worker, client, redis, j
 
 
 def test_a_half_open_subscription_is_noticed(make_app, proxy, worker, client, redis, journal, caplog, monkeypatch):
-    monkeypatch.setattr('pytask.worker.listener.PROOF_EVERY_S', 0.5)
-    monkeypatch.setattr('pytask.worker.listener.PROOF_WITHIN_S', 1.5)
+    monkeypatch.setattr('pytask.worker.control.listener.PROOF_EVERY_S', 0.5)
+    monkeypatch.setattr('pytask.worker.control.listener.PROOF_WITHIN_S', 1.5)
     worker(make_app(proxy.url, lease=5))
     runs = client.start_many([Launch('endless')] * 2)
     wait_until(lambda: len(journal.begins()) == 2, 'they run')

@@ -13,7 +13,7 @@ from redis.retry import Retry
 from support import wait_until
 from tools import BACK_S, LEASE_S, Watch, log_lines, states, stats
 
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 
 
 @pytest.fixture

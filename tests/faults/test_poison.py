@@ -9,7 +9,7 @@ import pytest
 from support import wait_until
 from tools import LEASE_S, Watch, check_ended_once, states, stats
 
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 
 
 class Supervisor:

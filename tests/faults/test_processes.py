@@ -11,8 +11,8 @@ from gevent.pool import Pool
 from support import wait_until
 from tools import LEASE_S, Watch, check_ended_once, states
 
-from pytask.embedded import free_port
-from pytask.launch import Launch
+from pytask.client.starting import Launch
+from pytask.embedded.server import free_port
 
 
 @pytest.mark.parametrize('task', ['nap', 'endless'])

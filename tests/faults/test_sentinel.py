@@ -10,7 +10,7 @@ from servers import REDIS_SERVER, Watched, needs_redis_server
 from support import Processes, check_keys, wait_until
 
 from pytask import Unavailable
-from pytask.client import Client
+from pytask.client.client import Client
 
 pytestmark = [needs_redis_server, pytest.mark.timeout(240)]
 

@@ -5,7 +5,7 @@ import pytest
 from support import InProcess, wait_until
 from tools import LEASE_S, states
 
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 from pytask.worker.worker import EXIT_BROKEN
 
 SERVICES = ('writer', 'listener', 'fetcher', 'peek default', 'pytask/monitor', 'pytask/cleanup', 'pytask/scheduler')
@@ -55,7 +55,7 @@ def test_a_loop_that_crashes_goes_on(name, worker, client, redis, journal, caplo
 def test_a_loop_that_crashes_again_and_again_ends_the_worker_visibly(
     name, make_app, worker, client, redis, journal, caplog, monkeypatch
 ):
-    monkeypatch.setattr('pytask.worker.drain.STOP_LIMIT_S', 3.0)  # without a writer no run is ever let go
+    monkeypatch.setattr('pytask.worker.shutdown.STOP_LIMIT_S', 3.0)  # without a writer no run is ever let go
     runs = client.start_many([Launch('endless'), Launch('nap', {'seconds': 2})])
     ids = [run.id for run in runs]
     broken = InProcess(make_app(drain=0))

@@ -28,7 +28,18 @@ import pytest
 from support import wait_until
 
 import pytask
-from pytask import PytaskError, RunEnded, Step, Task, flow, routine, spawn, step, submit, wait
+from pytask import (
+    PytaskError,
+    RunEnded,
+    Step,
+    Task,
+    flow,
+    routine,
+    spawn,
+    step,
+    submit,
+    wait,
+)
 
 pytestmark = pytest.mark.timeout(60)
 

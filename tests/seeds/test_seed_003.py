@@ -36,7 +36,16 @@ import gevent
 import pytest
 from support import wait_until
 
-from pytask import InputError, Interrupted, NotGiven, PyTask, State, Task, reference, resource
+from pytask import (
+    InputError,
+    Interrupted,
+    NotGiven,
+    PyTask,
+    State,
+    Task,
+    reference,
+    resource,
+)
 
 pytestmark = pytest.mark.timeout(60)
 

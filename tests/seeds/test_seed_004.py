@@ -29,7 +29,7 @@ import pytest
 from flask import Flask
 from support import wait_until
 
-from pytask.contrib.flask import BackgroundTaskWorker, BlockingTaskWorker
+from pytask.contrib.flask.extension import BackgroundTaskWorker, BlockingTaskWorker
 from pytask.errors import ConfigError
 
 pytestmark = pytest.mark.timeout(120)

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from pytask.states import Outcome, State
+from pytask.core.states import Outcome, State
 from pytask.store import Claimant, Ending, Line, NewRun, Note
 
 LEASE_MS = 60_000

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from model import CONVICTED_AT, ENDS, Run
 from support import check_keys
 
-from pytask.states import Outcome, State
+from pytask.core.states import Outcome, State
 from pytask.store import Ending
 
 TASKS = {'w1': ['hello'], 'w2': ['hello'], 'w3': ['hello', 'other']}

@@ -24,8 +24,8 @@ from hypothesis import Phase
 from machine import run_machine
 from support import TestServer
 
-from pytask.embedded import find_server
-from pytask.store import Store, scripts
+from pytask.embedded.binaries import find_server
+from pytask.store import Store, lua_source
 
 SEEDS, EXAMPLES, STEPS = (1, 2, 3), 200, 50
 
@@ -351,7 +351,7 @@ MUTANTS = [
 
 def break_it(mutant):
     """Have the scripts of this process broken; each edit must match once."""
-    read = scripts._read.__wrapped__
+    read = lua_source._read.__wrapped__
 
     def broken(name):
         text = read(name)
@@ -360,8 +360,8 @@ def break_it(mutant):
             text = text.replace(old, new)
         return text
 
-    scripts._read = broken
-    scripts._source.cache_clear()
+    lua_source._read = broken
+    lua_source._source.cache_clear()
     broken(mutant.script)
 
 

@@ -5,7 +5,7 @@ from redis.client import PubSub
 from support import wait_until
 
 from pytask import Unavailable
-from pytask.messages import Command
+from pytask.core.commands import Command
 from pytask.store import Store
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import pytask.store
 from pytask.store import Keys
-from pytask.store.scripts import NAMES, sources
+from pytask.store.lua_source import NAMES, sources
 
 LUA = Path(pytask.store.__file__).parent / 'lua'
 

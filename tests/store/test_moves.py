@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytask.states import ENDED, MOVES, State
+from pytask.core.states import ENDED, MOVES, State
 
 ACTIONS = {
     'start': lambda hands, claimed: hands.start(claimed.run_id),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytask.states import State
+from pytask.core.states import State
 
 
 def close(hands, kind, name):

@@ -3,7 +3,7 @@
 import pytest
 from hands import Hands
 
-from pytask.states import State
+from pytask.core.states import State
 from pytask.store import Store
 
 

@@ -87,8 +87,8 @@ def test_a_pattern_of_channels_must_stand_there_literally(trouble, redis):
 def test_what_an_old_server_says_from_within_a_script():
     from redis.exceptions import ResponseError
 
-    from pytask.store.address import Server
-    from pytask.store.trouble import explained
+    from pytask.store.connection.errors import explained
+    from pytask.store.connection.server import Server
 
     text = (
         'Error running script (call to f_0a9a51ee): @user_script:41: @user_script: 41: '

@@ -1,7 +1,7 @@
 import pytest
 
-from pytask.schedule import Declared
-from pytask.trigger import Date, Every
+from pytask.schedules.schedule import Declared
+from pytask.schedules.triggers import Date, Every
 
 
 def declared(name='nightly', task='hello', seconds=30, *, data=b'{}', queue='default'):

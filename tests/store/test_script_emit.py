@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pytask.messages import event_head
+from pytask.core.events import event_head
 from pytask.store import Claimed, Note
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pytask.states import Outcome, State
+from pytask.core.states import Outcome, State
 from pytask.store import Ending
 
 ENDS = ['STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION']

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pytask.states import State
+from pytask.core.states import State
 from pytask.store.flows import Child, Held, NewFlow
 from pytask.store.records import Ending
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pytask.states import State
+from pytask.core.states import State
 
 
 def test_a_started_run_is_a_hash_and_an_entry(hands):

@@ -8,7 +8,7 @@ import pytest
 from support import InProcess, wait_until
 
 from pytask import PyTask, PytaskError, Unavailable
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 
 TASKS = str(Path(__file__).parent / 'matrix_tasks')
 LEASE_S = 3.0

@@ -6,8 +6,8 @@ import shlex
 import pytest
 from trial import TASKS
 
-from pytask.cli.data import to_run_again
-from pytask.run import Run
+from pytask.cli.data_arguments import to_run_again
+from pytask.core.run import Run
 
 pytestmark = pytest.mark.one_server
 

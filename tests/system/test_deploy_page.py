@@ -10,10 +10,10 @@ import textwrap
 import pytest
 from support import ROOT
 
-from pytask.cli.init import HANG_MARGIN_S, STOP_MARGIN_S
-from pytask.settings import Settings
-from pytask.worker import readiness
-from pytask.worker.drain import STOP_LIMIT_S
+from pytask.cli.commands.init import HANG_MARGIN_S, STOP_MARGIN_S
+from pytask.config.settings import Settings
+from pytask.worker.monitoring import readiness
+from pytask.worker.shutdown import STOP_LIMIT_S
 
 PAGE = (ROOT / 'docs' / 'deploy.rst').read_text()
 WORDS = ' '.join(PAGE.split())
@@ -90,6 +90,6 @@ def test_every_exit_code_of_a_worker_is_explained():
 
 
 def test_every_metric_is_told():
-    source = (ROOT / 'pytask/worker/scrape.py').read_text()
+    source = (ROOT / 'pytask/worker/monitoring/metrics_page.py').read_text()
     told = re.findall(r'^``(pytask_\w+)``  ', PAGE, re.MULTILINE)
     assert sorted(told) == sorted(re.findall(r"'(pytask_\w+)'", source))

@@ -9,7 +9,7 @@ import redis as redis_py
 from devs import Devs, is_there
 from support import wait_until
 
-from pytask.embedded import Server
+from pytask.embedded.server import Server
 
 pytestmark = pytest.mark.one_server
 

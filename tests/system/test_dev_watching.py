@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import wait_until
 
-from pytask.cli.watching import Watch, forget_bytecode
+from pytask.cli.dev.file_watcher import Watch, forget_bytecode
 
 
 @pytest.fixture
@@ -129,5 +129,5 @@ def test_bytecode_is_forgotten(folder):
 
 
 def test_the_process_that_watches_loads_neither_redis_nor_gevent():
-    code = 'import pytask.cli.reloading, sys; assert not {"redis", "gevent"} & set(sys.modules)'
+    code = 'import pytask.cli.dev.supervisor, sys; assert not {"redis", "gevent"} & set(sys.modules)'
     subprocess.run([sys.executable, '-c', code], check=True)

@@ -370,7 +370,8 @@ def test_each_command_is_there_below_flask_with_its_exit_code_and_its_name(besid
 def child(beside, line, **environment):
     lock = os.open(beside.folder / 'lock', os.O_RDWR | os.O_CREAT)
     process = subprocess.Popen(
-        [sys.executable, '-m', 'pytask.contrib.child'], cwd=beside.folder, stdin=subprocess.PIPE, pass_fds=[lock],
+        [sys.executable, '-m', 'pytask.contrib.flask.child'], cwd=beside.folder, stdin=subprocess.PIPE,
+        pass_fds=[lock],
         env=beside.environment(**environment), stderr=subprocess.PIPE,
     )  # fmt: skip
     os.close(lock)
@@ -401,8 +402,8 @@ def test_a_worker_that_hangs_ends_with_its_parent_too(beside):
 
 def test_started_by_hand_the_child_says_what_to_use(beside):
     done = subprocess.run(
-        [sys.executable, '-m', 'pytask.contrib.child'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False,
+        [sys.executable, '-m', 'pytask.contrib.flask.child'], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert 'pytask worker' in done.stderr

@@ -12,8 +12,8 @@ import sys
 import pytest
 from support import wait_until
 
-from pytask.client import Client
-from pytask.embedded import free_port
+from pytask.client.client import Client
+from pytask.embedded.server import free_port
 
 pytestmark = pytest.mark.one_server
 

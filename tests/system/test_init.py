@@ -16,7 +16,7 @@ from contextlib import suppress
 import pytest
 from support import ROOT, wait_until
 
-from pytask.embedded import free_port
+from pytask.embedded.server import free_port
 
 pytestmark = pytest.mark.one_server
 

@@ -8,7 +8,7 @@ import gevent
 import pytest
 from support import Processes, TestServer, wait_until
 
-from pytask.client import Client
+from pytask.client.client import Client
 
 pytestmark = pytest.mark.one_server
 

@@ -7,7 +7,7 @@ import pytest
 from support import wait_until
 
 from pytask import PyTask
-from pytask.launch import Launch
+from pytask.client.starting import Launch
 
 TASKS = """
     import os

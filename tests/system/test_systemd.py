@@ -16,10 +16,10 @@ from string import Template
 import pytest
 from support import ROOT, wait_until
 
-from pytask.cli.init import unit
-from pytask.settings import Settings
-from pytask.worker.drain import STOP_LIMIT_S
-from pytask.worker.notify import Notifier
+from pytask.cli.commands.init import unit
+from pytask.config.settings import Settings
+from pytask.worker.monitoring.notify import Notifier
+from pytask.worker.shutdown import STOP_LIMIT_S
 
 pytestmark = pytest.mark.one_server
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 import pytest
 from support import check_keys, wait_until
 
-from pytask.schedule import Declared
-from pytask.trigger import Date, Every
+from pytask.schedules.schedule import Declared
+from pytask.schedules.triggers import Date, Every
 
 pytestmark = pytest.mark.one_server
 

@@ -11,8 +11,8 @@ import pytest
 from devs import Devs
 from support import wait_until
 
-from pytask.cli import beside
-from pytask.embedded import free_port
+from pytask.cli.dev import web_socket
+from pytask.embedded.server import free_port
 from pytask.errors import ConfigError
 
 pytestmark = pytest.mark.one_server
@@ -192,7 +192,7 @@ def test_dev_goes_on_to_the_next_port_only_where_one_is_taken(monkeypatch):
     """Whatever else is wrong is told: it is wrong at each port."""
     with socket.create_server(('127.0.0.1', 0)) as other:
         port = other.getsockname()[1]
-        place = beside.Place(f':{port}')
+        place = web_socket.Place(f':{port}')
         assert place.words()['note'] == f'   {port} is taken'
         place._listening.close()
     tried = []
@@ -201,7 +201,7 @@ def test_dev_goes_on_to_the_next_port_only_where_one_is_taken(monkeypatch):
         tried.append(text)
         raise ConfigError('not allowed') from OSError(errno.EACCES, 'Permission denied')
 
-    monkeypatch.setattr(beside, 'listener', forbidden)
+    monkeypatch.setattr(web_socket, 'listener', forbidden)
     with pytest.raises(ConfigError, match='not allowed'):
-        beside.Place(':80')
+        web_socket.Place(':80')
     assert tried == [':80']

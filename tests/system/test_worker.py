@@ -13,8 +13,8 @@ import gevent
 import pytest
 from support import check_keys, wait_until
 
-from pytask.client import Client
-from pytask.launch import Launch
+from pytask.client.client import Client
+from pytask.client.starting import Launch
 
 TASKS = """
     import time

@@ -1,7 +1,7 @@
 import pytest
 
 from pytask import errors
-from pytask.clock import boot_s, monotonic_s, wall_ms, wall_s
+from pytask.core.clock import boot_s, monotonic_s, wall_ms, wall_s
 
 
 @pytest.mark.parametrize('name', [name for name in errors.__all__ if name not in ('Interrupted', 'PytaskError')])

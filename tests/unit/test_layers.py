@@ -1,168 +1,125 @@
-"""Imports go down only: words ← store ← {client, worker} ← app ← doors."""
+"""The house, by folder: which package may import which, imports for types included. `imports.py` reads them."""
 
-import ast
 import subprocess
 import sys
-from functools import cache
-from pathlib import Path
 
 import pytest
+from imports import MODULES, circles, package, room, show, ties, ties_of
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / 'pytask'
-WORDS = {
-    'address',
-    'handle',
-    'hashes',
-    'inbox',
-    'states',
-    'errors',
-    'definition',
-    'decorate',
-    'prompt',
-    'inputs',
-    'kinds',
-    'lookups',
-    'misfits',
-    'notgiven',
-    'outputs',
-    'params',
-    'run',
-    'messages',
-    'registry',
-    'settings',
-    'sources',
-    'clock',
-    'cron',
-    'hints',
-    'hooks',
-    'schedule',
-    'shape',
-    'timetable',
-    'trigger',
-    'zones',
-    'resources',
-    'signals',
-    'steps',
-    'telling',
+SUBJECTS = {'core', 'net', 'errors', 'config', 'schema', 'schedules', 'embedded'}
+KERNEL = SUBJECTS | {'authoring', 'flows', 'store'}
+EVERYTHING = KERNEL | {'client', 'builtin', 'worker', 'app', 'web', 'cli', 'contrib', 'params', ''}
+# What each package may import besides itself: what lies below it. Neither client nor worker knows the other.
+BELOW = {
+    'errors': set(),
+    'core': {'errors'},
+    'net': {'core', 'errors'},
+    'config': {'core', 'net', 'errors'},
+    'schema': {'core', 'errors'},
+    'schedules': {'core', 'errors'},
+    'embedded': {'core', 'errors'},
+    'params': {'schema'},
+    'authoring': {'core', 'errors', 'schema'},
+    'flows': {'core', 'errors', 'schema', 'authoring'},
+    'store': SUBJECTS,
+    'client': KERNEL,
+    'builtin': KERNEL,
+    'worker': KERNEL | {'builtin'},
+    'app': KERNEL | {'client', 'builtin'},
+    'web': KERNEL | {'client', 'builtin', 'app'},
+    'cli': EVERYTHING,
+    'contrib': EVERYTHING,
+    '__main__': EVERYTHING,
+    '': EVERYTHING,  # pytask/__init__.py: the public names, on first use
 }
-
-CLIENT = {'client', 'launch', 'follow', 'commands', 'stack', 'talk', 'pauses', 'schedules', 'flows', 'machine'}
-DOORS = {'__main__', 'cli', 'web', 'contrib', 'testing'}
-LAYERS = WORDS | CLIENT | DOORS | {'', 'store', 'worker', 'builtin', 'app', 'embedded'}
-
-
-def name_of(path):
-    parts = path.relative_to(ROOT).with_suffix('').parts
-    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
-
-
-# Samples are text here: what `pytask init` copies.
-MODULES = {name_of(p): p for p in sorted(PACKAGE.rglob('*.py')) if PACKAGE / 'samples' not in p.parents}
-
-
-class Imports(ast.NodeVisitor):
-    """Collects what a module imports at runtime, and whether it does so inside a function."""
-
-    def __init__(self):
-        self.found = set()
-        self.depth = 0
-
-    def visit_If(self, node):
-        if ast.unparse(node.test) != 'TYPE_CHECKING':
-            self.generic_visit(node)
-            return
-        for part in node.orelse:
-            self.visit(part)
-
-    def visit_FunctionDef(self, node):
-        self.depth += 1
-        self.generic_visit(node)
-        self.depth -= 1
-
-    def visit_Import(self, node):
-        self.found |= {(alias.name, self.depth > 0) for alias in node.names}
-
-    def visit_ImportFrom(self, node):
-        assert node.level == 0, 'imports are absolute'
-        self.found.add((node.module, self.depth > 0))
-        # `from pytask import x` may name a module
-        self.found |= {
-            (f'{node.module}.{alias.name}', self.depth > 0)
-            for alias in node.names
-            if f'{node.module}.{alias.name}' in MODULES
-        }
+# Ties that run up, still to be cut.
+STILL = {
+    ('pytask.app.app', 'pytask.web.serving'),
+    ('pytask.app.app', 'pytask.worker.process'),
+    ('pytask.authoring.registry', 'pytask.app.hooks'),
+    ('pytask.authoring.task', 'pytask.app.app'),
+    ('pytask.authoring.task', 'pytask.client.client'),
+    ('pytask.core.handle', 'pytask.client.client'),
+    ('pytask.core.port', 'pytask.authoring.task'),
+    ('pytask.core.run', 'pytask.client.client'),
+    ('pytask.flows.flow', 'pytask.client.client'),
+    ('pytask.flows.shortcuts', 'pytask.client.client'),
+    ('pytask.schema.inputs', 'pytask.app.hooks'),
+    ('pytask.schema.inputs', 'pytask.authoring.task'),
+    ('pytask.schema.lookups', 'pytask.app.hooks'),
+    ('pytask.schema.outputs', 'pytask.authoring.task'),
+    ('pytask.schema.params', 'pytask.authoring.task'),
+    ('pytask.web.openapi', 'pytask'),
+    ('pytask.worker.app_hooks', 'pytask.app.hooks'),
+    ('pytask.worker.attempt.context', 'pytask.app.app'),
+    ('pytask.worker.attempt.flow_attempt', 'pytask.app.hooks'),
+    ('pytask.worker.attempt.port', 'pytask.app.app'),
+    ('pytask.worker.process', 'pytask.app.app'),
+    ('pytask.worker.registration', 'pytask'),
+    ('pytask.worker.worker', 'pytask.app.app'),
+}
+GEVENT = {'worker', 'builtin', 'contrib', '__main__'}
+GEVENT_FILES = {'pytask.net.bounded', 'pytask.web.server'}
+# A bare task starts its runs through the default app: by `import pytask`, which loads what is asked for.
+NAMES_THE_PACKAGE = {'pytask.authoring.task', 'pytask.flows.shortcuts'}
 
 
-@cache
-def imports(module):
-    visitor = Imports()
-    visitor.visit(ast.parse(MODULES[module].read_text()))
-    return visitor.found
+def layer(module):
+    """Return the package of a module, or the module itself where it stands in the root."""
+    return package(module) or module.removeprefix('pytask').lstrip('.')
 
 
-def roots(module):
-    return {name.split('.')[0] for name, _ in imports(module)}
+def test_every_package_has_its_place():
+    assert {layer(module) for module in MODULES} == set(BELOW)
 
 
-def layer(name):
-    return name.split('.')[1] if '.' in name else ''
-
-
-def below(*layers):
-    return [name for name in MODULES if layer(name) in layers]
-
-
-def breaches(modules, allowed):
-    """Return {module: imports of pytask's own modules that are not of the allowed layers}."""
-    # The package itself names everything lazily, and stands for no layer.
-    own = {module: {name for name, _ in imports(module) if name.startswith('pytask.')} for module in modules}
-    wrong = {module: {name for name in names if layer(name) not in allowed} for module, names in own.items()}
-    return {module: names for module, names in wrong.items() if names}
-
-
-def who_imports(root):
-    return {module for module in MODULES if root in roots(module)}
-
-
-def test_every_module_has_a_layer():
-    assert {layer(module) for module in MODULES} <= LAYERS
-
-
-def test_every_word_is_a_module():
-    assert set(below(*WORDS)) == {f'pytask.{word}' for word in WORDS}
-
-
-def test_words_import_words_only():
-    assert breaches(below(*WORDS), WORDS) == {}
-
-
-def test_words_name_the_package_in_one_function_only():
-    named = {
-        module: is_inside for module in below(*WORDS) for name, is_inside in imports(module) if name == 'pytask'
+def test_a_package_imports_only_what_lies_below_it():
+    wrong = {
+        (tie.module, tie.imported)
+        for tie in ties()
+        if layer(tie.imported) not in BELOW[layer(tie.module)] | {layer(tie.module)}
+        and not (tie.imported == 'pytask' and tie.module in NAMES_THE_PACKAGE)
     }
-    # A bare task starts its runs through the default app.
-    assert named == {'pytask.definition': True}
-
-
-def test_the_store_imports_words_only():
-    assert breaches(below('store'), {*WORDS, 'store'}) == {}
-
-
-def test_the_client_stands_on_the_store_and_knows_no_worker():
-    assert breaches(below(*CLIENT), {*WORDS, *CLIENT, 'store'}) == {}
-
-
-def test_the_worker_knows_no_client_and_no_door():
-    assert breaches(below('worker', 'builtin'), {*WORDS, 'store', 'worker', 'builtin'}) == {}
+    assert wrong == STILL
 
 
 def test_only_the_store_imports_redis():
-    assert who_imports('redis') <= set(below('store'))
+    assert {package(module) for module in who_imports('redis')} == {'store'}
 
 
-def test_only_the_worker_and_the_doors_import_gevent():
-    assert who_imports('gevent') <= set(below('worker', 'builtin', *DOORS))
+def test_only_the_engine_and_doors_import_gevent():
+    outside = {m for m in who_imports('gevent') if package(m) not in GEVENT and room(m) != 'cli/dev'}
+    assert {m for m in outside if m != 'pytask.__main__'} == GEVENT_FILES
+
+
+def who_imports(root):
+    return {module for module in MODULES for tie in ties_of(module) if tie.imported.partition('.')[0] == root}
+
+
+def test_the_root_holds_what_users_import():
+    assert {module for module in MODULES if not room(module)} == {
+        'pytask',
+        'pytask.__main__',
+        'pytask.errors',
+        'pytask.params',
+    }
+
+
+def test_no_package_is_named_as_a_public_name():
+    import pytask
+
+    assert not {package(module) for module in MODULES} & set(pytask.__all__)
+
+
+def test_no_module_is_named_as_one_of_the_standard_library():
+    names = {module.rpartition('.')[2] for module in MODULES} - {'__main__'}
+    assert names & set(sys.stdlib_module_names) == set()
+
+
+def test_packages_make_no_circle():
+    print(show())
+    edges = {(layer(t.module), layer(t.imported)) for t in ties() if (t.module, t.imported) not in STILL}
+    assert circles((one, other) for one, other in edges if one and other) == []
 
 
 def loaded(code):

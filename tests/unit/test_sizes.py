@@ -10,18 +10,18 @@ PACKAGE = ROOT / 'pytask'
 LONGEST_PYTHON, LONGEST_LUA, LONGEST_COMMAND, LONGEST_TOUR = 300, 90, 30, 1300
 # What a newcomer reads, in this order: one run passes exactly these.
 TOUR = [
-    'definition.py',
-    'states.py',
-    'run.py',
-    'client.py',
+    'authoring/task.py',
+    'core/states.py',
+    'core/run.py',
+    'client/client.py',
     'store/keys.py',
     'store/lua/start.lua',
     'store/lua/claim.lua',
     'store/lua/finish.lua',
-    'store/queues.py',
+    'store/lifecycle.py',
     'worker/worker.py',
-    'worker/fetcher.py',
-    'worker/runner.py',
+    'worker/claiming/fetcher.py',
+    'worker/attempt/runner.py',
 ]
 
 

@@ -5,7 +5,7 @@ import pytest
 from support import wait_until
 
 from pytask import PyTask, current_task
-from pytask.store.scripts import sources
+from pytask.store.lua_source import sources
 from pytask.worker.writer import BATCH
 
 SCRIPTS = {source.sha: source.name for source in sources()}

@@ -6,8 +6,8 @@ import pytest
 from support import wait_until
 
 from pytask import NotFound, PyTask, State
-from pytask.schedule import Declared
-from pytask.trigger import Date, Every
+from pytask.schedules.schedule import Declared
+from pytask.schedules.triggers import Date, Every
 
 PAST_MS = 1_000_000_000_000  # 2001-09-09T01:46:40Z
 

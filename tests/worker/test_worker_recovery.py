@@ -7,7 +7,7 @@ import pytest
 from support import wait_until
 
 from pytask import Cleanup, PyTask, State
-from pytask.settings import Settings
+from pytask.config.settings import Settings
 
 
 @pytest.fixture

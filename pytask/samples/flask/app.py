@@ -15,7 +15,7 @@ from flask import Flask, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from pytask import NotFound
-from pytask.contrib.flask import BackgroundTaskWorker
+from pytask.contrib.flask.extension import BackgroundTaskWorker
 
 app = Flask(__name__)
 app.config['GREETING'] = 'hello'

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import gevent
 
 from pytask import Interrupted, Task
-from pytask.clock import boot_s
+from pytask.core.clock import boot_s
 
 STILL_S = 0.08
 _journal = os.open(os.environ['CHAOS_JOURNAL'], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -1,0 +1,1 @@
+"""The app: settings, registry, client, resources, hooks and schedules in one object."""

@@ -1,0 +1,148 @@
+"""The Task base class: what authors write against. The `task` decorator is beside it, in `decorate`.
+
+Pure: a task can emit and spawn because the runner attaches a `Port` to the instance before its
+`__init__` runs (subclasses need not call `super().__init__`, and may emit in theirs). Outside a run
+the port is `Prompt`, which prints, so that a class can be tried in a Python prompt. What comes from
+the port is found through non-data descriptors: a task may assign `self.target` or `self.id` as it likes.
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pytask.authoring.telling import Telling
+from pytask.core.port import Attached, Flag, Port, Prompt
+from pytask.errors import TaskError
+from pytask.schema.params import shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from pytask.app.app import PyTask
+    from pytask.client.client import Client
+    from pytask.core.run import Run
+    from pytask.core.states import Outcome
+
+T = TypeVar('T')
+
+current: ContextVar[Task | None] = ContextVar('pytask_current_task', default=None)
+
+
+class Task(Telling):
+    """A task: subclass it, give it a `NAME`, inputs (the signature of `__init__`) and a `start`.
+
+    What it can tell stands in `Telling`. A method `on_<name>` is called with the data of each message of that
+    name which a run is sent.
+
+    Policy: `QUEUE` is where its runs wait; `GRACE` the seconds an orderly stop may take before the run
+    is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
+    `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end
+    before their lease is over, 'keep' for those that go on without, and may then run twice; `DEMO` the
+    data with which `pytask dev` starts a first run, None for no such run; `CHECK_EVERY` the seconds after which
+    its `check` is asked again while it holds a flow; `EXPOSE` lets the web start its runs; `REDACT` names inputs
+    whose values the web never shows. `results` and `state` are those of the flow it is a step of.
+    """
+
+    NAME: ClassVar[str]
+    QUEUE: ClassVar[str] = 'default'
+    TIMEOUT: ClassVar[float | None] = None
+    GRACE: ClassVar[float | None] = 10
+    graceful: ClassVar[bool] = False
+    on_partition: ClassVar[str] = 'stop'
+    DEMO: ClassVar[dict[str, Any] | None] = None
+    CHECK_EVERY: ClassVar[float | None] = None
+    EXPOSE: ClassVar[bool] = False
+    REDACT: ClassVar[tuple[str, ...]] = ()
+    Error: ClassVar[type[TaskError]] = TaskError
+
+    pytask_port: Port = Prompt()
+    pytask_app: ClassVar[Any] = None  # the PyTask it was added to
+
+    id = Attached[str]('run_id')
+    attempt = Attached[int]('attempt')
+    stopping = Attached[Flag]('stopping')
+    log = Attached[Any]('log')
+    results = Attached[Any]('results')
+    state = Attached[dict[str, Any]]('state')
+    app = Attached['PyTask']('app')
+    client = Attached['Client']('client')
+    redis = Attached[Any]('redis')
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        shape(cls)
+        if 'NAME' not in cls.__dict__:
+            cls.NAME = kebab(cls.__name__)
+
+    @staticmethod
+    def provide_context() -> AbstractContextManager[Any] | None:
+        """Return a context manager entered before the instance is made; all methods run inside it."""
+        return None
+
+    @classmethod
+    def apply(cls, data: dict[str, Any] | None = None, /, **more: Any) -> Run:
+        """Start a run with this data, a dict or by names, from any module, process or thread.
+
+        It is started in the task's app, else in the default one. Raises as `Client.start` does.
+        """
+        return _client(cls.pytask_app).start(cls, dict(**({} if data is None else data), **more))
+
+    def finish(self, outcome: Outcome) -> None:
+        """Do what is always to be done after `start`: `outcome` says how it ended, by `state` and live `exception`.
+
+        It runs inside the context, before children end, and has GRACE; its errors are logged and change nothing.
+        A reload is no end: then only the last instance is called.
+        """
+
+    def checkpoint(self) -> None:
+        """Halt here while the run is paused, as every emit, progress, message, sleep and turn of `every` does."""
+        self.pytask_port.checkpoint()
+
+    def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run `fn` in a greenlet that this run owns: it ends with the run, at the latest.
+
+        Where it raises, the run ends as if `start` had raised that, and `start` is interrupted; unless somebody
+        is waiting for it then, by `join`, by the greenlet's own `get` or `join`, or it is a pool's. The same
+        holds for plain `gevent.spawn`, not for threads. When `start` has returned, what is left is interrupted;
+        that of a graceful task is waited for.
+        """
+        return self.pytask_port.spawn(fn, *args, **kwargs)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the greenlets this run owns, at most `timeout` seconds; raise the first error of one."""
+        self.pytask_port.join(timeout)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, or return at once when the run is told to stop."""
+        self.pytask_port.sleep(seconds)
+
+    def every(self, seconds: float) -> Iterator[int]:
+        """Yield 0, 1, 2, … every so many seconds, without drift, until `stopping` is set."""
+        return self.pytask_port.every(seconds)
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run `fn` in a native thread and return what it returns: for CPU work and blocking calls."""
+        result: T = self.pytask_port.offload(fn, *args, **kwargs)
+        return result
+
+
+def current_task() -> Task | None:
+    """Return the task this code runs in, also from greenlets it spawned; None outside a run."""
+    return current.get()
+
+
+def kebab(name: str) -> str:
+    """Turn `HttpCheck` or `http_check` into `http-check`."""
+    words = re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', '-', name)
+    return words.replace('_', '-').strip('-').lower()
+
+
+def _client(app: PyTask | None) -> Client:
+    if app is None:
+        import pytask  # the door above: a bare task starts its runs through the default app
+
+        app = pytask.default_app()
+    return app.client

@@ -1,0 +1,171 @@
+"""Commands that act on runs: stop, reload, retry, rm. By ids, or by what runs have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytask.cli.commands.completion import run_ids as ids_in
+from pytask.cli.commands.completion import task_names
+from pytask.cli.data_arguments import point_out, taken, whole_data
+from pytask.cli.options import (
+    STATES,
+    F,
+    client,
+    common,
+    find_id,
+    is_json,
+)
+from pytask.cli.output import formatting
+from pytask.core.names import is_own
+from pytask.core.states import ENDED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytask.client.client import Client
+
+SECONDS = click.FloatRange(min=0)
+# More lines than this become a count on a terminal.
+LINES = 20
+DELETE_AT_ONCE = 500
+EXIT_TIMED_OUT = 4
+
+
+def _selecting(*possible: State) -> Callable[[F], F]:
+    """Add what names runs, by id or by what they have in common; only those in the possible states are meant."""
+    names = ', '.join(possible)
+
+    def decorate(command: F) -> F:
+        for add in (
+            click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
+            click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
+            click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
+            click.option(
+                '--state',
+                'states',
+                type=STATES,
+                metavar='STATE',
+                multiple=True,
+                help=f'Those in these states: {names}.',
+            ),
+            click.option('--task', metavar='NAME', shell_complete=task_names, help='Those of this task.'),
+            click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(*possible)),
+        ):
+            command = add(command)
+        return command
+
+    return decorate
+
+
+def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> list[str]:
+    """Return the ids that were named or fit, after asking where they were not named."""
+    if by['run_ids']:
+        return [find_id(asked, text) for text in by['run_ids']]
+    if not (by['takes_all'] or by['task'] or by['states'] or by['queues']):
+        raise click.UsageError('name runs by id, or with --task, --state, --queue or --all')
+    states = [state for state in possible if not by['states'] or state.value in by['states']]
+    if not states:
+        return []
+    runs = asked.list(states=states, task=by['task'], queues=by['queues'], limit=None)
+    ids = [run.id for run in runs if not is_own(run.task)]
+    if ids and not by['yes']:
+        if not formatting.is_terminal():
+            raise click.UsageError(f'this would {verb} {len(ids):,} runs; say --yes')
+        click.confirm(f'{verb} {len(ids):,} runs?', abort=True, err=True)
+    return ids
+
+
+def report(answers: dict[str, str]) -> int:
+    """Print what became of each; exit code 3 where a run was not there, 1 where one was refused."""
+    if is_json():
+        for run_id, answer in answers.items():
+            formatting.json_line({'id': run_id, 'answer': answer})
+    elif len(answers) > LINES and formatting.is_terminal():
+        for answer, n in Counter(answers.values()).items():
+            click.echo(f'{n:,} {answer}')
+    else:
+        formatting.table(('', ''), list(answers.items()))
+    if not answers:
+        formatting.say('no runs fit')
+    codes = {'not_found': 3, 'refused': 1, 'kept': 1}
+    return max((codes.get(answer, 0) for answer in answers.values()), default=0)
+
+
+@click.command()
+@_selecting(State.RUNNING, State.WAIT)
+@click.option(
+    '--wait', type=SECONDS, metavar='SECONDS', help='See to their ends for so long; 4 if one is not over.'
+)
+@click.option(
+    '--grace', type=SECONDS, metavar='SECONDS', help="Until they are interrupted; 0: now. Default: the task's."
+)
+@common
+def stop(wait: float | None, grace: float | None, **by: Any) -> int:
+    """Stop runs: `applied` (never starts, or has ended), `requested` (its worker was told), or its end state.
+
+    Exit code: 0 told or over, 1 one was refused, 3 one is not there, 4 with --wait, one is not over.
+    """
+    asked = client()
+    ids = _select(asked, 'stop', (State.RUNNING, State.WAIT), **by)
+    answers = dict(zip(ids, asked.stop_many(ids, wait, grace), strict=True))
+    return report(answers) or (EXIT_TIMED_OUT if wait is not None and 'requested' in answers.values() else 0)
+
+
+@click.command()
+@_selecting(*sorted(ENDED))
+@common
+def retry(**by: Any) -> int:
+    """Run ended runs again, with the same id and data."""
+    asked = client()
+    ids = _select(asked, 'retry', sorted(ENDED), **by)
+    return report({run_id: asked.retry(run_id) for run_id in ids})
+
+
+@click.command()
+@_selecting(*sorted(ENDED))
+@common
+def rm(**by: Any) -> int:
+    """Delete ended runs. What waits or runs is left alone: stop it first."""
+    asked = client()
+    ids = _select(asked, 'delete', sorted(ENDED), **by)
+    answers: dict[str, str] = {}
+    for at in range(0, len(ids), DELETE_AT_ONCE):
+        page = ids[at : at + DELETE_AT_ONCE]
+        answers |= zip(page, asked.remove(*page), strict=True)
+    for run_id, answer in answers.items():
+        if answer in ('RUNNING', 'WAIT'):
+            formatting.say(f'{run_id} is {answer} and stays; stop it first')
+    return report(answers)
+
+
+@click.command()
+@click.argument('run_id', metavar='ID', shell_complete=ids_in(State.RUNNING, State.WAIT))
+@taken
+@common
+def reload(run_id: str, data: dict[str, Any], whole: str | None) -> int:
+    """Start a run anew inside its worker: same id, same attempt, with the same data or other data.
+
+    What is given takes the place of all data that it has; nothing of that is kept. Bad data leaves the old instance
+    going.
+    """
+    asked = client()
+    full = find_id(asked, run_id)
+    point_out(data)
+    return report({full: asked.reload(full, whole_data(whole) | data if data or whole is not None else None)})
+
+
+def stop_workers(texts: Sequence[str]) -> int:
+    """Shut down the workers whose ids begin so; print what became of each."""
+    asked = client()
+    alive = [worker['id'] for worker in asked.store.workers.alive()]
+    answers: dict[str, str] = {}
+    for text in texts:
+        found = [text] if text in alive else [worker_id for worker_id in alive if worker_id.startswith(text)]
+        if len(found) > 1:
+            raise click.UsageError(f'{text!r} begins more than one id: {", ".join(found)}')
+        worker_id = found[0] if found else text
+        answers[worker_id] = asked.stop_worker(worker_id)
+    return report(answers)

@@ -1,0 +1,63 @@
+"""`health`: the probe for those who can only run a command. Imports neither gevent nor redis."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+import click
+
+from pytask.cli.options import common, is_json
+from pytask.cli.output.formatting import json_line, plain
+from pytask.config import settings
+from pytask.net.addresses import split_address, to_call
+
+EXIT_NOT_READY, EXIT_NO_ANSWER = 1, 69
+
+
+@click.command()
+@click.argument('address', metavar='[ADDR]', required=False)
+@click.option('--live', 'is_live', is_flag=True, help='Ask /live instead: is a new process needed?')
+@click.option('--timeout', default=5.0, show_default=True, metavar='SECONDS', help='How long to wait.')
+@common
+def health(*, address: str | None, is_live: bool, timeout: float) -> int:
+    """Ask the worker that serves health at ADDR whether it is ready; the default is the setting `health`.
+
+    Exit code 0 where it is, 1 where it is not, 69 where nothing answers.
+    """
+    word = 'live' if is_live else 'ready'
+    chosen = settings.load({'health': address}).health
+    if not chosen:
+        raise click.UsageError('no address: give ADDR, or set `health` as for the worker (PYTASK_HEALTH)')
+    host, port = to_call(split_address(chosen))
+    try:
+        answer = _ask(host, port, word, timeout)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        click.echo(f'Error: no worker answers at {host}:{port} ({_why(error)})', err=True)
+        return EXIT_NO_ANSWER
+    if is_json():
+        json_line(answer)
+    else:
+        click.echo(word if answer[word] else f'not {word}: ' + '; '.join(map(plain, answer['reasons'])))
+    return 0 if answer[word] else EXIT_NOT_READY
+
+
+def _ask(host: str, port: int, word: str, timeout_s: float) -> dict[str, Any]:
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request('GET', f'/{word}')
+        answer = json.loads(connection.getresponse().read(65_536))
+    finally:
+        connection.close()
+    if not isinstance(answer, dict) or not {word, 'reasons'} <= set(answer):
+        raise ValueError('something else listens there')
+    return answer
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return 'no answer in time'
+    if isinstance(error, json.JSONDecodeError):
+        return 'something else listens there'
+    return getattr(error, 'strerror', None) or str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""`pytask dev`: a supervisor, its child worker and the file watcher."""

@@ -1,0 +1,1 @@
+"""How output looks: tables, errors, tracebacks, live lists."""

@@ -1,0 +1,1 @@
+"""What any process may do with runs: start, see, wait for and command them."""

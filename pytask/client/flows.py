@@ -1,0 +1,227 @@
+"""Flows and routines, as a client sees them: make, submit, force, retry, list.
+
+A flow is a run of `pytask/flow`, so whatever a client does with runs it does with flows: stop, wait, pause,
+send, events. What stands here is what runs have not: steps, and passing them by hand.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pytask.core.clock import wall_s
+from pytask.core.codec import encode
+from pytask.core.envelope import MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, new_message
+from pytask.core.fields import as_json
+from pytask.core.ids import is_valid_id
+from pytask.core.names import FLOW
+from pytask.core.run import Run
+from pytask.core.states import ENDED, State
+from pytask.errors import InputError, NotFound, PytaskError, RunEnded, RunExists
+from pytask.flows.flow import Flow
+from pytask.flows.steps import (
+    SUBMIT,
+    Results,
+    Routine,
+    Step,
+    as_steps,
+    check_name,
+    read_steps,
+    step_at,
+)
+from pytask.store.flows import NewFlow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.store import Store
+    from pytask.store.flows import Stand
+
+# Room is left for the ids of its children, and of theirs.
+LONGEST_ID = 200
+_TOO_LARGE = f'is {{:,}} bytes; a flow that waits takes up to {MAX_MESSAGE_BYTES:,} at a time'
+
+
+class Flows:
+    """What a Client does with flows and routines."""
+
+    @property
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    def routine(self, name: str, steps: Any = None) -> Routine:
+        """Keep a routine, and return it; without steps, return the one there is.
+
+        `steps` is a list; each is a task's name, `('key', 'task', 'name')` with 1 to 3 of these, a dict with such
+        names, or a Step. Other steps than before are its next version; flows that were made keep theirs. Raises
+        PytaskError for a bad step, NotFound where there is no such routine.
+        """
+        if steps is not None:
+            made = as_steps(steps)
+            version = self.store.flows.define(check_name('routine', name), encode(made))
+            return Routine(name, version, made)
+        found = self.store.flows.routine(name)
+        kept = _readable(found[1]) if found else ()
+        if not found or not kept:
+            raise NotFound(self._no_routine(name))
+        return Routine(name, found[0], kept)
+
+    def routines(self) -> list[Routine]:
+        """Return all routines, by name; one that foreign hands have spoilt has no steps."""
+        found = self.store.flows.routines().items()
+        return [Routine(name, version, _readable(steps)) for name, (version, steps) in found]
+
+    def flow(
+        self,
+        of: Any,
+        name: str | None = None,
+        position: int = 0,
+        *,
+        flow_id: str | None = None,
+        queue: str = 'default',
+    ) -> Flow:
+        """Make a flow that waits to be submitted: of a Routine, the name of one, or a list of steps.
+
+        `position` is the step it begins with. With a `flow_id` of your own the call may be repeated; the flow's
+        `is_submitted` tells whether it has gone further than that. Raises PytaskError for a bad step, id or
+        position, NotFound, RunExists.
+        """
+        routine = of if isinstance(of, Routine) else self.routine(of) if isinstance(of, str) else None
+        steps = as_steps(of if routine is None else routine.steps)
+        step = step_at(steps, position)
+        flow_id = flow_id or self.new_id()  # type: ignore[attr-defined]
+        if not is_valid_id(flow_id) or len(flow_id.encode()) > LONGEST_ID:
+            raise PytaskError(f'not an id: {flow_id!r}; 1 to {LONGEST_ID} printable bytes, not ending in -control')
+        label = check_name('flow', name) if name is not None else routine.name if routine else ''
+        of_which = f'{routine.version} {routine.name}' if routine else ''
+        new = NewFlow(flow_id, queue, position, step.task, encode(steps), of_which, label)
+        if not self.store.flows.accept(new):
+            self._insist_on_the_same(flow_id, steps)
+        return self.get_flow(flow_id)
+
+    def get_flow(self, flow_id: str) -> Flow:
+        """Read a flow. Raises NotFound, also for a run that is none."""
+        return self.flows_of([self.get(flow_id)])[0]  # type: ignore[attr-defined]
+
+    def flows(self, *, states: Sequence[State | str] = (), limit: int | None = 50) -> list[Flow]:
+        """Return flows: those that run, those that wait, then those that ended, newest first in each state."""
+        return self.flows_of(self.list(states=states, task=FLOW, limit=limit))  # type: ignore[attr-defined]
+
+    def submit(self, flow: Flow | str, /, **data: Any) -> str:
+        """Put a flow in line with this data, and return its id.
+
+        One that waits gets the data for its step's `check`, which is asked again. The same again changes nothing.
+        Raises RunEnded for one that has ended, PytaskError for one that runs or is in line with other data,
+        NotFound, InputError.
+        """
+        flow_id = _id(flow)
+        text = _encoded(data)
+        try:
+            message = new_message(SUBMIT, data)
+        except InputError:  # too large for one that waits; the first may be as large as the data of any run
+            message = b''
+        answer = self.store.flows.submit(flow_id, text, message)
+        if answer == 'TOO_LARGE':
+            raise InputError(FLOW, [('data', _TOO_LARGE.format(len(text)))], 'submit(flow, **data)')
+        _check(flow_id, answer)
+        return flow_id
+
+    def force(self, flow: Flow | str, *, output: Any = None, by: str = '') -> str:
+        """Pass the step at which a flow waits or has failed, as if it had left `output`; `by` says who did.
+
+        Answers `applied`, or the state of one that runs or has come to its end. Raises NotFound, InputError.
+        """
+        there = self.get_flow(_id(flow))
+        step = there.step
+        if step is None:
+            return there.state
+        about = encode({'by': by, 'at': round(wall_s(), 3)})
+        value = _encoded(output)
+        if len(value) > MAX_ANSWER_BYTES:
+            problem = f'is {len(value):,} bytes of JSON; the limit is {MAX_ANSWER_BYTES:,}'
+            raise InputError(FLOW, [('output', problem)], 'force(flow, output=…)')
+        answer = self.store.flows.force(there.id, there.position, step.key, value, about)
+        if answer == 'MOVED':  # meanwhile
+            raise PytaskError(f'flow {there.id} has gone on from step {there.position}; look at it again')
+        if answer == 'NOT_FOUND':
+            raise NotFound(f'no flow {there.id!r}')
+        return answer if answer in State.__members__ else answer.lower()
+
+    def _no_routine(self, name: str) -> str:
+        known = self.store.flows.routines()
+        if name in known:
+            return f'routine {name!r} can not be read: something else wrote over it; define it again'
+        near = ' or '.join(map(repr, get_close_matches(name, known, n=2)))
+        return f'no routine {name!r}' + (f'; did you mean {near}?' if near else '')
+
+    def _insist_on_the_same(self, flow_id: str, steps: Sequence[Step]) -> None:
+        there: Run = self.get(flow_id)  # type: ignore[attr-defined]
+        if there.task != FLOW:
+            raise RunExists(f'the id {flow_id!r} is in use by a run of {there.task!r}')
+        if self.get_flow(flow_id).steps != steps:
+            raise RunExists(f'flow {flow_id!r} was made before, with other steps')
+
+    def flows_of(self, runs: Sequence[Run]) -> list[Flow]:
+        """Read the flows that are behind these runs, in one round trip. Raises NotFound for one that is none."""
+        for run in runs:
+            if run.task != FLOW:
+                raise NotFound(f'run {run.id} is no flow, but of the task {run.task!r}')
+        stands = self.store.flows.read([run.id for run in runs])
+        return [_flow(run, stand) for run, stand in zip(runs, stands, strict=True)]
+
+
+def _flow(run: Run, stand: Stand) -> Flow:
+    """Put a flow together. Never fails: foreign hands write here too."""
+    fields = stand.fields
+    routine = fields.get('routine', b'').decode('utf-8', 'replace')
+    flow = Flow(run, fields.get('name', b'').decode('utf-8', 'replace'), routine.partition(' ')[2])
+    flow.steps = _readable(fields.get('steps', b''))
+    flow.position = int(stand.run.get('position', '')) if stand.run.get('position', '').isdecimal() else 0
+    flow.is_submitted = 'draft' not in stand.run
+    flow.results = Results.read(fields)
+    flow.errors = _numbered(fields, 'error')
+    flow.forced = {at: about for at, about in _numbered(fields, 'forced').items() if isinstance(about, dict)}
+    saved = as_json(fields.get('saved', b'{}'))
+    flow.saved = saved if isinstance(saved, dict) else {}
+    return flow
+
+
+def _readable(steps: bytes) -> tuple[Step, ...]:
+    try:
+        return read_steps(steps)
+    except PytaskError:
+        return ()
+
+
+def _numbered(fields: dict[str, bytes], word: str) -> dict[int, Any]:
+    found = {name.removeprefix(f'{word}:'): raw for name, raw in fields.items() if name.startswith(f'{word}:')}
+    return {int(at): as_json(raw) for at, raw in found.items() if at.isdecimal()}
+
+
+def _id(flow: Flow | str) -> str:
+    return flow if isinstance(flow, str) else flow.id
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(FLOW, [('data', f'is not JSON: {error}')], 'submit(flow, **data)') from error
+
+
+_REFUSALS = {
+    'FULL': 'has too many messages that it has not handled; submit it again later',
+    'WAIT': 'is in line already, with other data: it takes more when a step of it waits',
+    'RUNNING': 'is RUNNING: it takes data when it waits',
+}
+
+
+def _check(flow_id: str, answer: str) -> None:
+    if answer == 'NOT_FOUND':
+        raise NotFound(f'no flow {flow_id!r}')
+    if answer == 'REFUSED':
+        raise NotFound(f'run {flow_id} is no flow')
+    if answer in {state.value for state in ENDED}:
+        raise RunEnded(flow_id, answer)
+    if answer not in ('APPLIED', 'REQUESTED'):
+        raise PytaskError(f'flow {flow_id} {_REFUSALS.get(answer, f"is {answer}")}')

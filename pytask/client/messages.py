@@ -1,0 +1,105 @@
+"""What a client says to a running task, and hears of it: `send`, `ask` which waits for an answer, `messages`."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytask.core.clock import check_seconds, monotonic_s
+from pytask.core.envelope import new_message
+from pytask.core.events import Message
+from pytask.core.states import State
+from pytask.errors import AskError, NotFound, RunEnded, WaitTimeout
+
+if TYPE_CHECKING:
+    from pytask.store import Store
+
+Messages = list[Message]
+
+# How often who waits for an answer looks whether the run has ended.
+LOOK_EVERY_S = 1.0
+# An answer may come a moment after the end: the two are written by two greenlets.
+AFTER_THE_END_S = 0.5
+
+
+class Talk:
+    """The words of a Client to a task that runs, and those of the task."""
+
+    @property
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    def messages(self, run_id: str) -> Messages:
+        """Return what a run has said by `message`, oldest first: the last 1,000. Raises NotFound."""
+        found = self.store.runs.messages(run_id)
+        if found is None:
+            raise NotFound(f'no run {run_id!r}')
+        return found
+
+    def send(self, run_id: str, name: str, data: dict[str, Any] | None = None) -> str:
+        """Send a message: the task's `on_<name>` is called with this data, else its `on_message(name, data)`.
+
+        Messages are handled one after the other, in order, each at least once as long as the run lives;
+        one that waits hears them when it starts. Answers `requested`, `full` (1,000 are unhandled, or
+        1 MiB), `refused` (pytask's own tasks), `not_found`, or the state in which it had ended. Raises
+        InputError for a bad name and for data that is no JSON object of at most 64 KiB.
+        """
+        return in_words(self.store.inboxes.send(run_id, new_message(name, data)))
+
+    def ask(self, run_id: str, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
+        """Send a message, and return what the task's `on_<name>` returned.
+
+        Raises AskError with what it raised, or why it was not called; RunEnded, also when the run ends
+        meanwhile; WaitTimeout after `timeout` seconds, and the message may be handled later; NotFound,
+        InputError; ValueError for a bad number.
+        """
+        check_seconds('timeout', timeout)
+        store, ask = self.store, secrets.token_hex(8)
+        limit = monotonic_s() + timeout
+        _check(run_id, store.inboxes.send(run_id, new_message(name, data, ask)))
+        while (text := store.answers.take(ask, timeout_s=_turn_s(limit))) is None:
+            state = _state(store, run_id)
+            if state.is_ended:
+                text = store.answers.take(ask, timeout_s=AFTER_THE_END_S)
+                if text is None:
+                    raise RunEnded(run_id, state)
+                break
+            if monotonic_s() >= limit:
+                raise WaitTimeout(f'run {run_id} has not answered {name!r} within {timeout:g} s; it is {state}')
+        return _value(text)
+
+
+def in_words(answer: str) -> str:
+    """Return a script's answer as clients get it: states keep their capitals, since they are no answers."""
+    return answer if answer in State.__members__ else answer.lower()
+
+
+def _check(run_id: str, answer: str) -> None:
+    if answer == 'NOT_FOUND':
+        raise NotFound(f'no run {run_id!r}')
+    if answer == 'REFUSED':
+        raise AskError(f"run {run_id} is one of pytask's own, and hears no messages")
+    if answer == 'FULL':
+        raise AskError(f'run {run_id} has too many messages that it has not handled; ask again later')
+    if answer != 'REQUESTED':
+        raise RunEnded(run_id, answer)
+
+
+def _turn_s(limit: float) -> float:
+    return max(0.0, min(LOOK_EVERY_S, limit - monotonic_s()))
+
+
+def _state(store: Store, run_id: str) -> State:
+    run = store.runs.read([run_id])[0]
+    if run is None:
+        raise NotFound(f'no run {run_id!r}')
+    return run.state
+
+
+def _value(text: bytes) -> Any:
+    answer = msgspec.json.decode(text)
+    if 'error' in answer:
+        raise AskError(answer['error'], answer.get('type', ''))
+    return answer['value']

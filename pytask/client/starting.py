@@ -1,0 +1,78 @@
+"""Launch: what a start is made of, checked before anything is enqueued."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytask.authoring.decorator import as_task_class
+from pytask.core.codec import encode
+from pytask.core.ids import Ids, is_valid_id
+from pytask.core.moments import moment_ms
+from pytask.errors import InputError, PytaskError
+from pytask.store import NewRun
+
+if TYPE_CHECKING:
+    from pytask.authoring.registry import Registry
+
+LONGEST_S = 100 * 365 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One run to be started by `start_many`."""
+
+    task: Any
+    data: dict[str, Any] | None = None
+    run_id: str | None = None
+    queue: str | None = None
+    timeout: float | None = None
+    at: Any = None
+    delay: float | None = None
+
+
+def new_run(launch: Launch, ids: Ids, registry: Registry | None) -> NewRun:
+    """Check a launch and encode its data. Raises InputError, and PytaskError for what can not be an id."""
+    task = as_task_class(launch.task)
+    name = launch.task if task is None else task.NAME
+    if task is None and registry is not None:
+        task = registry.get(name)
+    data = {} if launch.data is None else launch.data
+    if not isinstance(data, dict):
+        raise InputError(str(name), [('data', f'is {type(data).__name__}, not a dict')], f'{name}(…)')
+    if task is not None and registry is not None:
+        registry.inputs(task).bind(data)
+    run_id = launch.run_id or ids.new()
+    if not is_valid_id(run_id):
+        raise PytaskError(f'not an id: {run_id!r}; 1 to 256 printable bytes, not ending in -control')
+    queue = launch.queue or (task.QUEUE if task is not None else 'default')
+    timeout = '' if launch.timeout is None else seconds_text('timeout', launch.timeout)
+    due = due_text(launch.at, launch.delay)
+    return NewRun(run_id, queue, str(name), _dumps(str(name), data), timeout, due)
+
+
+def seconds_text(name: str, seconds: float) -> str:
+    """Write a span as it stands in Redis. Raises PytaskError for what is no span, or longer than a century."""
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not 0.001 <= seconds <= LONGEST_S:
+        raise PytaskError(f'{name} {seconds!r} is no number of seconds from 0.001 to {LONGEST_S:,}')
+    return f'{float(seconds):.3f}'.rstrip('0').rstrip('.')
+
+
+def due_text(at: Any, delay: float | None) -> str:
+    """Write when a run is due as it goes to Redis: milliseconds, or `+milliseconds` from its now on; '' for now.
+
+    Raises PytaskError for what is no time.
+    """
+    if at is not None and delay is not None:
+        raise PytaskError('a run starts `at` a time or after a `delay`, not both')
+    if delay is not None:
+        return '' if delay == 0 else f'+{round(float(seconds_text("delay", delay)) * 1000)}'
+    return '' if at is None else str(moment_ms(at, 'at'))
+
+
+def _dumps(task: str, data: dict[str, Any]) -> bytes:
+    try:
+        return encode(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(task, [('data', f'is not JSON: {error}')], f'{task}(…)') from error

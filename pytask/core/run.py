@@ -1,0 +1,102 @@
+"""A run: one launching of a task, as its Redis hash tells it.
+
+`Run` is a snapshot plus the client it came from; `refresh` reads it again. The worker's own record
+of a run it holds is `pytask.worker.slots.Live`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytask.core.fields import as_json, as_number, as_whole, texts
+from pytask.core.handle import Handle
+from pytask.core.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytask.client.client import Client
+    from pytask.core.events import Event
+
+
+@dataclass(slots=True)
+class Run(Handle):
+    """One run. Times are Unix seconds by Redis, None where they have not come yet; `at` is when it was to start.
+
+    `output` is what the run left behind: the return value, an error's message, or
+    `{"type", "message", "traceback"}` after an EXCEPTION.
+    """
+
+    id: str
+    task: str = ''
+    state: State = State.WAIT
+    data: Any = field(default_factory=dict)
+    output: Any = None
+    reason: str = ''
+    queue: str = 'default'
+    worker: str = ''
+    attempt: int = 0
+    crashes: int = 0
+    progress: int | None = None
+    target: int | None = None
+    created: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    at: float | None = None
+    is_local: bool = False
+    parent: str = ''
+    client: Client | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_hash(cls, run_id: str, raw: Mapping[bytes, bytes], client: Client | None = None) -> Run:
+        """Read a hash. Never fails: foreign hands write here too, and junk is shown as it is."""
+        text = texts(raw)
+        state = text.get('state', '')
+        return cls(
+            id=run_id,
+            task=text.get('task', ''),
+            state=State(state) if state in State.__members__ else State.WAIT,
+            data=as_json(text.get('data', '{}')),
+            output=as_json(text['output']) if 'output' in text else None,
+            reason=text.get('reason', ''),
+            queue=text.get('queue') or 'default',
+            worker=text.get('worker', ''),
+            attempt=as_whole(text.get('attempt')) or 0,
+            crashes=as_whole(text.get('crashes')) or 0,
+            progress=as_whole(text.get('progress')),
+            target=as_whole(text.get('target')),
+            created=as_number(text.get('created')),
+            started=as_number(text.get('started')),
+            ended=as_number(text.get('ended')),
+            at=as_number(text.get('at')),
+            is_local='local' in text,
+            parent=text.get('parent', ''),
+            client=client,
+        )
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state.is_ended
+
+    def to_json(self) -> dict[str, Any]:
+        names = (name for name in self.__slots__ if name not in ('client', 'is_local'))
+        return {name: getattr(self, name) for name in names} | {'local': self.is_local}
+
+    # What a client can do with it. Each needs the client this run came from.
+
+    def refresh(self) -> Run:
+        """Read the hash again, in place. Raises NotFound."""
+        fresh = self._client.get(self.id)
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+        return self
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Block until the run has ended; then this object shows the end. Raises WaitTimeout, NotFound."""
+        self._client.wait(self, timeout=timeout)
+        return self.refresh()
+
+    def events(self, timeout: float | None = None) -> Iterator[Event]:
+        """Yield its events from now on until it ends. Raises WaitTimeout."""
+        return self._client.events(self.id, timeout=timeout)

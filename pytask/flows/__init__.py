@@ -1,0 +1,1 @@
+"""Steps, the signals they return, and the flows made of them."""

@@ -1,0 +1,104 @@
+"""A snapshot of a flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytask.core.run import Run
+from pytask.core.states import State
+from pytask.flows.steps import (
+    Results,
+    Step,
+    step_at,
+)
+
+if TYPE_CHECKING:
+    from pytask.client.client import Client
+
+
+@dataclass(slots=True)
+class Flow:
+    """One passage through steps: a snapshot, and the run behind it.
+
+    `position` is the step at which it stands, the number of steps at the end; `is_submitted` is false for one that
+    was only made. `results` are found by key and by
+    position. `errors` has, by position, what a step's last failure left: a message, or `{"type", "message",
+    "traceback"}`. `forced` has who passed a step by hand, and when. `saved` is what its steps keep in `self.state`.
+    """
+
+    run: Run
+    name: str = ''
+    routine: str = ''
+    steps: tuple[Step, ...] = ()
+    position: int = 0
+    results: Results = field(default_factory=Results)
+    errors: dict[int, Any] = field(default_factory=dict)
+    forced: dict[int, Any] = field(default_factory=dict)
+    saved: dict[str, Any] = field(default_factory=dict)
+    is_submitted: bool = True
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def state(self) -> State:
+        return self.run.state
+
+    @property
+    def reason(self) -> str:
+        """Why it waits, or how it ended."""
+        return self.run.reason
+
+    @property
+    def step(self) -> Step | None:
+        """The step at which it stands; None after the last."""
+        return self.steps[self.position] if self.position < len(self.steps) else None
+
+    def step_at(self, position: int) -> Step:
+        return step_at(self.steps, position)
+
+    def refresh(self) -> Flow:
+        """Read it again, in place. Raises NotFound."""
+        fresh = self.client.get_flow(self.id)
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+        return self
+
+    def submit(self, /, **data: Any) -> str:
+        """Submit it, or tell it something where it waits; as `Client.submit`."""
+        return self.client.submit(self, **data)
+
+    def force(self, *, output: Any = None) -> str:
+        return self.client.force(self, output=output)
+
+    def retry(self, step: int | None = None) -> str:
+        return self.client.retry(self.id, step)
+
+    def wait(self, timeout: float | None = None) -> Flow:
+        """Block until it has ended. Raises WaitTimeout, NotFound."""
+        self.run.wait(timeout)
+        return self.refresh()
+
+    @property
+    def client(self) -> Client:
+        if self.run.client is None:
+            raise RuntimeError(f'flow {self.id} came without a client')
+        return self.run.client
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            'id': self.id,
+            'name': self.name,
+            'routine': self.routine,
+            'state': self.state,
+            'reason': self.reason,
+            'position': self.position,
+            'steps': [one.to_json() for one in self.steps],
+            'results': self.results.to_json(),
+            'errors': [{'position': at, 'error': error} for at, error in sorted(self.errors.items())],
+            'forced': [{'position': at, **about} for at, about in sorted(self.forced.items())],
+            'saved': self.saved,
+            'run': self.run.to_json(),
+        }

@@ -1,0 +1,1 @@
+"""Triggers, cron expressions, and the schedules made of them."""

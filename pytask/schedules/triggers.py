@@ -1,0 +1,86 @@
+"""Triggers: what answers "when next?", and nothing else. Crontab text and fields are beside it, in `cron`.
+
+Pure: times come in and go out as Unix milliseconds, and whoever asks takes them from Redis. A trigger is stored as
+a JSON object, from which any worker can make it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pytask.core.moments import in_ms, read_moment, zone_of
+from pytask.errors import ConfigError
+
+SHORTEST_S, LONGEST_S = 0.1, 100 * 365 * 86_400
+
+
+class Trigger:
+    """When a schedule fires. `jitter_s` is by how many seconds each firing may be late."""
+
+    is_once: ClassVar[bool] = False
+    jitter_s: float = 0
+    tz: str = ''
+
+    def first_ms(self, now_ms: int) -> int | None:
+        """Return when a schedule that is declared now fires first; None for never."""
+        raise NotImplementedError
+
+    def next_ms(self, now_ms: int, at_ms: int) -> int | None:
+        """Return when it fires next, after the firing that is due since `at_ms`: what was missed is passed over."""
+        raise NotImplementedError
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `read_trigger` makes it from again."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        raise NotImplementedError
+
+
+class Every(Trigger):
+    """Every so many seconds, from its declaration on."""
+
+    def __init__(self, seconds: float) -> None:
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not is_number or not SHORTEST_S <= seconds <= LONGEST_S:
+            raise ConfigError(f'every {seconds!r}: give seconds, from {SHORTEST_S} to {LONGEST_S:,}')
+        self.seconds = seconds
+        self._ms = round(seconds * 1000)
+
+    def first_ms(self, now_ms: int) -> int:
+        return now_ms + self._ms
+
+    def next_ms(self, now_ms: int, at_ms: int) -> int:
+        return at_ms + (max(0, now_ms - at_ms) // self._ms + 1) * self._ms
+
+    def to_json(self) -> dict[str, Any]:
+        return {'every': self.seconds}
+
+    def __str__(self) -> str:
+        return f'every {self.seconds:g} s'
+
+
+class Date(Trigger):
+    """Once, at a date; without one as soon as it is declared."""
+
+    is_once = True
+
+    def __init__(self, run_date: Any = None, tz: Any = None) -> None:
+        zone = zone_of(tz)
+        self.tz = zone.key
+        self._at = None if run_date is None else read_moment(run_date, zone, 'run_date')
+        self._text = '' if self._at is None else self._at.astimezone(zone).isoformat()
+
+    def first_ms(self, now_ms: int) -> int | None:
+        """Return its date; None where that is past: it never runs."""
+        at_ms = now_ms if self._at is None else in_ms(self._at)
+        return at_ms if at_ms >= now_ms else None
+
+    def next_ms(self, now_ms: int, at_ms: int) -> None:  # noqa: ARG002 - it fires once
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        return {'date': self._text or None, 'tz': self.tz}
+
+    def __str__(self) -> str:
+        return self._text or 'once'

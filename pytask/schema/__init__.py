@@ -1,0 +1,1 @@
+"""What data may be: types of values, inputs, outputs, and every problem with them."""

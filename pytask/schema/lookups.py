@@ -1,0 +1,167 @@
+"""Lookups: inputs for which the data has a name, and the task gets what stands behind it in its worker.
+
+`resource(…)` is a resource of the app by its name; `reference(…)` is what a resolver of the app makes of a text.
+Both are written where a default stands, in a signature or a class. The names are checked early where this process
+knows some; the objects are made in the worker, once for each run, before its `start`.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytask.schema.notgiven import NotGiven
+from pytask.schema.problems import Misfit, shown
+from pytask.schema.value_types import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytask.app.hooks import Hooks
+
+UNSAID = (NotGiven, None, '')
+NOTHING = (*UNSAID, '_')
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Makes objects of text. `default` is what an optional reference is that was not given; a callable makes it."""
+
+    function: Callable[[str], Any]
+    default: Any = NotGiven
+
+
+class Lookup(Kind):
+    """What both have in common. `hooks` is the app, None where none is known."""
+
+    hooks: Hooks | None = None
+    required: bool
+
+    def of(self, hooks: Hooks | None) -> Lookup:
+        """Return this lookup, in an app."""
+        mine = copy.copy(self)
+        mine.hooks = hooks
+        return mine
+
+    def find(self, value: Any) -> Any:
+        """Return what the task gets; `value` is NotGiven where the data has none. Raises Misfit."""
+        raise NotImplementedError
+
+
+class ResourceInput(Lookup):
+    """A resource of the app, of one of these types and names; no types or names allow all."""
+
+    def __init__(self, types: Sequence[str], names: Sequence[str], *, required: bool) -> None:
+        self.types, self.names, self.required = types, names, required
+
+    def convert(self, value: Any) -> Any:
+        if not self.required and value in UNSAID:
+            return value
+        there = self._there()
+        if not isinstance(value, str):
+            raise Misfit(('', f'must be the name of a resource, not {shown(value)}{_listed(there)}'))
+        if value not in there and (there or value not in (self.names or [value])):
+            raise Misfit(('', f'is no resource here: {shown(value)}{_listed(there or self.names)}'))
+        return value
+
+    def find(self, value: Any) -> Any:
+        if value in UNSAID:
+            return NotGiven
+        if self.hooks is None or value not in self._there():
+            raise Misfit(('', f'is no resource here: {shown(value)}{_listed(self._there(), "there are none")}'))
+        return self.hooks.resource(value)
+
+    def missing(self) -> str:
+        return f'is missing{_listed(self._there() or self.names)}'
+
+    def schema(self) -> Any:
+        there = self._there() or list(self.names)
+        return {'type': 'string', 'enum': there} if there else {'type': 'string'}
+
+    def _there(self) -> list[str]:
+        if self.hooks is None:
+            return []
+        kinds: Sequence[str | None] = self.types or [None]
+        found = {name for kind in kinds for name in self.hooks.resources.names(kind)}
+        return sorted(name for name in found if not self.names or name in self.names)
+
+
+class ReferenceInput(Lookup):
+    """What the resolver of a name makes of a text; of `scheme:rest`, where there are such, `name/scheme`."""
+
+    def __init__(self, name: str, *, required: bool) -> None:
+        self.name, self.required = name, required
+
+    def convert(self, value: Any) -> Any:
+        if self.required and value in NOTHING:
+            raise Misfit(('', f'is missing: a reference to {self.name}'))
+        if self._knows():
+            self._choose(value)
+        return value
+
+    def find(self, value: Any) -> Any:
+        if value in NOTHING:
+            return self._default()
+        resolver, text = self._choose(value)
+        return value if resolver is None else resolver.function(text)
+
+    def _choose(self, value: Any) -> tuple[Resolver | None, str]:
+        """Return who resolves a value, None for what is no text, and what he gets."""
+        if not isinstance(value, str):
+            return None, ''
+        schemes = self._schemes()
+        scheme, colon, rest = value.partition(':')
+        if colon and schemes:
+            if scheme not in schemes:
+                raise Misfit(('', f'has no known scheme: {shown(value)}{_listed(schemes)}'))
+            return schemes[scheme], rest
+        plain = self._known().get(self.name)
+        if plain is None:
+            raise Misfit(('', f'is resolved by nobody: {shown(value)}{_listed(schemes, self._remedy())}'))
+        return plain, value
+
+    def _default(self) -> Any:
+        resolver = self._known().get(self.name)
+        default = NotGiven if resolver is None else resolver.default
+        return default() if callable(default) else default
+
+    def _known(self) -> dict[str, Resolver]:
+        return {} if self.hooks is None else self.hooks.resolvers
+
+    def _schemes(self) -> dict[str, Resolver]:
+        known = self._known()
+        head = f'{self.name}/'
+        return {name.removeprefix(head): known[name] for name in sorted(known) if name.startswith(head)}
+
+    def _knows(self) -> bool:
+        return self.name in self._known() or bool(self._schemes())
+
+    def _remedy(self) -> str:
+        return f'app.add_resolver({self.name!r}, …) adds one'
+
+
+def resource(types: str | Sequence[str] = (), names: str | Sequence[str] = (), *, required: bool = True) -> Any:
+    """Declare an input that is a resource of the app: the data has its name, the task gets the object.
+
+    `types` and `names` say which will do, one or several. Where it is not required and not given, or null or '', it
+    is NotGiven.
+    """
+    return ResourceInput(_several(types), _several(names), required=required)
+
+
+def reference(name: str, *, required: bool = True) -> Any:
+    """Declare an input that is what `app.add_resolver(name, …)` makes of a text; other JSON is taken as it is.
+
+    Nothing, '' and '_' give the resolver's default where it is not required.
+    """
+    return ReferenceInput(name, required=required)
+
+
+def _several(words: str | Sequence[str]) -> Sequence[str]:
+    return (words,) if isinstance(words, str) else words
+
+
+def _listed(names: Iterable[str], otherwise: str = '') -> str:
+    listed = ', '.join(names)
+    return f'; there are: {listed}' if listed else f'; {otherwise}' if otherwise else ''

@@ -1,0 +1,83 @@
+"""A subscription: one pub/sub connection with one reader."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from redis.client import PubSub
+from redis.exceptions import RedisError
+
+from pytask.errors import Unavailable
+from pytask.store.connection.errors import explained
+
+if TYPE_CHECKING:
+    from pytask.store.connection.server import Server
+
+
+class _Once(PubSub):
+    """redis-py subscribes again with each connection: without end, where a server takes them and closes them."""
+
+    def on_connect(self, connection: Any) -> None:
+        """Do nothing: who lost a subscription makes another."""
+
+
+class Subscription:
+    """What it says is a hint: a reader re-reads the hashes too. Raises Unavailable once its server has moved."""
+
+    def __init__(
+        self,
+        client: Any,
+        server: Server,
+        timeout_s: float,
+        channels: tuple[str, ...],
+        patterns: tuple[str, ...],
+    ) -> None:
+        self._server = server
+        self._pubsub: Any = _Once(client.connection_pool)
+        self._early: deque[tuple[str, bytes]] = deque()  # heard before all of it was there
+        self._waiting_for = len(channels) + len(patterns)
+        try:
+            self._subscribe(channels, patterns)
+            while self._waiting_for > 0:
+                before = self._waiting_for
+                got = self._next(timeout_s)
+                if got is not None:
+                    self._early.append(got)
+                elif self._waiting_for == before:
+                    raise Unavailable(f'cannot use Redis at {server.url} (a subscription is not answered)')
+        except BaseException:
+            self.close()
+            raise
+
+    def _subscribe(self, channels: tuple[str, ...], patterns: tuple[str, ...]) -> None:
+        try:
+            if channels:
+                self._pubsub.subscribe(*channels)
+            if patterns:
+                self._pubsub.psubscribe(*patterns)
+        except (RedisError, OSError) as error:
+            raise explained(error, self._server) from error
+
+    def read(self, *, timeout_s: float) -> tuple[str, bytes] | None:
+        """Return the next message as (channel, text), or None after so many seconds. Raises Unavailable."""
+        return self._early.popleft() if self._early else self._next(timeout_s)
+
+    def _next(self, timeout_s: float) -> tuple[str, bytes] | None:
+        if self._pubsub.connection.is_out_of_date:
+            # A frozen primary never ends a subscription, and one that was replaced goes on talking.
+            raise Unavailable(f'cannot use Redis at {self._server.url} (the subscription is at the server it was)')
+        try:
+            raw = self._pubsub.get_message(timeout=timeout_s)
+        except (RedisError, OSError, ValueError) as error:
+            raise explained(error, self._server) from error
+        if raw is None:
+            return None
+        if raw['type'] in ('subscribe', 'psubscribe'):
+            self._waiting_for -= 1
+        if raw['type'] not in ('message', 'pmessage'):
+            return None
+        return raw['channel'].decode('utf-8', 'replace'), raw['data']
+
+    def close(self) -> None:
+        self._pubsub.close()

@@ -1,0 +1,77 @@
+"""The census: how many runs there are, by queue and state, and how long the oldest has waited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytask.core.events import MAX_ID_BYTES
+from pytask.core.states import ENDED, State
+from pytask.errors import PytaskError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.store.connection.database import Database
+    from pytask.store.keys import Keys
+
+# Foreign hands may name any number of queues.
+MAX_QUEUES = 100
+
+
+class QueueFigures(NamedTuple):
+    """One queue: how many wait, which has waited longest, and since when; None where its hash does not say."""
+
+    waiting: int
+    oldest: bytes | None
+    age_s: float | None
+
+
+class Figures(NamedTuple):
+    states: dict[str, int]
+    lines: dict[str, QueueFigures]
+
+
+class Census:
+    def __init__(self, db: Database, keys: Keys) -> None:
+        self._db, self._keys = db, keys
+
+    def take(self, served: Sequence[str]) -> Figures:
+        """Count in three round trips; `served` queues, and up to 100 in all that ever had a run."""
+        ended = sorted(ENDED)
+        sizes = [self._keys.leases, self._keys.due, self._keys.held, *map(self._keys.ended_in, ended)]
+        now, used, *found = self._db.pipe([
+            ('TIME',), ('SMEMBERS', self._keys.queues), *(('ZCARD', key) for key in sizes),
+        ])  # fmt: skip
+        names = [*served, *sorted(raw.decode('utf-8', 'replace') for raw in used)]
+        states = dict(zip((State.RUNNING.value, 'due', 'held', *ended), found, strict=True))
+        return Figures(
+            states, self._lines(list(dict.fromkeys(names))[:MAX_QUEUES], int(now[0]) + int(now[1]) / 1e6)
+        )
+
+    def _lines(self, names: list[str], now_s: float) -> dict[str, QueueFigures]:
+        if not names:
+            return {}
+        keys = [self._keys.line(name) for name in names]
+        found = self._db.pipe([read for key in keys for read in (('LLEN', key), ('LINDEX', key, -1))])
+        heads = found[1::2]
+        created = self._created([head for head in heads if head])
+        lines: dict[str, QueueFigures] = {}
+        for name, waiting, head in zip(names, found[::2], heads, strict=True):
+            since = created.get(head)
+            lines[name] = QueueFigures(waiting, head, None if since is None else max(0.0, now_s - since))
+        return lines
+
+    def _created(self, ids: list[bytes]) -> dict[bytes, float]:
+        usable = [raw for raw in ids if len(raw) <= MAX_ID_BYTES]
+        reads = [('HGET', self._keys.runs.encode() + raw, 'created') for raw in usable]
+        try:
+            found = self._db.pipe(reads) if reads else []
+        except Unavailable:
+            raise
+        except PytaskError:  # one of them is a foreign key of another type: the others count all the same
+            return {raw: at for one in ids if len(ids) > 1 for raw, at in self._created([one]).items()}
+        return {raw: float(at) for raw, at in zip(usable, found, strict=True) if _is_number(at)}
+
+
+def _is_number(raw: bytes | None) -> bool:
+    return raw is not None and raw.replace(b'.', b'', 1).isdigit()

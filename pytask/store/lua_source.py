@@ -1,0 +1,57 @@
+"""The Lua scripts as files: their headers and shared bodies."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+
+NAMES = (
+    'advance', 'begin', 'claim', 'command', 'declare', 'emit', 'explain', 'extend', 'finish', 'fire', 'flow',
+    'force', 'handle', 'handled', 'pause', 'pause_schedule', 'place', 'promote', 'prune', 'recover', 'register',
+    'release', 'reload', 'reloaded', 'remove_schedule', 'renew', 'resume', 'resume_schedule', 'retry', 'routine',
+    'send', 'start', 'submit', 'sweep', 'taken', 'tell', 'wait',
+)  # fmt: skip
+
+
+class Source:
+    """One script as Redis gets it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        text = _read(name)
+        self.keys = _header(text, 'KEYS')
+        self.argv = _header(text, 'ARGV')
+        body = [_locals(self.keys, 'KEYS'), _locals([a for a in self.argv if a != '...'], 'ARGV')]
+        if '...' in self.argv:
+            body.append(f'local rest = {len(self.argv)}')
+        body += [_read(f'shared/{part}') for part in _header(text, 'include')]
+        self.text = '\n'.join([*body, text])
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+def sources() -> list[Source]:
+    return [_source(name) for name in NAMES]
+
+
+@cache
+def _source(name: str) -> Source:
+    return Source(name)
+
+
+@cache
+def _read(name: str) -> str:
+    return (files('pytask.store') / 'lua' / f'{name}.lua').read_text(encoding='utf-8')
+
+
+def _header(text: str, label: str) -> list[str]:
+    found = re.search(rf'^-- {label} +(.*)$', text, re.MULTILINE)
+    # Two blanks end the names: what follows is prose.
+    return found.group(1).split('  ')[0].split() if found else []
+
+
+def _locals(names: list[str], table: str) -> str:
+    if not names:
+        return ''
+    return f'local {", ".join(names)} = {", ".join(f"{table}[{i + 1}]" for i in range(len(names)))}'

@@ -1,0 +1,78 @@
+"""Lists of runs: how far they are looked through, and how much of each is told. A run of its own is told whole."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytask.core.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytask.client.client import Client
+    from pytask.core.run import Run
+
+# So many runs are looked at for one list, however many there are.
+LOOKED_AT = 5000
+# Of a run's data, and of its output: the page shows a line of each.
+LARGEST_PART = 4096
+LONGEST_TEXT = 500
+ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
+
+
+class Look:
+    """A look through the runs, until so many were found; `is_cut` tells that it ended before all were looked at."""
+
+    def __init__(self, client: Client, states: Sequence[State] = ORDER, queues: Sequence[str] = ()) -> None:
+        self._runs = client.store.runs.listed(states, queues, client)
+        self.is_cut = False
+
+    def find(self, finds: Callable[[Run], Any], limit: int) -> list[Any]:
+        """Return what `finds` makes of the first runs for which that is not None."""
+        found: list[Any] = []
+        looked_at = 0
+        for run in islice(self._runs, LOOKED_AT):
+            looked_at += 1
+            one = finds(run)
+            if one is not None:
+                found.append(one)
+            if len(found) == limit:
+                return found
+        self.is_cut = looked_at == LOOKED_AT
+        return found
+
+
+def cut(told: dict[str, Any], *parts: str) -> dict[str, Any]:
+    """Return JSON with what is large in these parts cut; then it says `is_cut`."""
+    large = {name: _shortened(told[name]) for name in parts if size_of(told[name]) > LARGEST_PART}
+    return told | large | {'is_cut': True} if large else told
+
+
+def text_of(value: Any) -> str:
+    """Return it as compact JSON, as it is shown; '' for what can not be written so."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return ''
+
+
+def size_of(value: Any) -> int:
+    return len(value if isinstance(value, str) else text_of(value))
+
+
+def _shortened(value: Any) -> Any:
+    """Return the beginning of a text, the small fields of an object, and null for what is large all the same."""
+    if isinstance(value, str):
+        return f'{value[:LONGEST_TEXT]}…'
+    if isinstance(value, dict):
+        few = dict(islice(value.items(), 50))
+        short = {name: f'{one[:LONGEST_TEXT]}…' if _is_long(one) else one for name, one in few.items()}
+        return short if size_of(short) <= LARGEST_PART else None
+    return None
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > LONGEST_TEXT

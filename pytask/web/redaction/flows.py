@@ -1,0 +1,56 @@
+"""The secrets of flows: of their data, of what their steps keep and have left, and of the runs they started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytask.core.names import FLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.client.client import Client
+    from pytask.flows.flow import Flow
+    from pytask.web.redaction.redactor import Redactor
+
+# The last ones: what an error tells is of one of them.
+MOST_CHILDREN = 3
+
+
+def secrets_of_flows(client: Client, redactor: Redactor, flows: Sequence[Flow]) -> list[list[str]]:
+    """Return the secrets of each, in two round trips. Raises Unavailable."""
+    data = _data_of_children(client, [flow.id for flow in flows])
+    return [
+        redactor.secrets_of(flow.run.data, flow.saved, flow.results.to_json(), *below)
+        for flow, below in zip(flows, data, strict=True)
+    ]
+
+
+def secrets_of_flow_run(client: Client, redactor: Redactor, run_id: str, *parts: Any) -> list[str]:
+    """Return the secrets of the run behind a flow, of which `parts` are known. Raises Unavailable."""
+    return redactor.secrets_of(*parts, *_data_of_children(client, [run_id])[0])
+
+
+def clean_flow_runs(client: Client, redactor: Redactor, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return runs of a list, cleaned before, without what the flows among them know. Raises Unavailable."""
+    flows = [told for told in listed if told['task'] == FLOW]
+    data = _data_of_children(client, [told['id'] for told in flows])
+    known = {told['id']: redactor.secrets_of(*below) for told, below in zip(flows, data, strict=True)}
+    return [
+        redactor.clean_answer(_whole(told), secrets) if (secrets := known.get(told['id'])) else told
+        for told in listed
+    ]
+
+
+def _whole(told: dict[str, Any]) -> dict[str, Any]:
+    # Half of a secret would not be found.
+    return told | {'output': None} if told.get('is_cut') else told
+
+
+def _data_of_children(client: Client, flow_ids: Sequence[str]) -> list[list[Any]]:
+    if not flow_ids:
+        return []
+    of_each = client.store.flows.children(flow_ids, MOST_CHILDREN)
+    ids = [run_id for children in of_each for run_id in children]
+    runs = dict(zip(ids, client.store.runs.read(ids) if ids else (), strict=True))
+    return [[run.data for run_id in children if (run := runs[run_id]) is not None] for children in of_each]

@@ -1,0 +1,116 @@
+"""Routes of flows and routines: list, show, start, submit, force, retry. Stop and pause are those of runs.
+
+Data reaches the steps' tasks, so all of these must be exposed for a start, a submit and a force.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pytask.core.names import FLOW
+from pytask.flows.steps import as_steps
+from pytask.web.access.roles import CONTROL, READ, START
+from pytask.web.listing import Look, cut
+from pytask.web.redaction.flows import secrets_of_flows
+from pytask.web.request import Answer, Problem
+from pytask.web.routes.runs import answered, check_exposed
+from pytask.web.routing import Call, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytask.flows.flow import Flow
+
+
+MOST_FLOWS = 50
+
+
+def list_flows(call: Call) -> dict[str, Any]:
+    """List flows: those that run, those that wait, then those that ended, newest first in each state.
+
+    Up to 50, among the first 5,000 runs; `is_cut` tells that there are more runs. What is large in one is cut, and
+    that says so (`is_cut`), too.
+    """
+    look = Look(call.client)
+    flows = call.client.flows_of(look.find(lambda run: run if run.task == FLOW else None, MOST_FLOWS))
+    return {'flows': [_cut(told) for told in _shown(call, flows)], 'is_cut': look.is_cut}
+
+
+def show_flow(call: Call, flow: str) -> Any:
+    """Show a flow: where it stands, and what its steps have left."""
+    return _shown(call, [call.client.get_flow(flow)])[0]
+
+
+def start_flow(  # noqa: PLR0913, PLR0917 - the fields of the body
+    call: Call,
+    routine: str | None = None,
+    steps: list[Any] | None = None,
+    data: dict[str, Any] = {},  # noqa: B006 - never changed
+    name: str | None = None,
+    id: str | None = None,  # noqa: A002 - the field's name
+) -> Answer:
+    """Start a flow: of a routine, or of these steps."""
+    if (routine is None) is (steps is None):
+        raise Problem(400, 'either a routine or steps', errors=[('routine', 'give this or steps')])
+    client = call.client
+    made = client.routine(routine) if routine is not None else None
+    for step in made.steps if made else as_steps(steps):
+        check_exposed(call, step.task)
+    flow = client.flow(made or steps, name, flow_id=id)
+    client.submit(flow, **data)
+    where = f'{call.request.root}/api/v1/flows/{quote(flow.id, safe="")}'
+    return call.site.as_json(_shown(call, [client.get_flow(flow.id)])[0], 201, (('Location', where),))
+
+
+def submit_flow(call: Call, flow: str, data: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006 - never changed
+    """Tell a flow something: one that never was begins, the check of one that waits is asked."""
+    call.client.submit(_exposed(call, flow), **data)
+    return {'answer': 'requested'}
+
+
+def force_flow(call: Call, flow: str, output: Any = None) -> dict[str, str]:
+    """Pass the step at which a flow waits or has failed, as if it had left this."""
+    return answered(call.client.force(_exposed(call, flow), output=output, by='web'))
+
+
+def retry_flow(call: Call, flow: str, step: int | None = None) -> dict[str, str]:
+    """Go on at the step that failed, or from this one."""
+    return answered(call.client.retry(call.client.get_flow(flow).id, step))
+
+
+def list_routines(call: Call) -> dict[str, Any]:
+    """List the routines there are."""
+    return {'routines': [routine.to_json() for routine in call.client.routines()]}
+
+
+def _exposed(call: Call, flow_id: str) -> Flow:
+    flow = call.client.get_flow(flow_id)
+    for step in flow.steps:
+        check_exposed(call, step.task)
+    return flow
+
+
+def _shown(call: Call, flows: Sequence[Flow]) -> list[Any]:
+    redactor = call.site.redactor
+    secrets = secrets_of_flows(call.client, redactor, flows)
+    return [redactor.clean_answer(flow.to_json(), of_it) for flow, of_it in zip(flows, secrets, strict=True)]
+
+
+def _cut(told: dict[str, Any]) -> dict[str, Any]:
+    results = [cut(one, 'value') for one in told['results']]
+    errors = [cut(one, 'error') for one in told['errors']]
+    told = cut(told, 'saved')
+    told['saved'] = told['saved'] or {}
+    return told | {'results': results, 'errors': errors, 'run': cut(told['run'], 'data', 'output')}
+
+
+ROUTES = [
+    Route('GET', '/api/v1/flows', list_flows, READ, shape='Flows', is_clean=True),
+    Route('POST', '/api/v1/flows', start_flow, START, 201, shape='Flow'),
+    Route('POST', '/api/v1/flows/{flow}/submit', submit_flow, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/flows/{flow}/force', force_flow, CONTROL, shape='Answer'),
+    Route('POST', '/api/v1/flows/{flow}/retry', retry_flow, CONTROL, shape='Answer'),
+    Route('GET', '/api/v1/flows/{flow}', show_flow, READ, shape='Flow', is_clean=True),
+    Route('GET', '/api/v1/routines', list_routines, READ, shape='Routines'),
+]

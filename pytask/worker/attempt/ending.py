@@ -1,0 +1,154 @@
+"""The end of an attempt: `start` is over → `finish` hook → children → `on_exception` hooks → recorded.
+
+What is the author's code in here runs guarded: an interruption that was aimed at `start` does not hit it,
+its errors are logged and change nothing, and its time is limited. A second signal, or a lost lease, may
+cut it short.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.event import Event
+
+from pytask.authoring.task import Task, current
+from pytask.core.clock import monotonic_s
+from pytask.core.names import is_own
+from pytask.core.run import Run
+from pytask.core.states import Outcome, State
+from pytask.worker import slots
+from pytask.worker.attempt import forks, stdout
+from pytask.worker.attempt.outcome import verdict
+from pytask.worker.attempt.timeouts import Limits
+from pytask.worker.slots import CLOSING, LEAVING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.worker.attempt.port import RunPort
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+# What an `on_exception` hook may take: long enough to send a report, short enough for a slot.
+HOOK_LIMIT_S = 10.0
+
+
+class Ending:
+    """Ends attempts for one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._app, self._report, self._writer = worker.app, worker.report, worker.writer
+        self._stopper, self._slots = worker.stopper, worker.slots
+        self.limits = Limits(worker)
+
+    def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
+        """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
+        outcome = verdict(live, value, error)  # which may ask for an error's text: still a part of `start`
+        live.phase = CLOSING
+        task = live.task
+        if live.limit is not None and (task is None or not task.graceful):
+            self.limits.end(live)
+        if task is not None:
+            if type(task).finish is not Task.finish and callable(type(task).finish):
+                self._guarded(live, task.GRACE, task.finish, outcome)
+            if live.successor is not None or task.pytask_port.children:  # type: ignore[attr-defined]
+                outcome = self._end_children(live, task, value, outcome, error)
+        if live.limit is not None:
+            self.limits.end(live)
+        if outcome.state is State.EXCEPTION:
+            self.tell(live, outcome)
+        live.phase = LEAVING
+        stdout.finish(live)
+        current.set(None)
+        return outcome
+
+    def tell(self, live: Live, outcome: Outcome) -> None:
+        """Call the app's `on_exception` hooks, where that is how it ended."""
+        if outcome.state is not State.EXCEPTION or is_own(live.task_name):
+            return
+        live.phase = CLOSING  # also where there was no start, or its context could not be left
+        for hook in self._app.exception_hooks:
+            self._guarded(live, HOOK_LIMIT_S, hook, self._run_of(live, outcome), outcome.exception)
+        self._stopper.close(live, live.task)
+
+    def child_failed(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None:
+        """End a run by the error of a child that nobody waits for; where it ends anyway, log the error."""
+        live = port.live
+        is_other = live.task is not None and live.task.pytask_port is not port  # a reload's
+        is_graceful = live.task is not None and live.task.graceful
+        is_late = live.phase == LEAVING or (live.phase == CLOSING and not is_graceful)
+        if is_awaited or is_other or is_late or live.ending:
+            self._report.child_failed(port, error)
+            return
+        live.failure = error
+        if live.phase != CLOSING:  # else `_join` sees it
+            self._stopper.end(live, 'failed')
+
+    def mend(self) -> None:
+        """End attempts whose greenlet somebody killed before its first step: nobody else would."""
+        for live in self._slots.all():
+            if live.greenlet is not None and live.greenlet.dead and not live.took_s:
+                self._report.killed(live)
+                killed = gevent.GreenletExit('its greenlet was killed before its first step')
+                is_free = not (live.ending or live.is_local)
+                outcome = Outcome(State.WAIT, reason='killed') if is_free else verdict(live, None, killed)
+                self._writer.end(live, outcome)
+
+    def _guarded(self, live: Live, limit_s: float | None, call: Callable[..., Any], *args: Any) -> None:
+        guard = live.guard = object()
+        timer = None
+        if limit_s is not None:
+            timer = gevent.get_hub().loop.timer(limit_s)
+            timer.start(gevent.spawn_raw, self._stopper.cut, live, guard)
+        try:
+            call(*args)
+            forks.leave()
+        except BaseException as error:  # noqa: BLE001 - user code, as in the runner
+            forks.leave(error)
+            self._report.hook_failed(live, getattr(call, '__name__', repr(call)), error)
+        finally:
+            live.guard = None
+            if timer is not None:
+                timer.close()
+
+    def _end_children(
+        self, live: Live, task: Task, value: Any, outcome: Outcome, error: BaseException | None
+    ) -> Outcome:
+        # Its `start` has returned, so a graceful run goes on in its children, and is judged when these have ended.
+        if task.graceful and error is None and slots.has_any(task):
+            self._join(live, task)
+            outcome = verdict(live, value, None)
+        for left in (task, live.successor and live.successor[0]):
+            self._stopper.close(live, left)
+        live.successor = None
+        return outcome
+
+    def _join(self, live: Live, task: Task) -> None:
+        # Until they have ended, one has failed, or their time is over since the run was told to end.
+        port: RunPort = task.pytask_port  # type: ignore[assignment]
+        changed = port.changed = Event()
+        while slots.has_any(task) and live.failure is None:
+            changed.clear()
+            left_s = live.interrupt_at - monotonic_s()
+            if left_s <= 0:
+                break
+            try:
+                changed.wait(None if left_s == inf else left_s)
+            except BaseException as error:  # noqa: BLE001 - a Timeout that the task has left ticking
+                self._report.leaked(live, error)
+        if live.failure is not None and not live.ending:
+            live.ending = 'failed'
+
+    def _run_of(self, live: Live, outcome: Outcome) -> Run:
+        raw = {b'task': live.task_name.encode(), b'data': live.data, b'output': outcome.output}
+        run = Run.from_hash(live.run_id, raw, self._app.client)
+        run.state, run.reason, run.attempt, run.is_local = (
+            outcome.state,
+            outcome.reason,
+            live.attempt,
+            live.is_local,
+        )
+        run.queue = live.queue or run.queue
+        return run

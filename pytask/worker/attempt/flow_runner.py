@@ -1,0 +1,197 @@
+"""Flows: the steps of one run, one after the other, in its greenlet; each is run as any task is.
+
+Between two steps everything stands in Redis: what a step has left, and at which the flow stands, are written by
+one script before the next begins. So it may be taken over at any moment: a step that was under way begins again,
+none is skipped. A step that waits leaves nothing here at all; whoever claims the flow then asks its `check`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from pytask.core.codec import encode
+from pytask.core.events import MAX_ID_BYTES
+from pytask.core.names import FLOW, no_such_task
+from pytask.core.states import Outcome, State
+from pytask.errors import InputError, Interrupted, NotFound, TaskError, Unavailable
+from pytask.flows.signals import Spawn
+from pytask.flows.steps import read_steps
+from pytask.store.flows import Child, Held
+from pytask.worker.attempt.flow_attempt import Passage
+from pytask.worker.attempt.outcome import verdict
+from pytask.worker.slots import STARTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.authoring.task import Task
+    from pytask.flows.signals import Signal
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+# Redis is away: asked again after so long, and twice as long each time.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
+# What the id of a child has more than its flow's, in bytes.
+LONGEST_NUMBER = len('.1000000')
+
+
+class Flows:
+    """Runs flows for one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker, self._store, self._registry = worker, worker.store, worker.app.registry
+
+    def perform(self, live: Live) -> Outcome:
+        """Run steps until the flow is over, waits, or is told to end. Never raises."""
+        passage: Passage = live.flow
+        try:
+            outcome = self._begin(live, passage)
+            while outcome is None:
+                outcome = self._next(live, passage)
+        except BaseException as error:  # noqa: BLE001 - as in the runner: user objects run code while they are encoded
+            if isinstance(error, Interrupted) and not live.ending:
+                return Outcome(State.WAIT, reason='shutdown')
+            return self._failed(live, error)
+        return outcome
+
+    def _begin(self, live: Live, passage: Passage) -> Outcome | None:
+        # Read where it stands; where Redis does not know its task, only who knows that one is to claim it.
+        stand = self._insist(live, self._store.flows.read, [live.run_id])[0]
+        steps, routine = stand.fields.get('steps', b''), ''
+        if not steps:
+            steps, routine = self._steps_of(live, stand.run.get('routine', ''))
+        passage.stand_at(stand, read_steps(steps))
+        task = passage.task
+        if task and (task != stand.run.get('step') or routine):
+            fresh = steps if routine else b''
+            if not self._insist(live, self._store.flows.place, live.run_id, live.token, task, fresh, routine):
+                return Outcome(State.WAIT, reason='lost')
+            return self._unknown(task)
+        return None
+
+    def _steps_of(self, live: Live, name: str) -> tuple[bytes, str]:
+        # Started by foreign hands, who only wrote the name of a routine.
+        found = self._insist(live, self._store.flows.routine, name) if name else None
+        if found is None:
+            what = f'there is no routine {name!r}' if name else 'it names no routine; make it with client.flow(…)'
+            raise TaskError(f'a flow without steps: {what}')
+        return found[1], f'{found[0]} {name}'
+
+    def _unknown(self, task: str) -> Outcome | None:
+        # It is not failed, but given back: the claim lays it aside for a worker that knows this task.
+        if self._registry.get(task) is not None:
+            return None
+        return Outcome(State.WAIT, reason=no_such_task(task, self._registry.names()))
+
+    def _next(self, live: Live, passage: Passage) -> Outcome | None:
+        """Run, or ask, the step at which the flow stands; None where it goes on at once."""
+        if not passage.task:
+            return Outcome(State.SUCCESS, passage.last)
+        if not live.ending and (self._worker.reason_to_stop.is_set() or live.halt is not None):
+            return Outcome(State.WAIT, reason='shutdown' if live.halt is None else 'paused')
+        step_class = self._registry.get(passage.task)
+        outcome = self._settled(live, passage, step_class) or self._performed(live, passage)
+        self._answer(live, passage)
+        if outcome.state is not State.SUCCESS:
+            return outcome
+        signal, passage.signal = passage.signal, None
+        if signal is not None:
+            return self._held(live, passage, signal, step_class)
+        return self._advanced(live, passage, outcome.output)
+
+    def _settled(self, live: Live, passage: Passage, step_class: type[Task] | None) -> Outcome | None:
+        outcome = passage.settled(step_class)
+        if outcome is not None:
+            self._worker.ending.tell(live, outcome)  # where a child has ended it: no code of the step's own has
+        return outcome
+
+    def _answer(self, live: Live, passage: Passage) -> None:
+        if passage.answer is not None:
+            self._insist(live, self._store.answers.give, *passage.answer)
+        if passage.failure is not None:
+            self._worker.inbox.tell(live, *passage.failure)
+        passage.answer = passage.failure = None
+
+    def _performed(self, live: Live, passage: Passage) -> Outcome:
+        live.phase = STARTED
+        passage.keeps_mail = passage.waits
+        if passage.has_mail and not passage.waits:
+            passage.has_mail = False
+            self._worker.inbox.look(live)
+        outcome = self._worker.runner.perform(live)
+        # What comes now is ours, until the next step begins, and not to be interrupted.
+        live.is_open, live.task = False, None
+        return outcome
+
+    def _advanced(self, live: Live, passage: Passage, value: bytes) -> Outcome | None:
+        step = passage.steps[passage.position]
+        following = passage.task_at(passage.position + 1)
+        written = (passage.position, step.key, value, following, passage.saved, passage.message_key)
+        if not self._insist(live, self._store.flows.advance, live.run_id, live.token, *written):
+            return Outcome(State.WAIT, reason='lost')
+        passage.go_on(value)
+        if following and live.ending:
+            return verdict(live, None, Interrupted(live.ending))
+        return self._unknown(following) if following else None
+
+    def _held(self, live: Live, passage: Passage, signal: Signal, step_class: type[Task] | None) -> Outcome:
+        every_s = None if step_class is None else step_class.CHECK_EVERY
+        child = self._child(live, signal) if isinstance(signal, Spawn) else None
+        return Held(
+            State.WAIT,
+            reason=signal.reason,
+            until_ms=signal.until_ms,
+            check_ms=None if every_s is None else max(1, int(every_s * 1000)),
+            saved=passage.saved,
+            message=passage.message_key,
+            is_child_over=passage.child_state != '',
+            child=child,
+        )
+
+    def _child(self, live: Live, signal: Spawn) -> Child:
+        """Check what is to be spawned. Raises InputError, NotFound; TaskError for args nobody here can name."""
+        if len(live.run_id.encode()) + LONGEST_NUMBER > MAX_ID_BYTES:
+            raise TaskError(f'the id of this flow is too long to spawn: a child is {live.run_id[:20]}….1')
+        queue = live.queue or 'default'  # where it was claimed somebody claims what nobody here knows better
+        if signal.routine:
+            found = self._insist(live, self._store.flows.routine, signal.routine)
+            if found is None:
+                raise NotFound(f'no routine {signal.routine!r}')
+            first = read_steps(found[1])[0].task
+            flow = (found[1], first, f'{found[0]} {signal.routine}')
+            return Child(queue, FLOW, _encoded(signal), flow)
+        task, data = self._registry.get(signal.task), signal.data
+        if task is None and signal.args:
+            raise TaskError(f'{no_such_task(signal.task, self._registry.names())}: give it data by name, no args')
+        if task is not None:
+            inputs = self._registry.inputs(task)
+            data = inputs.named(signal.args, data)
+            inputs.bind(data)
+        return Child(task.QUEUE if task else queue, signal.task, _encoded(signal, data))
+
+    def _failed(self, live: Live, error: BaseException) -> Outcome:
+        outcome = verdict(live, None, error)
+        self._worker.ending.tell(live, outcome)
+        return outcome
+
+    def _insist(self, live: Live, call: Callable[..., Any], *args: Any) -> Any:
+        """Call Redis until it answers. Raises Interrupted where the run is told to end before that."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return call(*args)
+            except Unavailable:
+                if live.ending or self._worker.reason_to_stop.is_set():
+                    raise Interrupted(live.ending or 'shutdown') from None
+                gevent.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def _encoded(signal: Spawn, data: Any = None) -> bytes:
+    try:
+        return encode(signal.data if data is None else data)
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = ('data', f'is not JSON: {error}')
+        raise InputError(signal.task or signal.routine, [problem], 'spawn(data={…})') from error

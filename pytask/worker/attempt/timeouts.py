@@ -1,0 +1,98 @@
+"""Time limits: a run's own, else its task's TIMEOUT; and how a run is given more time.
+
+A timer stands for each limited run. That more time was given stands in the hash first, so a worker that did
+not hear of it reads it there when the timer goes off, before it ends the run.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from pytask.core.clock import monotonic_s
+from pytask.errors import PytaskError, TaskError, Unavailable
+
+if TYPE_CHECKING:
+    from pytask.authoring.task import Task
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+# While Redis is away nobody knows whether there is more time. That is not for ever: the lease ends such a run.
+ASK_AGAIN_S = 0.5
+LONGEST_S = 100 * 365 * 86_400.0
+
+
+class Limit:
+    """One run's: when it is over, by this machine's monotonic clock, and the timer that tells."""
+
+    __slots__ = ('at', 'timer')
+
+    def __init__(self, left_s: float) -> None:
+        self.at = monotonic_s() + left_s
+        self.timer: Any = gevent.get_hub().loop.timer(max(0.0, left_s))
+
+
+class Limits:
+    """The time limits of one worker's runs."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._store, self._stopper = worker.store, worker.stopper
+
+    def begin(self, live: Live, task_class: type[Task]) -> None:
+        """Start the clock of an attempt. Raises TaskError for a limit, written by foreign hands, that is none."""
+        limit_s = limit_of(live.timeout, task_class.TIMEOUT)
+        if limit_s is not None:
+            self._set(live, limit_s)
+
+    def extend(self, live: Live, seconds: Any) -> None:
+        """Let a run take so many seconds more from now; never fewer than it has."""
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if live.limit is not None and is_number and 0 < seconds <= LONGEST_S:
+            self._set(live, max(seconds, live.limit.at - monotonic_s()))
+
+    def end(self, live: Live) -> None:
+        """Stop the clock; twice is fine."""
+        limit, live.limit = live.limit, None
+        if limit is not None:
+            limit.timer.close()
+
+    def _set(self, live: Live, left_s: float) -> None:
+        self.end(live)
+        live.limit = limit = Limit(min(left_s, LONGEST_S))
+        limit.timer.start(gevent.spawn_raw, self._look, live, limit)
+
+    def _look(self, live: Live, limit: Limit) -> None:
+        while live.limit is limit:
+            try:
+                left_s = self._store.runs.extended(live.run_id, live.attempt)
+            except Unavailable:
+                gevent.sleep(ASK_AGAIN_S)
+                continue
+            except PytaskError:
+                left_s = 0.0
+            if live.limit is not limit:
+                return
+            if left_s <= 0:
+                self._stopper.end(live, 'timeout')
+                return
+            self._set(live, left_s)
+
+
+def limit_of(given: str, own_s: float | None) -> float | None:
+    """Return how long an attempt may take, None for as long as it likes.
+
+    `given` is the run's own limit in seconds, '' for none, or `+30` for so much more than the task's.
+    """
+    if not given:
+        return own_s
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise TaskError(f'timeout {given!r} is no number of seconds above 0')
+    if given.startswith('+'):
+        return None if own_s is None else own_s + seconds
+    return seconds

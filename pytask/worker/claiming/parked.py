@@ -1,0 +1,81 @@
+"""Claims what was laid aside, once a second: parked runs whose task this worker knows, and suspects.
+
+The same look tells what is paused: of a paused queue nothing is asked, of a paused task nothing claimed.
+
+How many of the suspects, and when it is time for more, the script knows: it sees how long those
+held have lived.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytask.core.clock import monotonic_s
+from pytask.store import Line
+from pytask.store.pauses import QUEUE, TASK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence, Set
+
+    from pytask.store import Grant
+    from pytask.worker.claiming.queue_waiter import Peeker
+    from pytask.worker.worker import Worker
+
+EVERY_S = 1.0
+BATCH = 16
+SUSPECTS = 256
+# A run nobody knows ends as ERROR after a day: long enough for any rolling deploy.
+LIMIT_S = 86_400.0
+LIMIT_EVERY_S = 60.0
+
+
+class Aside:
+    def __init__(self, worker: Worker, claim: Callable[[Line, int], Grant], peekers: Sequence[Peeker]) -> None:
+        self._store, self._registry, self._slots = worker.store, worker.app.registry, worker.slots
+        self._claim, self._peekers = claim, tuple(peekers)
+        self._looked_at = self._aged_at = 0.0
+        self._suspects: list[str] = []
+
+    def fetch(self) -> bool:
+        """Claim what is there for this worker; nothing before a second has gone by. Tell whether there is more."""
+        now = monotonic_s()
+        if now < self._looked_at + EVERY_S:
+            return False
+        self._looked_at = now
+        names, has_suspects, paused = self._store.parked.look()
+        closed = {pause[:2] for pause in paused}
+        self._open_peekers(closed)
+        names = [name for name in names if (TASK, name) not in closed]
+        has_more = sum(self._fetch_parked(name) for name in self._for_me(names, now)) > 0
+        if has_more:
+            self._looked_at = 0.0
+        self._suspects = [run_id for run_id in self._suspects if self._slots.get(run_id) is not None]
+        if has_suspects:
+            self._fetch_suspects()
+        return has_more
+
+    def _open_peekers(self, closed: Set[tuple[str, str]]) -> None:
+        for peeker in self._peekers:
+            (peeker.open.clear if (QUEUE, peeker.queue) in closed else peeker.open.set)()
+
+    def _fetch_parked(self, name: str) -> bool:
+        limit = min(BATCH, self._slots.free)
+        if limit <= 0:
+            return False
+        grant = self._claim(Line(self._store.keys.parked_list(name), parked=name), limit)
+        return len(grant.runs) == limit  # as after a pause: it is gone through at once
+
+    def _for_me(self, names: Sequence[str], now: float) -> list[str]:
+        # Tasks this worker knows, and those that nobody knew for a day.
+        mine = [name for name in names if self._registry.get(name)]
+        if names and now >= self._aged_at + LIMIT_EVERY_S:
+            self._aged_at = now
+            ages = self._store.parked.oldest([name for name in names if name not in mine])
+            mine += [name for name, age_s in ages if age_s > LIMIT_S]
+        return mine
+
+    def _fetch_suspects(self) -> None:
+        limit = min(SUSPECTS, self._slots.free)
+        if limit > 0:
+            grant = self._claim(Line(self._store.keys.suspects, held=self._suspects), limit)
+            self._suspects += [claimed.run_id for claimed in grant.runs]

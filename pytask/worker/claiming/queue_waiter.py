@@ -1,0 +1,55 @@
+"""The peeker: waits for one queue to have entries, and consumes none of them."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.event import Event
+
+from pytask.worker.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.store import Store
+    from pytask.worker.reporter import Reporter
+
+PEEK_S = 1.0
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.005, 0.1
+
+
+class Peeker(Service):
+    """Waits for one queue to have entries; asked once, it tells once."""
+
+    def __init__(self, queue: str, store: Store, report: Reporter, on_broken: Callable[[str], None]) -> None:
+        super().__init__(f'peek {queue}', report, on_broken)
+        self.queue = queue
+        self.is_ready = True
+        self.open = Event()  # unless its queue is paused
+        self.open.set()
+        self.backoff_s = 0.0
+        self.asked = Event()
+        self.heard: Event | None = None
+        self._store = store
+
+    def turn(self) -> None:
+        if not (self.asked.wait(PEEK_S) and self.open.wait(PEEK_S)):
+            return
+        if self.backoff_s:
+            gevent.sleep(self.backoff_s * random.uniform(0.5, 1.0))
+        if self._store.peek(self.queue, PEEK_S):
+            self.asked.clear()
+            self.is_ready = True
+            self.heard.set()  # type: ignore[union-attr]
+
+    @property
+    def may_claim(self) -> bool:
+        return self.is_ready and self.open.is_set()
+
+    def ask(self, *, was_empty: bool) -> None:
+        """Look again; later and later while claims come back empty-handed."""
+        self.backoff_s = min(LONGEST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * self.backoff_s)) if was_empty else 0.0
+        self.is_ready = False
+        self.asked.set()

@@ -1,0 +1,187 @@
+"""The inbox: what runs of this worker are told while they run, one message after the other.
+
+Each run that is told something gets a loop for as long as there is more. It has a greenlet of the run's
+own handle a message, and takes that out of the inbox only when it has returned or failed: so what is
+interrupted, by a reload or at an end, is handled again, by the successor or the next attempt. What was
+only published stands in no inbox, and is handled in between. The loop itself belongs to the worker: the
+interruption of a task never hits a call to Redis.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from pytask.authoring.task import current
+from pytask.core import events
+from pytask.core.envelope import MAX_MESSAGES, from_fields, read_message
+from pytask.errors import PytaskError, Unavailable
+from pytask.worker import slots
+from pytask.worker.attempt import message_handler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytask.authoring.task import Task
+    from pytask.core.commands import Command
+    from pytask.core.envelope import Message
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+# A run that is not ready, or a Redis that is away: looked at again after so long, and twice as long each time.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
+# Signs for runs of all workers come by; only the latest can be for a run that is about to begin here.
+MAX_MISSED = 1000
+
+
+class Box:
+    """What one run is to hear: what was published, and whether to look into its inbox."""
+
+    __slots__ = ('is_due', 'published')
+
+    def __init__(self) -> None:
+        self.published: deque[Message] = deque()
+        self.is_due = False
+
+
+class Inbox:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._boxes: dict[Live, Box] = {}
+        self._missed: dict[str, None] = {}
+
+    def obey(self, live: Live, command: Command) -> None:
+        """Hear a `send`: with a name a message, else a sign that one has come in."""
+        if 'name' not in command.fields:
+            self.look(live)
+            return
+        published = self._box(live).published
+        if len(published) < MAX_MESSAGES:
+            published.append(from_fields(command.fields))
+        else:
+            self._worker.report.message_dropped(live)
+
+    def miss(self, run_id: str, command: Command) -> None:
+        """Remember the sign for a run that is not here: perhaps it is being granted to this worker just now."""
+        if command.name == events.SEND:
+            self._missed[run_id] = None
+            if len(self._missed) > MAX_MISSED:
+                del self._missed[next(iter(self._missed))]
+
+    def begin(self, live: Live, *, has_messages: bool) -> None:
+        """Handle what an attempt that begins is to hear."""
+        was_missed = live.run_id in self._missed
+        if was_missed:
+            del self._missed[live.run_id]
+        if has_messages or was_missed:
+            self.look(live)
+
+    def look(self, live: Live) -> None:
+        """Handle what stands in the inbox of a run; returns at once. A flow that waits sees to that itself."""
+        if live.flow is not None and live.flow.keeps_mail:
+            live.flow.has_mail = True
+        else:
+            self._box(live).is_due = True
+
+    def _box(self, live: Live) -> Box:
+        box = self._boxes.get(live)
+        if box is None:
+            box = self._boxes[live] = Box()
+            gevent.spawn_raw(self._serve, live, box)
+        return box
+
+    def _serve(self, live: Live, box: Box) -> None:
+        try:
+            while (box.published or box.is_due) and not live.greenlet.dead:
+                self._next_published(live, box)
+                if box.is_due:
+                    box.is_due = False
+                    self._read(live, box)
+        finally:
+            del self._boxes[live]
+
+    def _next_published(self, live: Live, box: Box) -> None:
+        if box.published:
+            self._handle(live, box.published.popleft())
+
+    def _read(self, live: Live, box: Box) -> None:
+        taken = self._worker.store.inboxes.taken
+        raw = self._insist(live, taken, live.run_id, live.token)
+        while raw:
+            message = read_message(raw)
+            if not self._handle(live, message):
+                return
+            raw = self._insist(live, taken, live.run_id, live.token, message.key)
+            self._next_published(live, box)
+
+    def _handle(self, live: Live, message: Message) -> bool:
+        """Have the run's instance of the moment handle it; false where the run is over before that."""
+        heard, task = None, None
+        while heard is None:
+            task = self._instance(live, task)
+            if task is None:
+                if live.ending not in ('shutdown', 'lost'):
+                    self._worker.report.message_unheard(live, str(message.name))
+                return False
+            heard = self._hear(live, task, message)
+        if message.ask:
+            self._insist(live, self._worker.store.answers.give, message.ask, heard.answer)
+        if heard.error is not None:
+            self.tell(live, message, heard.error)
+        return True
+
+    @staticmethod
+    def _instance(live: Live, but: Task | None) -> Task | None:
+        """Return the instance of the moment, once there is one, and another than the last; None at the end."""
+        pause_s = FIRST_PAUSE_S
+        while not live.greenlet.dead:
+            task = live.task
+            if task is not None and task is not but and _hears(live):
+                return task
+            gevent.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return None
+
+    @staticmethod
+    def _hear(live: Live, task: Task, message: Message) -> message_handler.Heard | None:
+        # As a child of the run, under a copy of the run's context as it is inside.
+        context = live.greenlet.gr_context.copy()
+        context.run(current.set, task)
+        child = context.run(gevent.spawn, message_handler.hear, task, message)
+        gevent.wait([child, live.ended_event()], count=1)
+        heard = child.value if child.dead else None
+        if isinstance(heard, message_handler.Heard):
+            return heard
+        if live.task is task and _hears(live) and not live.ending:  # nobody interrupted it, but itself
+            return message_handler.failed(PytaskError(f'message {message.name} was interrupted'))
+        return None
+
+    def tell(self, live: Live, message: Message, error: BaseException) -> None:
+        """Log that a message has failed; and where nobody waits for an answer, publish it."""
+        name = str(message.name)[:100]
+        self._worker.report.message_failed(live, name, error)
+        if not message.ask:
+            about = {'name': name, 'error': message_handler.why(error)}
+            self._worker.writer.note(live, events.event_head(events.MESSAGE_FAILED, about))
+
+    def _insist(self, live: Live, call: Callable[..., Any], *args: Any) -> Any:
+        """Call Redis until it answers; None where the run is over before that, or the call is refused."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return call(*args)
+            except Unavailable:
+                if live.greenlet.dead:
+                    return None
+                gevent.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            except PytaskError as error:
+                self._worker.report.inbox_refused(live, error)
+                return None
+
+
+def _hears(live: Live) -> bool:
+    """Tell whether a run's instance hears messages: it goes on, and is not about to have a successor."""
+    return live.ending != 'reload' and slots.goes_on(live)

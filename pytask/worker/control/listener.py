@@ -1,0 +1,90 @@
+"""The listener: commands that arrive by pub/sub.
+
+What was missed while it was not subscribed stands in the hashes, so each new subscription is
+followed by a renewal, whose answers name what is to be stopped. A message to itself proves that the
+subscription hears: a half-open connection, or one to an old primary, does not tell by itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from gevent.event import Event
+
+from pytask.core.clock import monotonic_s
+from pytask.core.commands import Command
+from pytask.worker.service import Service
+
+if TYPE_CHECKING:
+    from pytask.store import CommandStream
+    from pytask.worker.worker import Worker
+
+PROOF_EVERY_S = 2.0
+PROOF_WITHIN_S = 6.0
+# A first subscription takes a millisecond or two; where Redis does not answer, a worker starts all the same.
+FIRST_WITHIN_S = 2.0
+ECHO = 'echo'
+
+
+class Listener(Service):
+    def __init__(self, worker: Worker) -> None:
+        super().__init__('listener', worker.report, worker.broken)
+        self._worker = worker
+        self._stream: CommandStream | None = None
+        self._nonce = ''
+        self._proved_at = self._asked_at = 0.0
+        self._listens = Event()
+        self.echoed_at = monotonic_s()
+
+    def start(self) -> None:
+        """Return once it listens: a worker that says it has started hears what is published from then on."""
+        super().start()
+        self._listens.wait(FIRST_WITHIN_S)
+
+    def turn(self) -> None:
+        try:
+            if self._stream is None:
+                self._subscribe()
+            self._prove()
+            got = self._stream.read(timeout_s=1.0)  # type: ignore[union-attr]
+            if got is not None:
+                self._hear(*got)
+        except BaseException:
+            self._unsubscribe()
+            raise
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        super().stop(timeout_s)
+        self._unsubscribe()
+
+    def _subscribe(self) -> None:
+        self._stream = self._worker.store.commands(self._worker.id)
+        self._listens.set()
+        self._proved_at, self._asked_at = monotonic_s(), 0.0  # prove a new one at once
+        self._worker.heartbeat.hurry()
+
+    def _unsubscribe(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def _prove(self) -> None:
+        now = monotonic_s()
+        if now - self._proved_at > PROOF_WITHIN_S:
+            self._report.deaf()
+            self._unsubscribe()
+            self._subscribe()
+        if now - self._asked_at > PROOF_EVERY_S:
+            self._asked_at, self._nonce = now, secrets.token_hex(4)
+            store, worker_id = self._worker.store, self._worker.id
+            store.publish(store.keys.worker_control(worker_id), f'{{"command":"{ECHO}","nonce":"{self._nonce}"}}')
+
+    def _hear(self, run_id: str, command: Command) -> None:
+        if run_id:
+            self._worker.orders.obey(run_id, command)
+        elif command.name == ECHO:
+            if command.fields.get('nonce') == self._nonce:
+                self._proved_at = self.echoed_at = monotonic_s()
+        else:
+            self._worker.orders.obey_as_worker(command)

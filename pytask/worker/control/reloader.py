@@ -1,0 +1,135 @@
+"""Reload: a new instance in the same attempt, under the same lease.
+
+The new instance is built first; where its data is bad the old one goes on, and the answer says why.
+Else the old one is stopped as usual, and the run's own greenlet takes the successor over.
+
+How far it is stands in the hash: what was built counts if this process ends meanwhile, what kills a
+process while it is built is not tried again, and what nobody has begun is done by the next owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import gevent
+
+from pytask.authoring.task import Task
+from pytask.errors import PytaskError, Unavailable
+from pytask.worker import slots
+from pytask.worker.error_text import describe
+from pytask.worker.slots import STARTED
+
+if TYPE_CHECKING:
+    from pytask.store.records import Reload
+    from pytask.worker.slots import Live
+    from pytask.worker.worker import Worker
+
+# What an answer says at most: all problems of the data, but no novel.
+MAX_WHY = 4096
+# An answer is given until it is taken: while Redis is away, as often as this.
+AGAIN_S = 0.5
+# Between looks at a run that is still being started.
+STARTING_S = 0.02
+
+
+class Reloader:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._building: set[Live] = set()
+
+    def reload(self, live: Live, *, is_durable: bool) -> None:
+        """Begin a reload; returns at once. A durable one stands in the hash until it is answered."""
+        if live in self._building or live.ending == 'reload':  # one at a time: looked at when that is answered
+            live.reload_again = is_durable and live.reload_again is not False
+        elif not live.ending:
+            self._building.add(live)
+            gevent.spawn(self._reload, live, is_durable=is_durable)
+
+    def _reload(self, live: Live, *, is_durable: bool) -> None:
+        try:
+            while live.task is None and self._is_held(live) and not live.ending:
+                gevent.sleep(STARTING_S)
+            wanted = self._worker.store.runs.begin_reload(live.run_id, live.token, live.reload_id)
+            # It is heard twice, by the channel and by the heartbeat: the second time it is under way or answered.
+            if wanted is not None and not (is_durable and wanted.reload_id in ('', live.reload_id)):
+                live.reload_id = wanted.reload_id
+                self._replace(live, wanted)
+        except PytaskError as error:  # not the data's fault: the heartbeat hears of it again
+            self._worker.report.reload_failed(live, error)
+        finally:
+            self._building.discard(live)
+            if live.ending != 'reload':
+                self._look_again(live)
+
+    def _replace(self, live: Live, wanted: Reload) -> None:
+        data = wanted.present if wanted.new is None else wanted.new
+        old = live.task
+        if old is None or live.ending:
+            return
+        made = self._build(live, old, data) if live.phase == STARTED else None
+        if isinstance(made, Task) and wanted.reload_id:
+            with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
+                self._worker.store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
+        if live.ending or live.task is not old or not slots.goes_on(live):  # nobody would take the new one over
+            self._drop(live, made)
+        elif live.phase != STARTED:
+            self._drop(live, made)
+            self._refuse(
+                live, PytaskError('its start has returned, and only its greenlets go on; stop it, and retry it')
+            )
+        elif isinstance(made, Task):
+            live.successor = (made, data, wanted.reload_id)
+            self._worker.stopper.end(live, 'reload')
+        else:
+            self._refuse(live, made or PytaskError('the greenlet that made the new instance was killed'))
+
+    def _drop(self, live: Live, made: Task | BaseException | None) -> None:
+        if isinstance(made, Task):
+            self._worker.stopper.close(live, made)
+
+    def _look_again(self, live: Live) -> None:
+        is_durable, live.reload_again = live.reload_again, None
+        if is_durable is not None and self._is_held(live):
+            self.reload(live, is_durable=is_durable)
+
+    def _is_held(self, live: Live) -> bool:
+        return self._worker.slots.get(live.run_id) is live
+
+    def _build(self, live: Live, old: Task, data: bytes) -> Task | BaseException | None:
+        # In a greenlet that the run owns: it ends with it. None where it has ended before its first step.
+        context = live.greenlet.gr_context.copy()
+        builder = context.run(gevent.spawn, self._body, live, type(old), data)
+        builder.join()
+        made: Task | BaseException | None = builder.value
+        return made
+
+    def _body(self, live: Live, task_class: type[Task], data: bytes) -> Task | BaseException:
+        try:
+            return self._worker.runner.build(live, task_class, data)
+        except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
+            return error
+
+    def _refuse(self, live: Live, error: BaseException) -> None:
+        self._worker.report.reload_failed(live, error)
+        why = describe(error)['message'][:MAX_WHY] or type(error).__name__
+        self._answer(live, live.reload_id, why, b'')
+
+    def answer(self, live: Live, reload_id: str, data: bytes) -> None:
+        """Record that the successor runs, with its data."""
+        self._answer(live, reload_id, '', data)
+        self._look_again(live)
+
+    def _answer(self, live: Live, reload_id: str, why: str, data: bytes) -> None:
+        seq = live.next_seq()
+        while not self._is_answered(live, (reload_id, why, data, seq)) and self._is_held(live):
+            gevent.sleep(AGAIN_S)
+
+    def _is_answered(self, live: Live, answer: tuple[str, str, bytes, int]) -> bool:
+        try:
+            self._worker.store.runs.reloaded(live.run_id, live.token, *answer)
+        except Unavailable:
+            return False
+        except PytaskError as error:
+            self._worker.report.reload_failed(live, error)
+        return True

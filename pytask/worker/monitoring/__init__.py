@@ -1,0 +1,1 @@
+"""How the worker watches itself and is watched."""
