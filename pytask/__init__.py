@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pytask.core import version
+
 if TYPE_CHECKING:  # `as` makes them public to type checkers
     from pytask.app.app import PyTask as PyTask
     from pytask.app.app import default_app as default_app
@@ -48,8 +50,6 @@ if TYPE_CHECKING:  # `as` makes them public to type checkers
     from pytask.schema.lookups import resource as resource
     from pytask.schema.notgiven import NotGiven as NotGiven
 
-__version__ = '0.1.0'
-
 _HOMES = {
     name: f'pytask.{module}'
     for module, names in {
@@ -72,6 +72,7 @@ _HOMES = {
     }.items()
     for name in names.split()
 }
+__version__ = version.VERSION
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - the names stand once
 
 

@@ -19,18 +19,24 @@ import click
 
 from pytask import errors
 from pytask.cli.options import colour_by_environment, common
-
-# Exit codes: 0 well, 1 ended ERROR or EXCEPTION, 2 usage, 3 not found, 4 timed out, 5 stopped, 69 Redis
-# unreachable, 70 hung, 75 please restart me, 78 bad configuration, 130 Ctrl-C.
-EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
-    (errors.InputError, 2),
-    (errors.NotFound, 3),
-    (errors.WaitTimeout, 4),
-    (errors.Unavailable, 69),
-    (errors.ConfigError, 78),
-    (errors.PytaskError, 1),
+from pytask.core.exit_codes import (
+    EXIT_CONFIG,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_FOUND,
+    EXIT_TIMED_OUT,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
 )
-EXIT_INTERRUPTED = 130
+
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (errors.InputError, EXIT_USAGE),
+    (errors.NotFound, EXIT_NOT_FOUND),
+    (errors.WaitTimeout, EXIT_TIMED_OUT),
+    (errors.Unavailable, EXIT_UNAVAILABLE),
+    (errors.ConfigError, EXIT_CONFIG),
+    (errors.PytaskError, EXIT_FAILED),
+)
 
 # Command → module, one line of help. The help stands here, so that `--help` imports none of them.
 COMMANDS = {

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytask.authoring.decorator import as_task_class
 from pytask.client.messages import in_words
+from pytask.core.limits import LONGEST_QUEUE
 from pytask.core.names import RESERVED, bad_name
 from pytask.errors import PytaskError
 from pytask.store.pauses import QUEUE, TASK, Pause
 
 if TYPE_CHECKING:
     from pytask.store import Store
-
-LONGEST_QUEUE = 64
 
 
 class Pauses:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from pytask.authoring.decorator import as_task_class
 from pytask.core.codec import encode
 from pytask.core.ids import Ids, is_valid_id
+from pytask.core.limits import LONGEST_S
 from pytask.core.moments import moment_ms
 from pytask.errors import InputError, PytaskError
 from pytask.store import NewRun
 
 if TYPE_CHECKING:
     from pytask.authoring.registry import Registry
-
-LONGEST_S = 100 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)

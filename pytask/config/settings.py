@@ -26,6 +26,7 @@ from pytask.config.sources import (
     here,
     in_code,
 )
+from pytask.core.limits import LONGEST_S
 from pytask.core.names import bad_name
 from pytask.errors import ConfigError
 from pytask.net.addresses import split_address
@@ -144,15 +145,14 @@ def shown_address(value: Any) -> str:
     return f'*** ({type(value).__name__})'
 
 
-_FOR_EVER_S = 100 * 365 * DAY_S
 _RANGES: dict[str, tuple[float, float, str]] = {
     'concurrency': (1, 100_000, ''),
     'lease': (0.2, DAY_S, ' seconds'),
-    'drain': (0, _FOR_EVER_S, ' seconds'),
-    'max_hang': (0, _FOR_EVER_S, ' seconds'),
+    'drain': (0, LONGEST_S, ' seconds'),
+    'max_hang': (0, LONGEST_S, ' seconds'),
     'max_memory': (0, 1_000_000_000, ' MiB'),
-    'keep_success': (0, _FOR_EVER_S, ' seconds'),
-    'keep_ended': (0, _FOR_EVER_S, ' seconds'),
+    'keep_success': (0, LONGEST_S, ' seconds'),
+    'keep_ended': (0, LONGEST_S, ' seconds'),
     'max_success': (0, 1_000_000_000, ''),
     'max_ended': (0, 1_000_000_000, ''),
 }

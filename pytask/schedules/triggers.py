@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from pytask.core.limits import LONGEST_S
 from pytask.core.moments import in_ms, read_moment, zone_of
 from pytask.errors import ConfigError
 
-SHORTEST_S, LONGEST_S = 0.1, 100 * 365 * 86_400
+SHORTEST_S = 0.1
 
 
 class Trigger:

@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
-import pytask
+from pytask.core.version import VERSION
 from pytask.web.request import JSON, PROBLEM
 from pytask.web.schemas import SHAPES, TEXT, Schema, ref
 
@@ -34,7 +34,7 @@ def document(
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(routes, route, starts)
     return {
         'openapi': '3.1.0',
-        'info': {'title': 'pytask', 'version': pytask.__version__, 'description': 'Start, see and steer runs.'},
+        'info': {'title': 'pytask', 'version': VERSION, 'description': 'Start, see and steer runs.'},
         'servers': [{'url': root or '/'}],
         'security': [{'bearer': []}, {'cookie': []}],
         'paths': paths,

@@ -21,6 +21,7 @@ from gevent import _hub_local, monkey
 from gevent.hub import Hub
 
 from pytask.core.clock import boot_s
+from pytask.core.exit_codes import EXIT_BROKEN
 from pytask.errors import PytaskError
 from pytask.store import Note, Store, chunks
 from pytask.worker.monitoring.hub_monitor import Lookout
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 BEATS_PER_LEASE = 4
 FENCE_AT, OVER_AT = 0.75, 1.0
 CHUNK = 200
-EXIT_HUNG = 70
 
 _start_thread = monkey.get_original('_thread', 'start_new_thread')
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
@@ -115,7 +115,7 @@ class Heartbeat:
             gevent.get_hub().destroy(destroy_loop=True)  # this thread's own, with its descriptors
         except BaseException as error:  # noqa: BLE001 - a heartbeat that dies silently would double every run
             sys.__stderr__.write(f'pytask: the heartbeat crashed: {error!r}\n')  # type: ignore[union-attr]
-            os._exit(EXIT_HUNG)
+            os._exit(EXIT_BROKEN)
         self._tell('gone', None)
 
     def _beat(self) -> None:
@@ -186,9 +186,9 @@ class Heartbeat:
             told_for = (now - live.fenced_at) / self.lease_s
             if age > OVER_AT and told_for >= OVER_AT - FENCE_AT:
                 sys.__stderr__.write(  # type: ignore[union-attr]
-                    f'pytask: run {live.run_id} outlived its lease and could not be interrupted; exit {EXIT_HUNG}\n'
+                    f'pytask: run {live.run_id} outlived its lease and was not interrupted; exit {EXIT_BROKEN}\n'
                 )
-                os._exit(EXIT_HUNG)
+                os._exit(EXIT_BROKEN)
             self._tell('LOST', live)
 
     def _watch_hub(self) -> None:
@@ -198,11 +198,11 @@ class Heartbeat:
         self._looked_at = now
         if self._max_hang_s and self._hung_s > self._max_hang_s:
             sys.__stderr__.write(  # type: ignore[union-attr]
-                f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_HUNG}. '
+                f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_BROKEN}. '
                 f'The hub is held by {self.lookout.culprit()}. All threads:\n'
             )
             faulthandler.dump_traceback(sys.__stderr__, all_threads=True)  # type: ignore[arg-type]
-            os._exit(EXIT_HUNG)
+            os._exit(EXIT_BROKEN)
 
     def _tell(self, what: str, about: Any) -> None:
         self._news.append((what, about))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from pytask.core.exit_codes import EXIT_INTERRUPTED, EXIT_RESTART
 from pytask.worker import restart
 from pytask.worker.attempt import stdout
 from pytask.worker.monitoring import dump
@@ -21,15 +22,13 @@ from pytask.worker.monitoring.health_server import Health
 from pytask.worker.monitoring.process_guard import Guard
 from pytask.worker.monitoring.watchdog import Watch
 from pytask.worker.reporter import set_up_logging
-from pytask.worker.worker import EXIT_RESTART, Worker
+from pytask.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from pytask.app.app import PyTask
-
-EXIT_FORCED = 130
 
 
 def run_worker(  # noqa: PLR0913 - by name
@@ -97,7 +96,7 @@ class Signals:
     def _on_signal(self, number: int, _frame: Any) -> None:
         self._count += 1
         if self._count > 2:
-            os._exit(EXIT_FORCED)
+            os._exit(EXIT_INTERRUPTED)
         self._why = signal.Signals(number).name
         self._nudge.send()
 

@@ -6,7 +6,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-import pytask
+from pytask.core.version import VERSION
 
 if TYPE_CHECKING:
     from pytask.store import Store
@@ -21,7 +21,7 @@ def register(worker: Worker, store: Store) -> Registered:
     locals_ = {live.run_id: live for live in worker.slots.all() if live.is_local}
     app, slots = worker.app, worker.slots
     fields = {
-        'host': socket.gethostname(), 'pid': os.getpid(), 'version': pytask.__version__,
+        'host': socket.gethostname(), 'pid': os.getpid(), 'version': VERSION,
         'queues': ','.join(app.settings.queue), 'slots': slots.size, 'taken': slots.taken,
         'tasks': worker.serves, 'schedules': '\n'.join(['', *app.schedules, '']),
         'locals': '\n'.join(locals_), 'draining': int(worker.reason_to_stop.is_set()),

@@ -16,6 +16,7 @@ from gevent.event import Event
 
 from pytask.builtin import BUILTINS
 from pytask.builtin.flow import Flow
+from pytask.core.exit_codes import EXIT_BROKEN, EXIT_CONFIG, EXIT_OK, EXIT_RESTART
 from pytask.core.names import FLOW
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.app.app import PyTask
-
-EXIT_OK, EXIT_BROKEN, EXIT_RESTART, EXIT_CONFIG = 0, 70, 75, 78
 
 
 class Worker:

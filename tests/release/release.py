@@ -50,7 +50,7 @@ def release(*, is_dirty_fine):
     if not is_dirty_fine:
         refuse_dirt()
     version = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']
-    say(check_version(version, (ROOT / 'CHANGELOG.rst').read_text(), (ROOT / 'pytask/__init__.py').read_text()))
+    say(check_version(version, (ROOT / 'CHANGELOG.rst').read_text(), (ROOT / 'pytask/core/version.py').read_text()))
     wheel, sdist = build(version)
     with zipfile.ZipFile(wheel) as packed:
         look_into_wheel(packed.namelist())
@@ -71,8 +71,8 @@ def refuse_dirt():
 
 def check_version(version, changelog, package):
     """Return what is to be said of the version. Raises Refused where the files do not agree."""
-    if f"__version__ = '{version}'" not in package:
-        raise Refused(f'pyproject.toml says {version}, and pytask/__init__.py another __version__')
+    if f"VERSION = '{version}'" not in package:
+        raise Refused(f'pyproject.toml says {version}, and pytask/core/version.py another VERSION')
     head = re.search(r'^(.+)\n-{3,}$', changelog, re.MULTILINE)[1].strip()
     if head == 'Unreleased':
         return f'{version}; CHANGELOG.rst says Unreleased: before it is published its head must say {version}'

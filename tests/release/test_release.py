@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import release
 
-PACKAGE = "__version__ = '1.2.0'\n"
+PACKAGE = "VERSION = '1.2.0'\n"
 
 
 def changelog(head):
@@ -18,7 +18,7 @@ def test_the_version_stands_at_three_places():
     assert release.check_version('1.2.0', changelog('1.2.0 (2027-01-02)'), PACKAGE) == '1.2.0'
     with pytest.raises(release.Refused, match=r'the head of CHANGELOG\.rst 1\.1\.9'):
         release.check_version('1.2.0', changelog('1.1.9'), PACKAGE)
-    with pytest.raises(release.Refused, match='another __version__'):
+    with pytest.raises(release.Refused, match='another VERSION'):
         release.check_version('1.2.1', changelog('1.2.1'), PACKAGE)
     assert 'must say 1.2.0' in release.check_version('1.2.0', changelog('Unreleased'), PACKAGE)
 

@@ -49,13 +49,11 @@ STILL = {
     ('pytask.schema.lookups', 'pytask.app.hooks'),
     ('pytask.schema.outputs', 'pytask.authoring.task'),
     ('pytask.schema.params', 'pytask.authoring.task'),
-    ('pytask.web.openapi', 'pytask'),
     ('pytask.worker.app_hooks', 'pytask.app.hooks'),
     ('pytask.worker.attempt.context', 'pytask.app.app'),
     ('pytask.worker.attempt.flow_attempt', 'pytask.app.hooks'),
     ('pytask.worker.attempt.port', 'pytask.app.app'),
     ('pytask.worker.process', 'pytask.app.app'),
-    ('pytask.worker.registration', 'pytask'),
     ('pytask.worker.worker', 'pytask.app.app'),
 }
 GEVENT = {'worker', 'builtin', 'contrib', '__main__'}

@@ -19,6 +19,7 @@ from pytask.cli.options import (
     is_json,
 )
 from pytask.cli.output import formatting
+from pytask.core.exit_codes import EXIT_TIMED_OUT
 from pytask.core.names import is_own
 from pytask.core.states import ENDED, State
 
@@ -31,7 +32,6 @@ SECONDS = click.FloatRange(min=0)
 # More lines than this become a count on a terminal.
 LINES = 20
 DELETE_AT_ONCE = 500
-EXIT_TIMED_OUT = 4
 
 
 def _selecting(*possible: State) -> Callable[[F], F]:

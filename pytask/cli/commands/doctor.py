@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-import pytask
 from pytask.cli import doctor_checks
 from pytask.cli.doctor_checks import NOTE, OK, WRONG, Finding
 from pytask.cli.finding import name_clash
 from pytask.cli.options import command_name, common, is_json, make_app, program
 from pytask.cli.output import formatting
+from pytask.core.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE
+from pytask.core.version import VERSION
 from pytask.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 DEPENDENCIES = ('gevent', 'redis', 'hiredis', 'msgspec', 'click')
 MARKS = {OK: '✓', NOTE: '!', WRONG: '✗'}
 ASCII_MARKS = {OK: ' ', NOTE: '!', WRONG: 'x'}
-EXIT_WRONG, EXIT_UNREACHABLE = 1, 69
 
 
 @click.command()
@@ -53,7 +53,7 @@ def doctor() -> int:
                 f'start one with: {program()} redis start; or give its URL: --redis, PYTASK_REDIS',
             )
         )
-        return EXIT_UNREACHABLE
+        return EXIT_UNAVAILABLE
     finally:
         app.client.close()
     return worst
@@ -73,14 +73,12 @@ def _tell(finding: Finding) -> int:
         click.echo(f'{formatting.colour(mark, state)} {finding.check:<12} {formatting.plain(finding.text)}')
         if finding.remedy:
             click.echo(f'{"":<15}{formatting.plain(finding.remedy)}')
-    return EXIT_WRONG if finding.level == WRONG else 0
+    return EXIT_FAILED if finding.level == WRONG else EXIT_OK
 
 
 def _versions() -> Iterator[Finding]:
     found = [f'{name} {version}' if (version := _version(name)) else f'no {name}' for name in DEPENDENCIES]
-    yield Finding(
-        'versions', OK, ', '.join([f'pytask {pytask.__version__}', f'Python {platform.python_version()}', *found])
-    )
+    yield Finding('versions', OK, ', '.join([f'pytask {VERSION}', f'Python {platform.python_version()}', *found]))
     other = name_clash.other_version()
     if other:
         yield Finding(
@@ -134,4 +132,4 @@ def _redis(app: PyTask) -> Iterator[Finding]:
     yield doctor_checks.rights(lacking)
     yield from doctor_checks.keys(checkup.foreign_keys())
     if not lacking:
-        yield from doctor_checks.workers(store.workers.alive(), pytask.__version__, command_name())
+        yield from doctor_checks.workers(store.workers.alive(), VERSION, command_name())

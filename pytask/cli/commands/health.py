@@ -11,9 +11,8 @@ import click
 from pytask.cli.options import common, is_json
 from pytask.cli.output.formatting import json_line, plain
 from pytask.config import settings
+from pytask.core.exit_codes import EXIT_FAILED, EXIT_UNAVAILABLE
 from pytask.net.addresses import split_address, to_call
-
-EXIT_NOT_READY, EXIT_NO_ANSWER = 1, 69
 
 
 @click.command()
@@ -35,12 +34,12 @@ def health(*, address: str | None, is_live: bool, timeout: float) -> int:
         answer = _ask(host, port, word, timeout)
     except (OSError, http.client.HTTPException, ValueError) as error:
         click.echo(f'Error: no worker answers at {host}:{port} ({_why(error)})', err=True)
-        return EXIT_NO_ANSWER
+        return EXIT_UNAVAILABLE
     if is_json():
         json_line(answer)
     else:
         click.echo(word if answer[word] else f'not {word}: ' + '; '.join(map(plain, answer['reasons'])))
-    return 0 if answer[word] else EXIT_NOT_READY
+    return 0 if answer[word] else EXIT_FAILED
 
 
 def _ask(host: str, port: int, word: str, timeout_s: float) -> dict[str, Any]:

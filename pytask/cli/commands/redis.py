@@ -10,9 +10,9 @@ import click
 
 from pytask.cli.options import common, is_json, program
 from pytask.cli.output import formatting
+from pytask.core.exit_codes import EXIT_FAILED, EXIT_UNAVAILABLE
 
 CLIENTS = ('redis-cli', 'valkey-cli')
-EXIT_NONE, EXIT_REFUSED = 69, 1
 
 
 @click.group(invoke_without_command=True)
@@ -125,9 +125,9 @@ def _say_elsewhere(url: str) -> None:
 
 
 def _none() -> int:
-    return _refuse('no Redis runs for this folder', f'start one with: {program()} redis start', EXIT_NONE)
+    return _refuse('no Redis runs for this folder', f'start one with: {program()} redis start', EXIT_UNAVAILABLE)
 
 
-def _refuse(what: str, remedy: str, code: int = EXIT_REFUSED) -> int:
+def _refuse(what: str, remedy: str, code: int = EXIT_FAILED) -> int:
     click.echo(f'Error: {what}\n  - {remedy}', err=True)
     return code

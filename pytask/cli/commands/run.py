@@ -12,15 +12,15 @@ from pytask.cli.commands.extend import moment, span
 from pytask.cli.data_arguments import check, taken, whole_data
 from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
 from pytask.cli.output import formatting
-from pytask.cli.output.follow_run import EXIT_INTERRUPTED, finish, follow, interrupted
+from pytask.cli.output.follow_run import finish, follow, interrupted
+from pytask.core.exit_codes import EXIT_INTERRUPTED
+from pytask.core.limits import LONGEST_QUEUE
 from pytask.core.names import bad_name
 from pytask.errors import WaitTimeout
 
 if TYPE_CHECKING:
     from pytask.app.app import PyTask
     from pytask.client.client import Client
-
-LONGEST_QUEUE = 64
 
 
 def _queue(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:

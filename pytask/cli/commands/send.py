@@ -11,11 +11,12 @@ from pytask.cli.commands.control import report
 from pytask.cli.data_arguments import point_out, taken, whole_data
 from pytask.cli.options import client, common, find_id
 from pytask.cli.output import formatting
+from pytask.core.exit_codes import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_OK, EXIT_STOPPED
 from pytask.core.states import State
 from pytask.errors import RunEnded
 
 # A message that was not taken is a failure, whyever.
-EXIT_OF = {'requested': 0, 'not_found': 3, State.STOPPED.value: 5}
+EXIT_OF = {'requested': EXIT_OK, 'not_found': EXIT_NOT_FOUND, State.STOPPED.value: EXIT_STOPPED}
 
 
 def _talking(command: Any) -> Any:
@@ -41,7 +42,7 @@ def send(run_id: str, name: str, data: dict[str, Any], whole: str | None) -> int
     point_out(data)
     answer = asked.send(full, name, whole_data(whole) | data)
     report({full: answer})
-    return EXIT_OF.get(answer, 1)
+    return EXIT_OF.get(answer, EXIT_FAILED)
 
 
 @click.command()
@@ -59,6 +60,6 @@ def ask(run_id: str, name: str, data: dict[str, Any], whole: str | None, timeout
         answer = asked.ask(find_id(asked, run_id), name, whole_data(whole) | data, timeout=timeout)
     except RunEnded as error:
         click.echo(f'Error: {error}', err=True)
-        return EXIT_OF.get(error.state, 1)
+        return EXIT_OF.get(error.state, EXIT_FAILED)
     formatting.json_line(answer)
     return 0

@@ -12,8 +12,9 @@ from pytask.cli.commands.completion import task_names
 from pytask.cli.commands.ls import Names
 from pytask.cli.options import client, command_name, common, find_id, is_json
 from pytask.cli.output import formatting
-from pytask.cli.output.follow_run import EXIT_INTERRUPTED, EXIT_OF, EXPLAIN_AFTER_S
+from pytask.cli.output.follow_run import EXIT_OF, EXPLAIN_AFTER_S
 from pytask.core.events import ENDING_EVENTS
+from pytask.core.exit_codes import EXIT_INTERRUPTED
 from pytask.core.states import State
 
 if TYPE_CHECKING:

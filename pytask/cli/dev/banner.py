@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytask
 from pytask.config.settings import redacted
+from pytask.core.version import VERSION
 
 if TYPE_CHECKING:
     from pytask.embedded.server import Server
@@ -20,7 +20,7 @@ _is_read = True
 
 
 def header(redis: str) -> None:
-    line(f'pytask {pytask.__version__}   Python {platform.python_version()}   gevent {version("gevent")}')
+    line(f'pytask {VERSION}   Python {platform.python_version()}   gevent {version("gevent")}')
     line(redis)
 
 

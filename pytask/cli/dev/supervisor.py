@@ -21,6 +21,7 @@ from pytask.cli.dev.child import FROM_TERMINAL, Generation
 from pytask.cli.dev.file_watcher import LOOK_EVERY_S, Watch, forget_bytecode
 from pytask.cli.finding.import_errors import shown
 from pytask.core.clock import monotonic_s
+from pytask.core.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED
 from pytask.embedded.server import Server
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ HURRY_AFTER_S, DEAF_AFTER_S, HANDED_OVER_WITHIN_S, ENDED_WITHIN_S = 1.0, 5.0, 15
 SLOW_IMPORT_S = 5.0
 # A worker that ends by itself is replaced, unless that was at once.
 LIVES_S = 5.0
-EXIT_CONFIG, EXIT_FORCED = 78, 130
 FOR_GOOD = frozenset({0, 69})  # told to end from elsewhere; without Redis
 KILLED = 'The worker did not let go and was killed; what it ran goes on when the leases have ended.'
 
@@ -202,7 +202,7 @@ class Reloading:
             if self._signals.count > 2 or now.is_deaf(DEAF_AFTER_S) or monotonic_s() - since > ENDED_WITHIN_S:
                 line(KILLED)
                 now.kill()
-                return EXIT_FORCED
+                return EXIT_INTERRUPTED
             self._wait()
         return (now.code or 0) if now is not None else 0
 

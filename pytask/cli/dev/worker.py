@@ -24,6 +24,7 @@ from pytask.cli.options import command_name, given, load_tasks, make_app
 from pytask.cli.output import formatting
 from pytask.cli.output.tracebacks import folded
 from pytask.core.events import ENDING_EVENTS
+from pytask.core.exit_codes import EXIT_CONFIG, EXIT_RESTART
 from pytask.core.names import is_own
 from pytask.core.states import State
 from pytask.embedded.server import Server
@@ -32,7 +33,6 @@ from pytask.worker import restart
 from pytask.worker.attempt import stdout
 from pytask.worker.process import run_worker
 from pytask.worker.reporter import ENDED_EXCEPTION
-from pytask.worker.worker import EXIT_CONFIG, EXIT_RESTART
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

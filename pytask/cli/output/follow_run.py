@@ -12,6 +12,7 @@ import click
 from pytask.cli.options import command_name, is_json
 from pytask.cli.output import formatting
 from pytask.cli.output.tracebacks import folded
+from pytask.core.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_STOPPED
 from pytask.core.states import State
 from pytask.errors import Unavailable
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from pytask.core.events import Event
     from pytask.core.run import Run
 
-EXIT_OF = {State.SUCCESS: 0, State.STOPPED: 5, State.ERROR: 1, State.EXCEPTION: 1}
-EXIT_INTERRUPTED = 130
+EXIT_OF = {
+    State.SUCCESS: EXIT_OK,
+    State.STOPPED: EXIT_STOPPED,
+    State.ERROR: EXIT_FAILED,
+    State.EXCEPTION: EXIT_FAILED,
+}
 # A run that has not begun by then gets an explanation.
 EXPLAIN_AFTER_S = 1.0
 # For so long after one Ctrl-C another one stops the run.
@@ -102,7 +107,7 @@ def finish(run: Run) -> int:
     """Print how a run ended, its output on stdout; return the exit code."""
     if is_json():
         formatting.json_line(run.to_json())
-        return EXIT_OF.get(run.state, 1)
+        return EXIT_OF.get(run.state, EXIT_FAILED)
     state = formatting.colour(run.state, run.state, stream=sys.stderr)
     reason = f'  {formatting.plain(run.reason)}' if run.reason else ''
     formatting.say(f'{run.id}  {formatting.plain(run.task)}  {state}  {formatting.age(run)}{reason}')
@@ -113,7 +118,7 @@ def finish(run: Run) -> int:
         formatting.say(formatting.plain_lines(str(run.output)))
     elif run.output is not None:
         formatting.output(run.output)
-    return EXIT_OF.get(run.state, 1)
+    return EXIT_OF.get(run.state, EXIT_FAILED)
 
 
 def _why(run: Run) -> str:

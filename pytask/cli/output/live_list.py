@@ -18,6 +18,7 @@ from pytask.cli.options import command_name, is_json
 from pytask.cli.output import formatting
 from pytask.core.clock import monotonic_s
 from pytask.core.events import ENDING_EVENTS, MESSAGE
+from pytask.core.exit_codes import EXIT_TERMINATED
 from pytask.core.names import is_own
 from pytask.core.states import ENDED, State
 from pytask.errors import Unavailable
@@ -36,7 +37,6 @@ MOST_RUNNING = 200
 MOST_MESSAGES = 5000
 HEAD = ('ID', 'TASK', 'STATE', 'TIME', 'PROGRESS', '')
 SIZE_UNKNOWN = (80, 24)
-EXIT_TERMINATED = 143
 
 
 class Wanted(NamedTuple):

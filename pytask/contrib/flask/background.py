@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pytask.contrib.flask.location import only_reloads, place_of
 from pytask.core.clock import monotonic_s
+from pytask.core.exit_codes import EXIT_CONFIG
 from pytask.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ TURN_S = 0.25
 SHORTEST_S, LONGEST_S = 1.0, 60.0
 # Above --drain: GRACE of `stop`, two interruptions, the last records.
 MARGIN_S = 20.0
-EXIT_CONFIG = 78
 # What belongs to the web server, not to its child: that would tell systemd that the site is ready, or has ended.
 _OF_SERVERS = frozenset({
     'FLASK_RUN_FROM_CLI', 'WERKZEUG_RUN_MAIN', 'WERKZEUG_SERVER_FD', 'PYTASK_EXECUTED', 'NOTIFY_SOCKET',

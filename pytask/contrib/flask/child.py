@@ -16,7 +16,7 @@ from functools import partial
 from time import sleep
 from typing import Any
 
-EXIT_HUNG = 70
+from pytask.core.exit_codes import EXIT_BROKEN
 
 
 def main() -> int:
@@ -51,7 +51,7 @@ def _watch(parent: int, limit_s: float, pid: int) -> None:
         pass
     os.kill(pid, signal.SIGTERM)
     sleep(limit_s)
-    os._exit(EXIT_HUNG)
+    os._exit(EXIT_BROKEN)
 
 
 if __name__ == '__main__':

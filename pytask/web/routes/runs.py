@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from msgspec import Meta
 
+from pytask.core.limits import LONGEST_QUEUE
 from pytask.core.names import FLOW, bad_name
 from pytask.core.states import State
 from pytask.errors import InputError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pytask.core.run import Run
 
 LONGEST_TEXT = 200
-LONGEST_QUEUE = 64
 # How long a client may wait for an answer: a connection is held meanwhile.
 LONGEST_WAIT_S = 60.0
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytask.authoring.task import Task
 from pytask.core.codec import encode
 from pytask.core.envelope import MAX_ANSWER_BYTES, method_name
+from pytask.core.limits import MAX_WHY
 from pytask.errors import InputError, Interrupted, PytaskError
 from pytask.schema.inputs import inputs_of_call
 from pytask.worker.attempt import forks
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pytask.schema.inputs import Inputs
 
 # What an answer says of an error at most: all problems of the data, but no novel.
-MAX_WHY = 4096
 ANY = 'on_message'
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from pytask.core.clock import monotonic_s
+from pytask.core.limits import LONGEST_S
 from pytask.errors import PytaskError, TaskError, Unavailable
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # While Redis is away nobody knows whether there is more time. That is not for ever: the lease ends such a run.
 ASK_AGAIN_S = 0.5
-LONGEST_S = 100 * 365 * 86_400.0
 
 
 class Limit:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from pytask.authoring.task import Task
+from pytask.core.limits import MAX_WHY
 from pytask.errors import PytaskError, Unavailable
 from pytask.worker import slots
 from pytask.worker.error_text import describe
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pytask.worker.worker import Worker
 
 # What an answer says at most: all problems of the data, but no novel.
-MAX_WHY = 4096
 # An answer is given until it is taken: while Redis is away, as often as this.
 AGAIN_S = 0.5
 # Between looks at a run that is still being started.
