@@ -186,7 +186,8 @@ class Heartbeat:
             told_for = (now - live.fenced_at) / self.lease_s
             if age > OVER_AT and told_for >= OVER_AT - FENCE_AT:
                 sys.__stderr__.write(  # type: ignore[union-attr]
-                    f'pytask: run {live.run_id} outlived its lease and was not interrupted; exit {EXIT_BROKEN}\n'
+                    f'pytask: run {live.run_id} outlived its lease and could not be interrupted; '
+                    f'exit {EXIT_BROKEN}\n'
                 )
                 os._exit(EXIT_BROKEN)
             self._tell('LOST', live)
