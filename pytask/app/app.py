@@ -6,6 +6,7 @@ import os
 import sys
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,10 +146,10 @@ class PyTask(Timetable, Hooks):
             raise ConfigError('app.run() runs whenever this is imported; put it below: if __name__ == "__main__":')
         if not _is_patched():
             _execute_patched()
-        from pytask.web.serving import web_of
-        from pytask.worker.process import run_worker
-
-        return run_worker(self, beside=web_of(self))
+        # By name: worker and web lie above the app, and only a process that runs them loads them.
+        web = import_module('pytask.web.serving').web_of(self)
+        code: int = import_module('pytask.worker.process').run_worker(self, beside=web)
+        return code
 
     def bind(self, worker: Any) -> None:
         """Remember the worker of this process; it calls this itself."""
