@@ -60,7 +60,7 @@ def test_the_times_to_end_are_above_the_drain():
     assert grace_s == Settings().drain_s + 15 > Settings().drain_s + STOP_LIMIT_S
     assert f'--stop-timeout {grace_s}' in PAGE
     assert PAGE.count(f'stop_grace_period: {grace_s}s') == 2
-    assert f'Gone within {grace_s} s by default' in WORDS
+    assert f'gone within {grace_s} s by default' in WORDS
     assert f'``TimeoutStopSec`` is {STOP_MARGIN_S} s above ``--drain``' in WORDS
     assert f'``WatchdogSec`` {HANG_MARGIN_S} s above' in WORDS
 
