@@ -1,4 +1,4 @@
-"""What docs/ says of the code is what the code says: the generated pages, and the names of the API."""
+"""The parts of docs/ that come from code match the code, and every page can be read on GitHub."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pytask import Task, params, settings
 from pytask.cli import EXIT_CODES
 from pytask.errors import ConfigError
 
-HOW = 'run `bin/docs --write`, and commit what it has written'
+HOW = 'run `bin/docs --write`, and commit the result'
 
 
 @pytest.mark.parametrize('name', ['api.rst', 'cli.rst', 'settings.rst'])
-def test_what_a_page_says_of_the_code_is_what_the_code_says(name):
+def test_the_parts_from_code_match_the_code(name):
     path = generate.DOCS / name
     assert path.read_text() == generate.pages()[path], HOW
 
