@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytask.core.states import State
+from pytask.core.states import LIST_ORDER, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,13 +20,12 @@ LOOKED_AT = 5000
 # Of a run's data, and of its output: the page shows a line of each.
 LARGEST_PART = 4096
 LONGEST_TEXT = 500
-ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
 
 
 class Look:
     """A look through the runs, until so many were found; `is_cut` tells that it ended before all were looked at."""
 
-    def __init__(self, client: Client, states: Sequence[State] = ORDER, queues: Sequence[str] = ()) -> None:
+    def __init__(self, client: Client, states: Sequence[State] = LIST_ORDER, queues: Sequence[str] = ()) -> None:
         self._runs = client.store.runs.listed(states, queues, client)
         self.is_cut = False
 

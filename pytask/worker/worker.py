@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event
 
 from pytask.builtin import BUILTINS
-from pytask.builtin.flow import Flow
+from pytask.builtin.flow import FlowTask
 from pytask.core.exit_codes import EXIT_BROKEN, EXIT_CONFIG, EXIT_OK, EXIT_RESTART
 from pytask.core.names import FLOW
 from pytask.errors import PytaskError
@@ -59,7 +59,7 @@ class Worker:
         self.report = Reporter(Metrics(app.registry))
         self.slots = Slots(settings.concurrency)
         self.store = Store(app.url, settings.prefix, size=8 + len(settings.queue))
-        for builtin in (*BUILTINS, Flow):
+        for builtin in (*BUILTINS, FlowTask):
             app.registry.add(builtin)
         self.writer = Writer(self.store, self.slots, self.report, self.broken)
         self.stopper = Stopper(self.report, self.restart)

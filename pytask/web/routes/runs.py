@@ -12,10 +12,10 @@ from msgspec import Meta
 
 from pytask.core.limits import LONGEST_QUEUE
 from pytask.core.names import FLOW, bad_name
-from pytask.core.states import State
+from pytask.core.states import LIST_ORDER, State
 from pytask.errors import InputError
 from pytask.web.access.roles import CONTROL, READ, REMOVE, START
-from pytask.web.listing import ORDER, Look, cut, text_of
+from pytask.web.listing import Look, cut, text_of
 from pytask.web.problems import hidden
 from pytask.web.redaction.flows import clean_flow_runs, secrets_of_flow_run
 from pytask.web.request import Answer, Problem
@@ -205,7 +205,7 @@ def _states(text: str) -> list[State]:
         raise Problem(
             400, 'no such state', errors=[('state', f'{name!r:.40} is none of {known}') for name in wrong]
         )
-    return [state for state in ORDER if state in names] or list(ORDER)
+    return [state for state in LIST_ORDER if state in names] or list(LIST_ORDER)
 
 
 def _has(run: dict[str, Any], text: str) -> bool:
