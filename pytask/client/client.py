@@ -21,7 +21,7 @@ from pytask.client.schedules import Schedules
 from pytask.client.starting import Launch, new_run
 from pytask.core.ids import Ids
 from pytask.core.run import Run
-from pytask.core.states import State
+from pytask.core.states import LIST_ORDER, State
 from pytask.errors import NotFound, RunExists
 from pytask.store import NewRun, Store
 
@@ -107,7 +107,7 @@ class Client(Commands, Flows, Pauses, Schedules):
         limit: int | None = 50,
     ) -> RunList:
         """Return runs: those that run, those that wait, then those that ended, newest first in each state."""
-        wanted = [State(state) for state in states] or list(_LIST_ORDER)
+        wanted = [State(state) for state in states] or list(LIST_ORDER)
         runs: RunList = []
         for run in self.store.runs.listed(wanted, queues, self):
             fits = run.state in wanted and task in (None, run.task)
@@ -155,6 +155,3 @@ class Client(Commands, Flows, Pauses, Schedules):
         if (there.task, there.data) != (run.task, run.data):
             raise RunExists(f'run {run.id!r} was started before, with another task or other data')
         return there
-
-
-_LIST_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
