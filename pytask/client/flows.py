@@ -14,7 +14,7 @@ from pytask.client.messages import in_words
 from pytask.core.clock import wall_s
 from pytask.core.codec import encode
 from pytask.core.envelope import MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, new_envelope
-from pytask.core.fields import as_json
+from pytask.core.fields import as_json, text
 from pytask.core.ids import is_valid_id
 from pytask.core.names import FLOW
 from pytask.core.run import Run
@@ -182,8 +182,8 @@ class FlowCommands(ClientBase):
 def _flow(run: Run, stand: Stand) -> Flow:
     """Put a flow together. Never fails: foreign hands write here too."""
     fields = stand.fields
-    routine = fields.get('routine', b'').decode('utf-8', 'replace')
-    flow = Flow(run, fields.get('name', b'').decode('utf-8', 'replace'), routine.partition(' ')[2])
+    routine = text(fields.get('routine'))
+    flow = Flow(run, text(fields.get('name')), routine.partition(' ')[2])
     flow.steps = _readable(fields.get('steps', b''))
     flow.position = int(stand.run.get('position', '')) if stand.run.get('position', '').isdecimal() else 0
     flow.is_submitted = 'draft' not in stand.run

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytask.core.envelope import MAX_INBOX_BYTES, MAX_MESSAGES
+from pytask.core.fields import text
 from pytask.core.states import Outcome
+from pytask.store.connection.database import unix_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +87,7 @@ class StoredFlows:
     def routines(self) -> dict[str, tuple[int, bytes]]:
         """Return all routines by name; version 0 is what foreign hands wrote."""
         flat = self._db.call('HGETALL', self._keys.routines)
-        found = {_text(name): _versioned(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
+        found = {text(name): _versioned(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
         return {name: kept or (0, b'') for name, kept in sorted(found.items())}
 
     # What a client does.
@@ -96,20 +98,18 @@ class StoredFlows:
 
     def submit(self, flow_id: str, data: bytes, message: bytes) -> str:
         """Submit a flow; answers as the script tells, with the state of one that does not wait."""
-        answer: bytes = self._scripts.submit(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
-        return answer.decode()
+        return self._scripts.submit.answer(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
 
     def force(self, flow_id: str, position: int, key: str, value: bytes, forced: bytes) -> str:
         """Pass a step by hand; answer APPLIED, REFUSED, NOT_FOUND, MOVED, or its state."""
-        answer: bytes = self._scripts.force(flow_id, position, key, value, forced)
-        return answer.decode()
+        return self._scripts.force.answer(flow_id, position, key, value, forced)
 
     def read(self, flow_ids: Sequence[str]) -> list[Stand]:
         """Read flows in one round trip, whoever they are."""
         reads = [read for flow_id in flow_ids for read in self._reads(flow_id)]
-        seconds, *found = self._db.pipe([('TIME',), *reads])
+        time, *found = self._db.pipe([('TIME',), *reads])
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
-        return [_stand(row, int(seconds[0]) * 1000 + int(seconds[1]) // 1000) for row in rows]
+        return [_stand(row, unix_ms(time)) for row in rows]
 
     def children(self, flow_ids: Sequence[str], most: int) -> list[list[str]]:
         """Return the ids of the last runs that each of these has started, as far as they are kept."""
@@ -147,15 +147,11 @@ def arguments_of(held: Any) -> tuple[Any, ...]:
 
 def _stand(row: Sequence[Any], now_ms: int) -> Stand:
     run, flat, message = row
-    fields = {_text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    fields = {text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
     known = zip(_RUN_FIELDS, run, strict=True)
-    return Stand({name: _text(raw) for name, raw in known if raw is not None}, fields, message, now_ms)
+    return Stand({name: text(raw) for name, raw in known if raw is not None}, fields, message, now_ms)
 
 
 def _versioned(raw: bytes | None) -> tuple[int, bytes] | None:
     version, _, steps = (raw or b'').partition(b' ')
     return (int(version), steps) if version.isdigit() and len(version) <= VERSION_DIGITS else None
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode('utf-8', 'replace')

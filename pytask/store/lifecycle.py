@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytask.core.fields import text
 from pytask.store.flows import Held, arguments_of
 from pytask.store.records import Claimed, Grant, chunks, pairs
 
@@ -49,12 +50,12 @@ class Queues:
         tail = f':{who.nonce}:{who.worker_id}'
         rows, parts = iter(reply[4]), iter(reply[5:])
         extras = {
-            run_id: {'timeout': limit.decode(), 'has_messages': has == 1}
+            run_id: {'timeout': text(limit), 'has_messages': has == 1}
             for run_id, limit, has in zip(rows, rows, rows, strict=True)
         }
         runs = [
             Claimed(
-                run_id.decode(), task.decode('utf-8', 'replace'), data, int(n), n.decode() + tail, waited_ms,
+                text(run_id), text(task), data, int(n), text(n) + tail, waited_ms,
                 **extras.get(run_id, {}),
             )
             for run_id, task, data, n, waited_ms in zip(parts, parts, parts, parts, parts, strict=True)
@@ -90,8 +91,7 @@ class Queues:
 
     def overdue(self, *, lease_ms: int, limit: int) -> list[tuple[str, float]]:
         """Return (run id, deadline) of leases that are over, or impossibly far ahead."""
-        seconds, micros = self._db.call('TIME')
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = self._db.now_ms()
         page = ('WITHSCORES', 'LIMIT', 0, limit)
         leases = self._keys.leases
         found = self._db.pipe([
@@ -102,12 +102,12 @@ class Queues:
 
     def recover(self, seen: Sequence[tuple[str, float]], *, lease_ms: int) -> list[str]:
         """Put runs back in line whose deadline is still the one that was seen."""
-        return [raw.decode() for raw in self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))]
+        return list(map(text, self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))))
 
     def sweep(self, cursor: str) -> tuple[str, int]:
         """Look for runs that say RUNNING without a lease, a page at a time; return (next cursor, how many)."""
         after, mended = self._scripts.sweep(cursor, CHUNK)
-        return after.decode(), mended
+        return text(after), mended
 
     def promote(self, limit: int) -> int:
         found: int = self._scripts.promote(limit)

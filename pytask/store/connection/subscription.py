@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
+from pytask.core.fields import text
 from pytask.errors import Unavailable
 from pytask.store.connection.errors import explained
 
@@ -77,7 +78,7 @@ class Subscription:
             self._waiting_for -= 1
         if raw['type'] not in ('message', 'pmessage'):
             return None
-        return raw['channel'].decode('utf-8', 'replace'), raw['data']
+        return text(raw['channel']), raw['data']
 
     def close(self) -> None:
         self._pubsub.close()
