@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_SAVED_BYTES = 2**20
 
 
-class Passage:
+class FlowAttempt:
     """One flow, in one attempt. `waits` is true where the step at which it stands has been begun, and held it.
 
     Messages are for its `check` then, and stay in the inbox until that has been decided: `keeps_mail`.

@@ -14,7 +14,7 @@ from pytask.net.http_server import HttpServer, Limits
 from pytask.net.listen import listener
 from pytask.worker.metrics import CONTENT_TYPE
 from pytask.worker.monitoring import readiness
-from pytask.worker.monitoring.metrics_page import Scrape
+from pytask.worker.monitoring.metrics_page import MetricsPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ class Health:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._scrape = Scrape(worker)
+        self._scrape = MetricsPage(worker)
         self._pages: dict[str, Callable[[], tuple[str, str, str]]] = {
             '/live': self._live, '/ready': self._ready, '/metrics': self._metrics,
         }  # fmt: skip
