@@ -38,7 +38,7 @@ def shell(processes, tmp_path):
 
 
 def play(shell, page):
-    """Run what is no file, in order, but what is shown of other systems; return the lines that were printed."""
+    """Run the blocks in order, except files and the code of other systems; return the lines that were printed."""
     lines = []
     for block in page.blocks():
         if block.file or block.text.startswith(('from celery', 'from redis', 'from huey')):

@@ -82,7 +82,7 @@ def test_its_first_lines_work_in_an_empty_folder(shell, tmp_path, server_binary)
 
 @pytest.mark.one_server
 @pytest.mark.parametrize('block', [1, 3], ids=['function', 'class'])
-def test_each_command_prints_what_stands_behind_it(site, shell, block):
+def test_each_command_prints_what_its_comment_says(site, shell, block):
     for line in BLOCKS[block].text.splitlines():
         command, printed = says(line)
         done = shell.run(command)
@@ -90,7 +90,7 @@ def test_each_command_prints_what_stands_behind_it(site, shell, block):
 
 
 @pytest.mark.one_server
-def test_a_start_from_python_prints_what_stands_behind_it(site, shell):
+def test_a_start_from_python_prints_what_its_comment_says(site, shell):
     done = shell.python(BLOCKS[4].text)
     assert done.stdout.splitlines() == [says(BLOCKS[4].text.splitlines()[-1])[1]], done.stderr
 
