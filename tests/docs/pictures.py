@@ -1,12 +1,14 @@
 """Makes the two pictures of the README: a real worker, real runs of the gallery, real commands.
 
 `page.png` is the web page in Chromium; `terminal.svg` is what the commands in TYPED print on a terminal.
-`bin/pictures` runs this. The SVG names fonts that every machine has: nothing is loaded from elsewhere.
+`bin/pictures` runs this; with `--json` it types the commands for the test, and draws nothing. The SVG names
+fonts that every machine has: nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
 
 import http.server
+import json
 import re
 import shutil
 import sys
@@ -18,14 +20,13 @@ import stage as stages
 from stage import ROOT, Stage
 from support import wait_until
 
-sys.path.insert(0, str(ROOT / 'tests/web'))
+sys.path.insert(0, str(ROOT / 'tests/web/page'))
 
 FOLDER = ROOT / 'docs/pictures'
 COLUMNS = 100
 PAGES = 240
 # What is at work when the pictures are taken: each is started with an id, so both pictures show the same runs.
 BACKGROUND = [
-    'start web/crawl --id docs url={site} pages=200 delay=0.08',
     'start http/check --id shop urls:=\'["{site}", "{site}/17"]\' every=1',
     'start loop --id disk path=/ every=0.5',
     'start files/tail --id log path=access.log',
@@ -37,6 +38,7 @@ BACKGROUND = [
     'start hello-world --id greet name=Ada',
     'pause log',
     'stop old --wait 10',
+    'start web/crawl --id docs url={site} pages=200 delay=0.12',
 ]
 TYPED = [
     'pytask run hello-world name=you',
@@ -89,40 +91,50 @@ def draw_page(url):
     browser.close()
 
 
-def draw_terminal(stage):
+def type_all(stage):
+    """Type the commands; return [command, exit code, the lines that it leaves on the terminal]."""
+    typed = []
+    for command in TYPED:
+        screen = stage.begin(command, quietly=True)
+        code = screen.wait()
+        left = re.sub(r'[^\n]*\r(\x1b\[2K)?', '', screen.text()).splitlines()
+        typed.append((command, code, [line for line in left if line.strip()]))
+    return typed
+
+
+def draw_terminal(typed):
     from rich.console import Console
     from rich.text import Text
 
     with Path('/dev/null').open('w') as nowhere:
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, legacy_windows=False)
-        for command in TYPED:
-            screen = stage.begin(command, quietly=True)
-            screen.wait()
-            console.print(Text.from_ansi(f'\x1b[1;32m$\x1b[0m \x1b[1m{command}\x1b[0m'))
-            for line in filter(str.strip, re.sub(r'[^\n]*\r(\x1b\[2K)?', '', screen.text()).splitlines()):
-                console.print(Text.from_ansi(line))
+        for command, _, lines in typed:
+            console.print(Text.from_ansi('\n'.join([f'\x1b[1;32m$\x1b[0m \x1b[1m{command}\x1b[0m', *lines])))
         fonts = re.compile(r'@font-face \{\{.*?\}\}\n', re.DOTALL)
-        template = fonts.sub('', Console.save_svg.__kwdefaults__['code_format']).replace(
-            'Fira Code', 'DejaVu Sans Mono, Menlo, Consolas'
-        )
+        template = fonts.sub('', Console.save_svg.__kwdefaults__['code_format'])
+        template = template.replace('Fira Code', 'DejaVu Sans Mono, Menlo, Consolas')
         console.save_svg(str(FOLDER / 'terminal.svg'), title='pytask', code_format=template)
 
 
 def main():
     stages.WIDTH, stages.HEIGHT = COLUMNS, 40
-    FOLDER.mkdir(exist_ok=True)
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as folder:
-        stage = Stage(Path(folder))
-        stage.environment['NO_COLOR'] = ''
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as path:
+        stages.write_commands(Path(path))
+        stage = Stage(Path(folder), Path(path))
+        is_text = sys.argv[1:] == ['--json']
+        stage.environment['NO_COLOR'] = '1' if is_text else ''
         try:
             url = play(stage, f'http://localhost:{server.server_port}')
+            if is_text:
+                return print(json.dumps(type_all(stage)))
+            FOLDER.mkdir(exist_ok=True)
             draw_page(url)
-            draw_terminal(stage)
+            draw_terminal(type_all(stage))
         finally:
             stage.close()
-    print(*sorted(FOLDER.iterdir()), sep='\n')
+    return print(*sorted(FOLDER.iterdir()), sep='\n')
 
 
 if __name__ == '__main__':
