@@ -19,6 +19,7 @@ from gevent import monkey
 sys.path.insert(0, str(Path(__file__).parent))
 
 from flask_sites import Sites
+from kept import KeptServers
 from servers import MinimalUserServer
 from support import InProcess, Processes, TestServer, check_keys, hub_errors
 
@@ -79,11 +80,19 @@ def server_binary(server_choice):
     return server_choice[0]
 
 
+@pytest.fixture(scope='session')
+def kept_servers(tmp_path_factory):
+    with KeptServers(tmp_path_factory.mktemp('servers')) as kept:
+        yield kept
+
+
 @pytest.fixture
-def server(request, server_choice, tmp_path):
+def server(request, server_choice, kept_servers, tmp_path):
+    """An empty server, kept for the session unless the test harms it; a durable one is the test's own."""
     binary, kind = server_choice
-    options = {'appendonly': True} if request.node.get_closest_marker('durable') else {}
-    with kind(binary, tmp_path / 'server', **options) as running:
+    is_durable = request.node.get_closest_marker('durable')
+    own = kind(binary, tmp_path / 'server', appendonly=True) if is_durable else None
+    with own or kept_servers.server(binary, kind) as running:
         yield running
 
 

@@ -52,6 +52,7 @@ class TestServer:
         self.port, self._keeper = keep_port()  # also while it is down
         self.more = list(more)  # options of the server's command line
         self.process = None
+        self.is_harmed = False  # it was killed or frozen, so that it is not kept for another test
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -80,10 +81,12 @@ class TestServer:
         return redis.Redis(port=self.port, decode_responses=True, protocol=2, **more)
 
     def kill(self):
+        self.is_harmed = True
         self.process.kill()
         self.process.wait()
 
     def freeze(self):
+        self.is_harmed = True
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self):

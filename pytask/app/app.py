@@ -10,9 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytask.app.hooks import Hooks
-from pytask.app.schedules import Timetable
-from pytask.authoring.registry import Registry
+from pytask.app.schedules import AppSchedules
 from pytask.client.client import Client
 from pytask.config import settings as settings_
 from pytask.config.sources import in_code
@@ -21,7 +19,6 @@ from pytask.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.authoring.task import Task
     from pytask.config.settings import Settings
     from pytask.core.run import Run
 
@@ -30,7 +27,7 @@ LOCALHOST = 'redis://localhost:6379/0'
 is_being_found: ContextVar[bool] = ContextVar('pytask_is_being_found', default=False)
 
 
-class PyTask(Timetable, Hooks):
+class PyTask(AppSchedules):
     """An application: its tasks, its settings, its client.
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.
@@ -49,7 +46,6 @@ class PyTask(Timetable, Hooks):
         self.given = {'redis': redis, **given}
         self.chosen = settings_.chosen_in_code(self.given, self.named)
         self.settings: Settings = settings_.settled(self.chosen)
-        self.registry = Registry(self)
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
         self.end_handler: Callable[[Run], Any] | None = None
         self.web_auth: Callable[[dict[str, Any]], Any] | None = None
@@ -82,22 +78,6 @@ class PyTask(Timetable, Hooks):
             self._client = Client(self.url, self.settings.prefix, registry=self.registry)
         return self._client
 
-    def add_task(self, task: Any) -> type[Task]:
-        """Add a Task class or a decorated function; adding it again changes nothing. Raises ConfigError."""
-        added = self.registry.add(task)
-        added.pytask_app = self
-        return added
-
-    def task(self, target: Any = None, /, **policy: Any) -> Any:
-        """Decorate a function or a class: `@app.task`, or `@app.task(queue='mail')`."""
-        from pytask.authoring.decorator import task
-
-        if target is None:
-            return lambda target: self.task(target, **policy)
-        made = task(**policy)(target) if policy else task(target)
-        self.add_task(made)
-        return made
-
     def on_end(self, handler: Callable[[Run], Any]) -> Callable[[Run], Any]:
         """Decorate the end handler: called with each ended run, whatever its state, at least once.
 
@@ -114,13 +94,6 @@ class PyTask(Timetable, Hooks):
         """
         self.web_auth = check
         return check
-
-    def discover(self, folder: str | Path) -> None:
-        """Add every task below a folder. Raises ConfigError."""
-        known = set(self.registry)
-        self.registry.discover(Path(folder))
-        for task in set(self.registry) - known:
-            task.pytask_app = self
 
     def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:
         """Run a task in this app's worker, from its start to its end; it takes no slot.

@@ -69,7 +69,7 @@ class Stand(NamedTuple):
     now_ms: int
 
 
-class Flows:
+class StoredFlows:
     def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
         self._db, self._keys, self._scripts = db, keys, scripts
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
-    from pytask.store.records import Claimant, Ending, Line, NewRun, Note
+    from pytask.store.records import Claimant, Ended, Line, NewRun, Note
     from pytask.store.scripts import Scripts
 
 # A grant stops growing at so much data; a reply must not block the other greenlets while it is parsed.
@@ -65,7 +65,7 @@ class Queues:
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:
         self._scripts.begin_local(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
 
-    def record(self, notes: Sequence[Note], endings: Sequence[Ending]) -> list[bytes]:
+    def record(self, notes: Sequence[Note], endings: Sequence[Ended]) -> list[bytes]:
         """Publish events, then record outcomes, in one round trip; answer OK, DUP or STALE per outcome."""
         ended = [ending for ending in endings if not ending.outcome.is_given_back]
         held = [ending for ending in endings if isinstance(ending.outcome, Held)]
@@ -120,7 +120,7 @@ class Queues:
         return dict(zip(names, lengths, strict=True))
 
 
-def _flat(endings: Sequence[Ending]) -> list[object]:
+def _flat(endings: Sequence[Ended]) -> list[object]:
     flat: list[object] = []
     for run_id, token, outcome, seq in endings:
         flat += (run_id, token, outcome.state.value, outcome.reason, outcome.output, seq)

@@ -32,7 +32,7 @@ class Pause(NamedTuple):
     since: float
 
 
-class Pauses:
+class StoredPauses:
     def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
         self._db, self._keys, self._scripts = db, keys, scripts
 

@@ -53,7 +53,7 @@ class Grant:
     is_paused: bool = False
 
 
-class Ending(NamedTuple):
+class Ended(NamedTuple):
     """An outcome on its way to Redis. `seq` is the number of its event."""
 
     run_id: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytask.core.events import Message
     from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
-    from pytask.store.pauses import Pauses
+    from pytask.store.pauses import StoredPauses
     from pytask.store.scripts import Scripts
     from pytask.store.workers import Workers
 
@@ -29,7 +29,7 @@ PAGE_BYTES = 4 * 1024 * 1024
 
 
 class Runs:
-    def __init__(self, db: Database, keys: Keys, scripts: Scripts, workers: Workers, pauses: Pauses) -> None:
+    def __init__(self, db: Database, keys: Keys, scripts: Scripts, workers: Workers, pauses: StoredPauses) -> None:
         self._db, self._keys, self._scripts, self._workers = db, keys, scripts, workers
         self._pauses = pauses
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NEVER = '+inf'
 
 
-class Schedules:
+class StoredSchedules:
     def __init__(self, db: Database, keys: Keys, scripts: Scripts, workers: Workers) -> None:
         self._db, self._keys, self._scripts, self._workers = db, keys, scripts, workers
 

@@ -88,13 +88,13 @@ def test_what_an_old_server_says_from_within_a_script():
     from redis.exceptions import ResponseError
 
     from pytask.store.connection.errors import explained
-    from pytask.store.connection.server import Server
+    from pytask.store.connection.server import ServerAddress
 
     text = (
         'Error running script (call to f_0a9a51ee): @user_script:41: @user_script: 41: '
         "The user executing the script can't run this command or subcommand"
     )
-    error = explained(ResponseError(text), Server('redis://me:pw@h', 1))
+    error = explained(ResponseError(text), ServerAddress('redis://me:pw@h', 1))
     assert isinstance(error, Unavailable)
     assert "its user 'me' lacks a right" in str(error)
 

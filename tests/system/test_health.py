@@ -99,9 +99,9 @@ def test_the_probe_imports_neither_gevent_nor_redis(port):
 @pytest.mark.parametrize(
     ('address', 'why'),
     [
-        ('here:x', 'must be host:port, :port or port, with a port of 1 to 65535'),
-        ('70000', 'must be host:port, :port or port, with a port of 1 to 65535'),
-        ('::1:8080', "'::1' is not a host; IPv6 stands in brackets: [::1]:8080"),
+        ('here:x', 'must be host:port, :port or port, with a port from 1 to 65535'),
+        ('70000', 'must be host:port, :port or port, with a port from 1 to 65535'),
+        ('::1:8080', "'::1' is not a host name; write IPv6 addresses in brackets: [::1]:8080"),
     ],
 )
 def test_a_bad_address_is_a_bad_setting(processes, tasks, address, why):

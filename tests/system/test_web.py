@@ -81,7 +81,7 @@ def test_for_others_than_this_machine_it_needs_auth(processes):
         done = processes.run(*words)
         assert done.returncode == 78
         first, *rest = done.stderr.splitlines()
-        assert first.startswith("Error: web = '0.0.0.0:8275' is for others than this machine")
+        assert first.startswith("Error: web = '0.0.0.0:8275' is reachable from other machines")
         assert any('PYTASK_WEB_TOKEN' in line for line in rest)
 
 

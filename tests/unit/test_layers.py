@@ -26,7 +26,7 @@ BELOW = {
     'builtin': KERNEL,
     'worker': KERNEL | {'builtin'},
     'app': KERNEL | {'client', 'builtin'},
-    'web': KERNEL | {'client', 'builtin', 'app'},
+    'web': KERNEL - {'store'} | {'client', 'app'},
     'cli': EVERYTHING,
     'contrib': EVERYTHING,
     '__main__': EVERYTHING,
@@ -42,7 +42,7 @@ STILL = {
     ('pytask.worker.worker', 'pytask.app.app'),
 }
 GEVENT = {'worker', 'builtin', 'contrib', '__main__'}
-GEVENT_FILES = {'pytask.net.bounded', 'pytask.web.server'}
+GEVENT_FILES = {'pytask.net.http_server', 'pytask.web.server'}
 
 
 def layer(module):

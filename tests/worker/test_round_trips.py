@@ -114,8 +114,8 @@ def test_a_worker_asks_little_while_its_queue_and_its_tasks_are_paused(busy, lis
     app, running = busy
     app.client.pause_queue('default')
     app.client.pause_task('nothing')
-    [peeker] = running.fetcher.peekers
-    wait_until(lambda: not peeker.open.is_set(), 'the worker has learned it')
+    [waiter] = running.fetcher.waiters
+    wait_until(lambda: not waiter.open.is_set(), 'the worker has learned it')
     app.client.start_many([('nothing', {})] * 100)
     gevent.get_hub().join(timeout=1.2)  # a wait that had begun is over
     ear = listen()

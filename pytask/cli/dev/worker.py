@@ -19,7 +19,7 @@ from pytask.cli.dev.child import ignore_the_terminal
 from pytask.cli.dev.file_watcher import LOOK_EVERY_S
 from pytask.cli.dev.web_socket import opened
 from pytask.cli.finding.apps import elsewhere, where_from
-from pytask.cli.finding.import_report import explain, files_of
+from pytask.cli.finding.import_errors import explain, files_of
 from pytask.cli.options import command_name, given, load_tasks, make_app
 from pytask.cli.output import formatting
 from pytask.cli.output.tracebacks import folded

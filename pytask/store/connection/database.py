@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from pytask.errors import PytaskError
 from pytask.store.connection.errors import explained
-from pytask.store.connection.server import Server
+from pytask.store.connection.server import ServerAddress
 from pytask.store.connection.subscription import Subscription
 from pytask.store.lua_source import sources
 
@@ -37,7 +37,7 @@ class Database:
 
     def __init__(self, url: str, *, size: int = 32, timeout_s: float = 5.0) -> None:
         self.timeout_s = timeout_s
-        self._server = Server(url, timeout_s)
+        self._server = ServerAddress(url, timeout_s)
         self.url = self._server.url
         self._pool = self._server.pool(redis.BlockingConnectionPool, max_connections=size, timeout=timeout_s)
         self.client: redis.Redis = redis.Redis(connection_pool=self._pool)

@@ -13,7 +13,7 @@ from pytask.errors import Unavailable
 from pytask.store.connection.errors import explained
 
 if TYPE_CHECKING:
-    from pytask.store.connection.server import Server
+    from pytask.store.connection.server import ServerAddress
 
 
 class _Once(PubSub):
@@ -29,7 +29,7 @@ class Subscription:
     def __init__(
         self,
         client: Any,
-        server: Server,
+        server: ServerAddress,
         timeout_s: float,
         channels: tuple[str, ...],
         patterns: tuple[str, ...],

@@ -9,7 +9,7 @@ from pytask.embedded.server import free_port
 from pytask.store import Store
 from pytask.store.connection.database import _TAKE as TAKE
 from pytask.store.connection.errors import explained
-from pytask.store.connection.server import Server
+from pytask.store.connection.server import ServerAddress
 from pytask.store.lua_source import sources
 
 
@@ -169,7 +169,7 @@ def test_a_full_server_is_unavailable(connect, redis):
 )
 def test_what_redis_6_says_from_within_a_script_is_unavailable(why):
     text = f'Error running script (call to f_0a9a51ee): @user_script:41: @user_script: 41: -{why} …'
-    assert isinstance(explained(ResponseError(text), Server('redis://', 1)), Unavailable)
+    assert isinstance(explained(ResponseError(text), ServerAddress('redis://', 1)), Unavailable)
 
 
 @pytest.mark.any_rights
