@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 
-# More are rubbish of foreign hands, here as in the script `routine`: Lua writes longer numbers another way.
+# More are rubbish of foreign hands, here as in the script `define_routine`: Lua writes longer numbers another way.
 VERSION_DIGITS = 13
 _RUN_FIELDS = ('position', 'step', 'wait', 'until', 'child', 'routine', 'draft')
 
@@ -77,7 +77,7 @@ class StoredFlows:
 
     def define(self, name: str, steps: bytes) -> int:
         """Keep a routine; return its version."""
-        version: int = self._scripts.routine(name, steps)
+        version: int = self._scripts.define_routine(name, steps)
         return version
 
     def routine(self, name: str) -> tuple[int, bytes] | None:
@@ -94,15 +94,15 @@ class StoredFlows:
 
     def accept(self, new: NewFlow) -> bool:
         """Accept a flow, which waits to be submitted; tell whether its id was new."""
-        return bool(self._scripts.flow(*new) == b'OK')
+        return bool(self._scripts.accept_flow(*new) == b'OK')
 
     def submit(self, flow_id: str, data: bytes, message: bytes) -> str:
         """Submit a flow; answers as the script tells, with the state of one that does not wait."""
-        return self._scripts.submit.answer(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
+        return self._scripts.submit_flow.answer(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
 
     def force(self, flow_id: str, position: int, key: str, value: bytes, forced: bytes) -> str:
         """Pass a step by hand; answer APPLIED, REFUSED, NOT_FOUND, MOVED, or its state."""
-        return self._scripts.force.answer(flow_id, position, key, value, forced)
+        return self._scripts.force_flow.answer(flow_id, position, key, value, forced)
 
     def read(self, flow_ids: Sequence[str]) -> list[Stand]:
         """Read flows in one round trip, whoever they are."""
@@ -131,15 +131,15 @@ class StoredFlows:
 
     def place(self, flow_id: str, token: str, step: str, steps: bytes, routine: str) -> bool:
         """Write down at which step it stands; and its steps, where these were not known."""
-        return bool(self._scripts.place(flow_id, token, step, steps, routine) == b'OK')
+        return bool(self._scripts.place_flow(flow_id, token, step, steps, routine) == b'OK')
 
     def advance(self, flow_id: str, token: str, *step: Any) -> bool:
         """Record a step's value, and stand at the next: position, key, value, the next task, state, message."""
-        return bool(self._scripts.advance(flow_id, token, *step) == b'OK')
+        return bool(self._scripts.advance_flow(flow_id, token, *step) == b'OK')
 
 
 def arguments_of(held: Any) -> tuple[Any, ...]:
-    """Return what the script `wait` is told, after the id and the token."""
+    """Return what the script `hold_flow` is told, after the id and the token."""
     until, check = ('' if ms is None else ms for ms in (held.until_ms, held.check_ms))
     child = () if held.child is None else (*held.child[:3], *held.child.flow)
     return (held.reason, until, check, held.saved, held.message, int(held.is_child_over), *child)

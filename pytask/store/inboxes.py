@@ -23,5 +23,5 @@ class Inboxes:
 
     def taken(self, run_id: str, token: str, handled: bytes = b'') -> bytes | None:
         """Take out the message that begins so, and return the next; None without one, and for who lost the run."""
-        reply = self._scripts.taken(run_id, token, handled)
+        reply = self._scripts.next_message(run_id, token, handled)
         return reply[1] if len(reply) > 1 else None

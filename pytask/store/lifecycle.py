@@ -63,7 +63,7 @@ class Queues:
         return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
 
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:
-        self._scripts.begin(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
+        self._scripts.begin_local(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
 
     def record(self, notes: Sequence[Note], endings: Sequence[Ended]) -> list[bytes]:
         """Publish events, then record outcomes, in one round trip; answer OK, DUP or STALE per outcome."""
@@ -78,7 +78,7 @@ class Queues:
         if back:
             items = (part for e in back for part in (e.run_id, e.token, e.outcome.reason))
             calls.append(self._scripts.release.command(*items))
-        calls += [self._scripts.wait.command(e.run_id, e.token, *arguments_of(e.outcome)) for e in held]
+        calls += [self._scripts.hold_flow.command(e.run_id, e.token, *arguments_of(e.outcome)) for e in held]
         replies = self._db.pipe(calls)[1 if notes else 0 :]
         by_id = dict(
             zip([e.token + e.run_id for e in (*ended, *back, *held)], [a for r in replies for a in r], strict=True)

@@ -23,7 +23,7 @@ class Parked:
 
     def explain(self, reasons: Sequence[tuple[str, str]]) -> None:
         """Write down, for (run id, reason) pairs, why runs are parked."""
-        self._scripts.explain(*(part for pair in reasons for part in pair))
+        self._scripts.explain_parked(*(part for pair in reasons for part in pair))
 
     def names(self) -> list[str]:
         return self.look()[0]

@@ -131,19 +131,19 @@ class Runs:
 
     def reloaded(self, run_id: str, token: str, reload_id: str, error: str, data: bytes, seq: int) -> bool:  # noqa: PLR0913, PLR0917 - the fields of one answer
         """Answer a reload; false where the run is not this token's any more."""
-        return bool(self._scripts.reloaded(run_id, token, reload_id, error, data, seq) == b'OK')
+        return bool(self._scripts.answer_reload(run_id, token, reload_id, error, data, seq) == b'OK')
 
     def begin_reload(self, run_id: str, token: str, last_id: str) -> Reload | None:
         """Take the reload that is wanted, and write down that it is being built; None for who is not the holder.
 
         `last_id` is the one that was taken last: it is not begun again.
         """
-        found = self._scripts.reload(run_id, token, 'building', last_id)
+        found = self._scripts.begin_reload(run_id, token, 'building', last_id)
         return Reload(text(found[0]), found[1], found[2]) if found else None
 
     def reload_is_built(self, run_id: str, token: str, reload_id: str) -> None:
         """Write down that the instance was made: from now on the data counts as good."""
-        self._scripts.reload(run_id, token, 'built', reload_id)
+        self._scripts.begin_reload(run_id, token, 'built', reload_id)
 
     def reload_answer(self, run_id: str) -> tuple[str, str]:
         """Return the last answered reload (its id, and after a blank why it failed), and the state; '' for none."""

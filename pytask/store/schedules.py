@@ -37,14 +37,14 @@ class StoredSchedules:
 
     def declare(self, declared: Declared, next_ms: int | None) -> str:
         """Write one down; answer NEW, CHANGED, SAME, REFUSED, or MISSED for a new time that is None."""
-        return self._scripts.declare.answer(
+        return self._scripts.declare_schedule.answer(
             declared.name, declared.task, declared.queue, declared.data, declared.trigger_text, _score(next_ms),
             int(next_ms is None),
         )  # fmt: skip
 
     def fire(self, name: str, at_ms: int, next_ms: int | None, run_id: str) -> str:
         """Start the run of a schedule that is due; answer OK, EXISTS, STALE or REFUSED."""
-        return self._scripts.fire.answer(name, at_ms, _score(next_ms), run_id)
+        return self._scripts.fire_schedule.answer(name, at_ms, _score(next_ms), run_id)
 
     def pause(self, name: str) -> str:
         """Pause one; answer APPLIED or NOT_FOUND."""

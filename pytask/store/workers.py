@@ -50,7 +50,7 @@ class Workers:
 
     def stop(self, worker_id: str) -> str:
         """Tell a worker to shut down; answer REQUESTED or NOT_FOUND."""
-        return self._scripts.tell.answer(worker_id, worker_hash=self._keys.worker_hash(worker_id))
+        return self._scripts.stop_worker.answer(worker_id, worker_hash=self._keys.worker_hash(worker_id))
 
     def forget(self, worker_id: str) -> None:
         self._db.pipe([

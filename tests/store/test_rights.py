@@ -109,8 +109,8 @@ def documented():
 def used():
     """Every command that stands in a script, or in a tuple that goes to `call` or `pipe`."""
     scripts = ''.join(path.read_text() for path in STORE.rglob('*.lua'))
-    # The checkup may be refused what it asks: that is an answer, too.
-    python = ''.join(path.read_text() for path in STORE.rglob('*.py') if path.name != 'checkup.py')
+    # The diagnosis may be refused what it asks: that is an answer, too.
+    python = ''.join(path.read_text() for path in STORE.rglob('*.py') if path.name != 'diagnosis.py')
     found = set(re.findall(r"redis\.p?call\('([A-Z]+)'", scripts)) | set(re.findall(r"[(]'([A-Z]{3,})'", python))
     found = {name.lower() for name in found} - {'sentinel', 'withscores'}
     return found - {'script'} | {'script|load', 'subscribe', 'psubscribe', 'select'}
