@@ -1,8 +1,8 @@
-"""Inputs of a task: what its signature takes, and how data is fitted to it.
+"""Inputs of a task: what its signature takes, and how data is matched to it.
 
 Read once per class: from `__init__`, from annotated class fields, from a decorated function, or from the
-parameter objects of a task that has `inputs` and `run` (`params`). What a single value may be stands in `kinds`;
-all problems are told at once.
+parameter objects of a task that has `inputs` and `run` (`params`). `value_types` says what a single value
+may be; all problems are reported together.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ REFS = '#/$defs/{name}'
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: its name, what it may be, and its default, NotGiven where it has none that is JSON."""
+    """One input: its name, what it may be, and its default, NotGiven if it has none that is JSON."""
 
     name: str
     kind: Kind
@@ -96,7 +96,7 @@ class Inputs:
         return bound
 
     def named(self, args: Sequence[Any], data: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return data in which positional values stand under the names they have in the signature.
+        """Return the data with positional values under the names they have in the signature.
 
         What is more than those stands under the name of `*args`, as a list. Raises InputError for too many, and
         for what is given twice; whether values fit is seen when they are bound.
@@ -116,7 +116,7 @@ class Inputs:
         return named
 
     def found(self, bound: dict[str, Any]) -> dict[str, Any]:
-        """Put in what resources and references stand for. Raises InputError, and what making them raises."""
+        """Replace names of resources and references by objects. Raises InputError, and what making them raises."""
         problems: list[Problem] = []
         for name in self.lookups:
             field = self.fields[name]
@@ -129,7 +129,7 @@ class Inputs:
         return bound
 
     def give(self, task: Any, bound: dict[str, Any]) -> None:
-        """Give a new instance what was bound: its `__init__` is called, unless it has none of its own."""
+        """Pass what was bound to a new instance: to its `__init__`, or as attributes if it has none."""
         if self.way == 'attributes':
             task.__dict__.update(bound)
         elif self.way == 'run':
@@ -170,7 +170,7 @@ class Inputs:
 def inputs_of(task_class: type[TaskClass], hooks: Resolvers | None = None) -> Inputs:
     """Read the inputs of a task class; `hooks` is the app that has its resources and resolvers.
 
-    Raises ConfigError for a signature that data can not fill.
+    Raises ConfigError for a signature that data cannot fill.
     """
     if has_run(task_class):
         return Inputs(task_class.NAME, _declared(task_class), way='run')
@@ -183,7 +183,7 @@ def inputs_of(task_class: type[TaskClass], hooks: Resolvers | None = None) -> In
 def inputs_of_call(
     name: str, source: Callable[..., Any], *, is_unbound: bool, hooks: Resolvers | None = None
 ) -> Inputs:
-    """Read the inputs of anything that is called with data; the first of what is unbound is `self`."""
+    """Read the inputs of anything that is called with data; the first parameter of an unbound method is `self`."""
     parameters = list(inspect.signature(source).parameters.values())
     bound, parameters = parameters[: int(is_unbound)], parameters[int(is_unbound) :]
     hints = hints_of(source)
@@ -192,7 +192,9 @@ def inputs_of_call(
     for parameter in parameters:
         hint = hints.get(parameter.name, Any)
         if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-            raise ConfigError(f'{name}: input {parameter.name!r} is positional only; data has names')
+            raise ConfigError(
+                f'{name}: input {parameter.name!r} is positional-only, but data is passed by name; remove the `/`'
+            )
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             more = kind_of(hint)
         elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -205,7 +207,7 @@ def inputs_of_call(
 
 
 def read_object(task: str, data: bytes) -> dict[str, Any]:
-    """Decode a run's data. Raises InputError for what is no JSON object."""
+    """Decode a run's data. Raises InputError if it is not a JSON object."""
     try:
         decoded = msgspec.json.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -220,12 +222,12 @@ def _below(name: str, misfit: Misfit) -> list[Problem]:
 
 
 def _annotated(task_class: type[TaskClass], hooks: Resolvers | None) -> dict[str, Input]:
-    # What Task itself annotates is policy; what a subclass adds and does not call ClassVar or Final is an input.
+    # Task's own annotations are policy; those a subclass adds are inputs, unless they are ClassVar or Final.
     fields = {}
     for name, hint in hints_of(task_class).items():
         if not is_constant(hint) and not name.startswith('_') and name != 'pytask_port':
             default = getattr(task_class, name, inspect.Parameter.empty)
-            if isinstance(default, Attached):  # named as what the port offers
+            if isinstance(default, Attached):  # the name of an attribute of the port
                 default = inspect.Parameter.empty
             parameter = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
             fields[name] = _input(parameter, hint, hooks)
@@ -264,5 +266,5 @@ def _default(field: Input) -> dict[str, Any]:
         return {}
     try:
         return {'default': msgspec.json.decode(encode(field.default))}
-    except TypeError:  # no JSON: the author's own object
+    except TypeError:  # not JSON: the author's own object
         return {}

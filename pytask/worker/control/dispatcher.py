@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
-from pytask.core import events
+from pytask.core import commands
 from pytask.errors import PytaskError
 from pytask.worker.control.pauser import Pauser
 from pytask.worker.monitoring.inquiry import answer_stack
@@ -31,12 +31,12 @@ class Dispatcher:
         self.pauser = Pauser(worker)
         self._early: list[tuple[str, Command]] = []
         self._carry_out = {
-            events.STOP: self._stop,
-            events.RELOAD: self._reload,
-            events.EXTEND: self._extend,
-            events.SEND: worker.inbox.obey,
-            events.PAUSE: self._pause,
-            events.RESUME: self._resume,
+            commands.STOP: self._stop,
+            commands.RELOAD: self._reload,
+            commands.EXTEND: self._extend,
+            commands.SEND: worker.inbox.obey,
+            commands.PAUSE: self._pause,
+            commands.RESUME: self._resume,
         }
 
     def obey(self, run_id: str, command: Command) -> None:
@@ -61,10 +61,10 @@ class Dispatcher:
 
     def obey_as_worker(self, command: Command) -> None:
         """Carry out a command for this worker: `stop`, which does what SIGTERM does, or `stack`."""
-        if command.name == events.STOP:
+        if command.name == commands.STOP:
             # One that is written down is heard twice, here and by the heartbeat: that does not hurry.
             self._shut_down(may_hurry='is_durable' not in command.fields)
-        elif command.name == events.STACK:
+        elif command.name == commands.STACK:
             gevent.spawn(answer_stack, self._worker, command.fields)
 
     def _shut_down(self, *, may_hurry: bool = False) -> None:
@@ -82,7 +82,7 @@ class Dispatcher:
     def _stop_for_good(self, live: Live, grace_s: float | None) -> None:
         worker = self._worker
         try:
-            worker.store.runs.command(live.run_id, events.STOP, grace_s=grace_s, attempt=live.attempt)
+            worker.store.runs.command(live.run_id, commands.STOP, grace_s=grace_s, attempt=live.attempt)
         except PytaskError as error:  # obeyed all the same
             worker.report.not_written_down(live, error)
         worker.stopper.end(live, 'stop', grace_s=grace_s)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from pytask.authoring.task import current
-from pytask.core import events
+from pytask.core import commands, events
 from pytask.core.envelope import MAX_MESSAGES, from_fields, read_envelope
 from pytask.errors import PytaskError, Unavailable
 from pytask.worker import slots
@@ -65,7 +65,7 @@ class Inbox:
 
     def miss(self, run_id: str, command: Command) -> None:
         """Remember the sign for a run that is not here: perhaps it is being granted to this worker just now."""
-        if command.name == events.SEND:
+        if command.name == commands.SEND:
             self._missed[run_id] = None
             if len(self._missed) > MAX_MISSED:
                 del self._missed[next(iter(self._missed))]

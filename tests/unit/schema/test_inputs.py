@@ -224,7 +224,7 @@ def test_positional_only_inputs_are_refused():
     def f(a, /):
         pass
 
-    with pytest.raises(ConfigError, match="f: input 'a' is positional only"):
+    with pytest.raises(ConfigError, match="f: input 'a' is positional-only"):
         inputs(f)
 
 
