@@ -13,7 +13,7 @@ from pytask.config.settings import redacted
 from pytask.core.version import VERSION
 
 if TYPE_CHECKING:
-    from pytask.embedded.server import Server
+    from pytask.embedded.server import EmbeddedServer
 
 
 _is_read = True
@@ -24,7 +24,7 @@ def header(redis: str) -> None:
     line(redis)
 
 
-def redis_line(server: Server | None, url: str, *, is_anew: bool = False) -> str:
+def redis_line(server: EmbeddedServer | None, url: str, *, is_anew: bool = False) -> str:
     """Say which Redis it is, and whose; `is_anew` where it had ended."""
     if server is None:
         return f'redis   {redacted(url)}'

@@ -22,7 +22,7 @@ from pytask.cli.dev.file_watcher import LOOK_EVERY_S, Watch, forget_bytecode
 from pytask.cli.finding.import_errors import shown
 from pytask.core.clock import monotonic_s
 from pytask.core.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED
-from pytask.embedded.server import Server
+from pytask.embedded.server import EmbeddedServer
 
 if TYPE_CHECKING:
     from pytask.cli.dev.web_socket import Place
@@ -46,7 +46,7 @@ class Reloading:
     def __init__(
         self, folder: Path, tasks: str, *, url: str = '', with_demo: bool = True, place: Place | None = None
     ) -> None:
-        self._server = None if url else Server(folder)
+        self._server = None if url else EmbeddedServer(folder)
         self._url = url
         self._with_demo, self._place = with_demo, place
         self._watch = Watch(Path(tasks).resolve()) if tasks else Watch()

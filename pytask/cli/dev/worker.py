@@ -27,7 +27,7 @@ from pytask.core.events import ENDING_EVENTS
 from pytask.core.exit_codes import EXIT_CONFIG, EXIT_RESTART
 from pytask.core.names import is_own
 from pytask.core.states import State
-from pytask.embedded.server import Server
+from pytask.embedded.server import EmbeddedServer
 from pytask.errors import ConfigError, Unavailable
 from pytask.worker import restart
 from pytask.worker.attempt import stdout
@@ -75,7 +75,7 @@ class Dev:
         url = given().get('redis')
         if url:
             return self._alone(url, redis_line(None, url))
-        with Server(folder) as server:
+        with EmbeddedServer(folder) as server:
             keeper = gevent.spawn(self._keep, server)
             code = self._alone(server.url, redis_line(server, server.url))
             keeper.kill()
@@ -104,7 +104,7 @@ class Dev:
         return code or int(self._exits and not self._ended_well)
 
     @staticmethod
-    def _keep(server: Server) -> None:
+    def _keep(server: EmbeddedServer) -> None:
         while True:
             gevent.sleep(LOOK_EVERY_S)
             if server.keep():
