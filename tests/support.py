@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gevent
 import redis
+from commands import needs_a_process, run_here
 
 from pytask.errors import Unavailable
 from pytask.store import Keys
@@ -172,7 +173,13 @@ class Processes:
         return process
 
     def run(self, *arguments, stdin=None, timeout=30, **environment):
-        """Run `pytask ARGUMENTS` to its end."""
+        """Run `pytask ARGUMENTS` to its end, in this process where that shows the same."""
+        if needs_a_process(arguments, environment):
+            return self.run_process(*arguments, stdin=stdin, timeout=timeout, **environment)
+        return run_here(arguments, self.folder, self.environment(**environment), stdin, timeout)
+
+    def run_process(self, *arguments, stdin=None, timeout=30, **environment):
+        """Run `pytask ARGUMENTS` to its end as a process."""
         return subprocess.run(
             [sys.executable, '-m', 'pytask', *arguments], cwd=self.folder, env=self.environment(**environment),
             capture_output=True, text=True, timeout=timeout, input=stdin, check=False,
