@@ -6,12 +6,11 @@ import os
 import sys
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytask.app.hooks import Hooks
-from pytask.app.schedules import Timetable
-from pytask.authoring.registry import Registry
+from pytask.app.schedules import AppSchedules
 from pytask.client.client import Client
 from pytask.config import settings as settings_
 from pytask.config.sources import in_code
@@ -20,7 +19,6 @@ from pytask.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.authoring.task import Task
     from pytask.config.settings import Settings
     from pytask.core.run import Run
 
@@ -29,7 +27,7 @@ LOCALHOST = 'redis://localhost:6379/0'
 is_being_found: ContextVar[bool] = ContextVar('pytask_is_being_found', default=False)
 
 
-class PyTask(Timetable, Hooks):
+class PyTask(AppSchedules):
     """An application: its tasks, its settings, its client.
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.
@@ -48,7 +46,6 @@ class PyTask(Timetable, Hooks):
         self.given = {'redis': redis, **given}
         self.chosen = settings_.chosen_in_code(self.given, self.named)
         self.settings: Settings = settings_.settled(self.chosen)
-        self.registry = Registry(self)
         self.local_tasks: list[tuple[str, dict[str, Any]]] = []
         self.end_handler: Callable[[Run], Any] | None = None
         self.web_auth: Callable[[dict[str, Any]], Any] | None = None
@@ -81,22 +78,6 @@ class PyTask(Timetable, Hooks):
             self._client = Client(self.url, self.settings.prefix, registry=self.registry)
         return self._client
 
-    def add_task(self, task: Any) -> type[Task]:
-        """Add a Task class or a decorated function; adding it again changes nothing. Raises ConfigError."""
-        added = self.registry.add(task)
-        added.pytask_app = self
-        return added
-
-    def task(self, target: Any = None, /, **policy: Any) -> Any:
-        """Decorate a function or a class: `@app.task`, or `@app.task(queue='mail')`."""
-        from pytask.authoring.decorator import task
-
-        if target is None:
-            return lambda target: self.task(target, **policy)
-        made = task(**policy)(target) if policy else task(target)
-        self.add_task(made)
-        return made
-
     def on_end(self, handler: Callable[[Run], Any]) -> Callable[[Run], Any]:
         """Decorate the end handler: called with each ended run, whatever its state, at least once.
 
@@ -113,13 +94,6 @@ class PyTask(Timetable, Hooks):
         """
         self.web_auth = check
         return check
-
-    def discover(self, folder: str | Path) -> None:
-        """Add every task below a folder. Raises ConfigError."""
-        known = set(self.registry)
-        self.registry.discover(Path(folder))
-        for task in set(self.registry) - known:
-            task.pytask_app = self
 
     def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:
         """Run a task in this app's worker, from its start to its end; it takes no slot.
@@ -145,10 +119,10 @@ class PyTask(Timetable, Hooks):
             raise ConfigError('app.run() runs whenever this is imported; put it below: if __name__ == "__main__":')
         if not _is_patched():
             _execute_patched()
-        from pytask.web.serving import web_of
-        from pytask.worker.process import run_worker
-
-        return run_worker(self, beside=web_of(self))
+        # By name: worker and web lie above the app, and only a process that runs them loads them.
+        web = import_module('pytask.web.serving').web_of(self)
+        code: int = import_module('pytask.worker.process').run_worker(self, beside=web)
+        return code
 
     def bind(self, worker: Any) -> None:
         """Remember the worker of this process; it calls this itself."""

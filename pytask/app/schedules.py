@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytask.app.tasks import AppTasks
 from pytask.authoring.decorator import as_task_class, task
 from pytask.core.codec import encode
 from pytask.core.names import RESERVED
@@ -14,22 +15,15 @@ from pytask.schedules.triggers import Date, Every
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytask.authoring.registry import Registry
-    from pytask.authoring.task import Task
     from pytask.schedules.triggers import Trigger
 
 
-class Timetable:
+class AppSchedules(AppTasks):
     """The schedules of an app, and the decorators that declare them."""
-
-    registry: Registry
 
     def __init__(self) -> None:
         super().__init__()
         self.schedules: dict[str, Declared] = {}
-
-    def add_task(self, task: Any) -> type[Task]:
-        raise NotImplementedError
 
     def cron(
         self,

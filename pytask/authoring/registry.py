@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytask.app.hooks import Hooks
     from pytask.authoring.task import Task
     from pytask.schema.inputs import Inputs
+    from pytask.schema.lookups import Resolvers
     from pytask.schema.outputs import Outputs
 
 
 class Registry:
     """The tasks one app or worker knows, by NAME and by `<module>.<Class>`; `hooks` is the app."""
 
-    def __init__(self, hooks: Hooks | None = None) -> None:
+    def __init__(self, hooks: Resolvers | None = None) -> None:
         self._hooks = hooks
         self._tasks: dict[str, type[Task]] = {}
         self._aliases: dict[str, type[Task]] = {}

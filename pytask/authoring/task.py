@@ -12,8 +12,8 @@ import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pytask.authoring.telling import Telling
-from pytask.core.port import Attached, Flag, Port, Prompt
+from pytask.core.default_client import default_client
+from pytask.core.port import DONE, Attached, Flag, Port, Prompt
 from pytask.errors import TaskError
 from pytask.schema.params import shape
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from pytask.app.app import PyTask
-    from pytask.client.client import Client
     from pytask.core.run import Run
     from pytask.core.states import Outcome
 
@@ -31,11 +29,11 @@ T = TypeVar('T')
 current: ContextVar[Task | None] = ContextVar('pytask_current_task', default=None)
 
 
-class Task(Telling):
+class Task:
     """A task: subclass it, give it a `NAME`, inputs (the signature of `__init__`) and a `start`.
 
-    What it can tell stands in `Telling`. A method `on_<name>` is called with the data of each message of that
-    name which a run is sent.
+    A method `on_<name>` is called with the data of each message of that name which a run is sent. Events,
+    progress and messages may come from any of its greenlets and native threads.
 
     Policy: `QUEUE` is where its runs wait; `GRACE` the seconds an orderly stop may take before the run
     is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
@@ -67,8 +65,8 @@ class Task(Telling):
     log = Attached[Any]('log')
     results = Attached[Any]('results')
     state = Attached[dict[str, Any]]('state')
-    app = Attached['PyTask']('app')
-    client = Attached['Client']('client')
+    app = Attached[Any]('app')  # the PyTask of the worker
+    client = Attached[Any]('client')  # its Client
     redis = Attached[Any]('redis')
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -88,7 +86,38 @@ class Task(Telling):
 
         It is started in the task's app, else in the default one. Raises as `Client.start` does.
         """
-        return _client(cls.pytask_app).start(cls, dict(**({} if data is None else data), **more))
+        client = default_client() if cls.pytask_app is None else cls.pytask_app.client
+        run: Run = client.start(cls, dict(**({} if data is None else data), **more))
+        return run
+
+    def emit(self, event: str, data: Any = None) -> None:
+        """Publish an event on this run's channel. Thread-safe; raises TypeError if `data` is not JSON."""
+        self.pytask_port.emit(event, data)
+
+    def progress(self, done: int, target: int | None = None) -> None:
+        """Record how far the run is, in whole units, of `target` units. A float is a TypeError."""
+        self.pytask_port.progress(done, target)
+        self.__dict__[DONE] = done
+
+    def set_progress(self, done: int) -> None:
+        """Record how far the run is. A float is a TypeError."""
+        self.progress(done)
+
+    def inc_progress(self, by: int = 1) -> None:
+        """Record that so many more units are done. A float is a TypeError."""
+        self.pytask_port.count(self.__dict__, by)
+
+    def set_target(self, target: int) -> None:
+        """Record how many units there are. A float is a TypeError."""
+        self.progress(self.__dict__.get(DONE, 0), target)
+
+    def message(self, text: str) -> None:
+        """Say something to whoever watches the run; the last 1,000 are kept with it, 4,096 characters of each."""
+        self.pytask_port.message(text)
+
+    def add_message(self, text: str) -> None:
+        """Say something: another name of `message`."""
+        self.message(text)
 
     def finish(self, outcome: Outcome) -> None:
         """Do what is always to be done after `start`: `outcome` says how it ended, by `state` and live `exception`.
@@ -138,11 +167,3 @@ def kebab(name: str) -> str:
     """Turn `HttpCheck` or `http_check` into `http-check`."""
     words = re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', '-', name)
     return words.replace('_', '-').strip('-').lower()
-
-
-def _client(app: PyTask | None) -> Client:
-    if app is None:
-        import pytask  # the door above: a bare task starts its runs through the default app
-
-        app = pytask.default_app()
-    return app.client

@@ -6,7 +6,7 @@ from pytask.authoring.task import Task
 from pytask.core.names import FLOW
 
 
-class Flow(Task):
+class FlowTask(Task):
     NAME = FLOW
 
     def start(self) -> None:

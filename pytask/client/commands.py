@@ -9,29 +9,24 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from pytask.client.base import ClientBase
 from pytask.client.following import await_ends, await_reload
-from pytask.client.messages import Talk, in_words
+from pytask.client.messages import in_words
 from pytask.client.stacks import ask_stack
 from pytask.client.starting import seconds_text
 from pytask.core import events
 from pytask.core.clock import check_seconds
 from pytask.core.codec import encode
-from pytask.errors import PytaskError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytask.store import Store
 
 Answers = list[str]
 
 
-class Commands(Talk):
-    """The commands of a Client."""
-
-    @property
-    def store(self) -> Store:
-        raise NotImplementedError
+class RunCommands(ClientBase):
+    """The commands to runs and workers."""
 
     def stop(self, run_id: str, wait: float | None = None, grace: float | None = None) -> str:
         """Stop a run wherever it is; with `wait` see to its end for at most so many seconds.
@@ -83,18 +78,6 @@ class Commands(Talk):
         does. Raises PytaskError for what is no span.
         """
         return in_words(self.store.runs.extend(run_id, seconds_text('extend', seconds)))
-
-    def retry(self, run_id: str, step: int | None = None) -> str:
-        """Run an ended run again, with its id and data: a flow from the step that failed, or from this one.
-
-        Answers `applied`, `refused` (a local run; a step of what is no flow), `not_found`, or the state of one that
-        has not ended. Raises PytaskError for a step that there is not.
-        """
-        if step is not None:
-            steps = len(self.get_flow(run_id).steps)  # type: ignore[attr-defined]
-            if not 0 <= step < steps:
-                raise PytaskError(f'no step {step}: there are 0 to {steps - 1}')
-        return in_words(self.store.runs.retry(run_id, step))
 
     def remove(self, *run_ids: str) -> Answers:
         """Delete ended runs. Answers for each `applied`, `not_found`, or the state of one that has not ended."""

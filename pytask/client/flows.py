@@ -9,10 +9,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from pytask.client.base import ClientBase
+from pytask.client.messages import in_words
 from pytask.core.clock import wall_s
 from pytask.core.codec import encode
-from pytask.core.envelope import MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, new_message
-from pytask.core.fields import as_json
+from pytask.core.envelope import MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, new_envelope
+from pytask.core.fields import as_json, text
 from pytask.core.ids import is_valid_id
 from pytask.core.names import FLOW
 from pytask.core.run import Run
@@ -34,7 +36,6 @@ from pytask.store.flows import NewFlow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytask.store import Store
     from pytask.store.flows import Stand
 
 # Room is left for the ids of its children, and of theirs.
@@ -42,12 +43,8 @@ LONGEST_ID = 200
 _TOO_LARGE = f'is {{:,}} bytes; a flow that waits takes up to {MAX_MESSAGE_BYTES:,} at a time'
 
 
-class Flows:
-    """What a Client does with flows and routines."""
-
-    @property
-    def store(self) -> Store:
-        raise NotImplementedError
+class FlowCommands(ClientBase):
+    """What a client does with flows and routines."""
 
     def routine(self, name: str, steps: Any = None) -> Routine:
         """Keep a routine, and return it; without steps, return the one there is.
@@ -89,7 +86,7 @@ class Flows:
         routine = of if isinstance(of, Routine) else self.routine(of) if isinstance(of, str) else None
         steps = as_steps(of if routine is None else routine.steps)
         step = step_at(steps, position)
-        flow_id = flow_id or self.new_id()  # type: ignore[attr-defined]
+        flow_id = flow_id or self.new_id()
         if not is_valid_id(flow_id) or len(flow_id.encode()) > LONGEST_ID:
             raise PytaskError(f'not an id: {flow_id!r}; 1 to {LONGEST_ID} printable bytes, not ending in -control')
         label = check_name('flow', name) if name is not None else routine.name if routine else ''
@@ -101,11 +98,11 @@ class Flows:
 
     def get_flow(self, flow_id: str) -> Flow:
         """Read a flow. Raises NotFound, also for a run that is none."""
-        return self.flows_of([self.get(flow_id)])[0]  # type: ignore[attr-defined]
+        return self.flows_of([self.get(flow_id)])[0]
 
     def flows(self, *, states: Sequence[State | str] = (), limit: int | None = 50) -> list[Flow]:
         """Return flows: those that run, those that wait, then those that ended, newest first in each state."""
-        return self.flows_of(self.list(states=states, task=FLOW, limit=limit))  # type: ignore[attr-defined]
+        return self.flows_of(self.list(states=states, task=FLOW, limit=limit))
 
     def submit(self, flow: Flow | str, /, **data: Any) -> str:
         """Put a flow in line with this data, and return its id.
@@ -117,7 +114,7 @@ class Flows:
         flow_id = _id(flow)
         text = _encoded(data)
         try:
-            message = new_message(SUBMIT, data)
+            message = new_envelope(SUBMIT, data)
         except InputError:  # too large for one that waits; the first may be as large as the data of any run
             message = b''
         answer = self.store.flows.submit(flow_id, text, message)
@@ -145,7 +142,19 @@ class Flows:
             raise PytaskError(f'flow {there.id} has gone on from step {there.position}; look at it again')
         if answer == 'NOT_FOUND':
             raise NotFound(f'no flow {there.id!r}')
-        return answer if answer in State.__members__ else answer.lower()
+        return in_words(answer)
+
+    def retry(self, run_id: str, step: int | None = None) -> str:
+        """Run an ended run again, with its id and data: a flow from the step that failed, or from this one.
+
+        Answers `applied`, `refused` (a local run; a step of what is no flow), `not_found`, or the state of one that
+        has not ended. Raises PytaskError for a step that there is not.
+        """
+        if step is not None:
+            steps = len(self.get_flow(run_id).steps)
+            if not 0 <= step < steps:
+                raise PytaskError(f'no step {step}: there are 0 to {steps - 1}')
+        return in_words(self.store.runs.retry(run_id, step))
 
     def _no_routine(self, name: str) -> str:
         known = self.store.flows.routines()
@@ -155,7 +164,7 @@ class Flows:
         return f'no routine {name!r}' + (f'; did you mean {near}?' if near else '')
 
     def _insist_on_the_same(self, flow_id: str, steps: Sequence[Step]) -> None:
-        there: Run = self.get(flow_id)  # type: ignore[attr-defined]
+        there = self.get(flow_id)
         if there.task != FLOW:
             raise RunExists(f'the id {flow_id!r} is in use by a run of {there.task!r}')
         if self.get_flow(flow_id).steps != steps:
@@ -173,8 +182,8 @@ class Flows:
 def _flow(run: Run, stand: Stand) -> Flow:
     """Put a flow together. Never fails: foreign hands write here too."""
     fields = stand.fields
-    routine = fields.get('routine', b'').decode('utf-8', 'replace')
-    flow = Flow(run, fields.get('name', b'').decode('utf-8', 'replace'), routine.partition(' ')[2])
+    routine = text(fields.get('routine'))
+    flow = Flow(run, text(fields.get('name')), routine.partition(' ')[2])
     flow.steps = _readable(fields.get('steps', b''))
     flow.position = int(stand.run.get('position', '')) if stand.run.get('position', '').isdecimal() else 0
     flow.is_submitted = 'draft' not in stand.run

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytask.client.base import ClientBase
 from pytask.core.clock import check_seconds, monotonic_s
-from pytask.core.envelope import new_message
+from pytask.core.envelope import new_envelope
 from pytask.core.events import Message
 from pytask.core.states import State
 from pytask.errors import AskError, NotFound, RunEnded, WaitTimeout
@@ -24,12 +25,8 @@ LOOK_EVERY_S = 1.0
 AFTER_THE_END_S = 0.5
 
 
-class Talk:
-    """The words of a Client to a task that runs, and those of the task."""
-
-    @property
-    def store(self) -> Store:
-        raise NotImplementedError
+class MessageCommands(ClientBase):
+    """What a client says to a task that runs, and what the task has said."""
 
     def messages(self, run_id: str) -> Messages:
         """Return what a run has said by `message`, oldest first: the last 1,000. Raises NotFound."""
@@ -46,7 +43,7 @@ class Talk:
         1 MiB), `refused` (pytask's own tasks), `not_found`, or the state in which it had ended. Raises
         InputError for a bad name and for data that is no JSON object of at most 64 KiB.
         """
-        return in_words(self.store.inboxes.send(run_id, new_message(name, data)))
+        return in_words(self.store.inboxes.send(run_id, new_envelope(name, data)))
 
     def ask(self, run_id: str, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
         """Send a message, and return what the task's `on_<name>` returned.
@@ -58,7 +55,7 @@ class Talk:
         check_seconds('timeout', timeout)
         store, ask = self.store, secrets.token_hex(8)
         limit = monotonic_s() + timeout
-        _check(run_id, store.inboxes.send(run_id, new_message(name, data, ask)))
+        _check(run_id, store.inboxes.send(run_id, new_envelope(name, data, ask)))
         while (text := store.answers.take(ask, timeout_s=_turn_s(limit))) is None:
             state = _state(store, run_id)
             if state.is_ended:

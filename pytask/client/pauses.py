@@ -5,25 +5,19 @@ A pause of a run is about that run; one of a queue or task is about starting: wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytask.authoring.decorator import as_task_class
+from pytask.client.base import ClientBase
 from pytask.client.messages import in_words
 from pytask.core.limits import LONGEST_QUEUE
 from pytask.core.names import RESERVED, bad_name
 from pytask.errors import PytaskError
 from pytask.store.pauses import QUEUE, TASK, Pause
 
-if TYPE_CHECKING:
-    from pytask.store import Store
 
-
-class Pauses:
-    """The pauses of a Client."""
-
-    @property
-    def store(self) -> Store:
-        raise NotImplementedError
+class PauseCommands(ClientBase):
+    """What a client does with pauses."""
 
     def pause(self, run_id: str) -> str:
         """Pause a run until it is resumed; it keeps its lease and its slot.

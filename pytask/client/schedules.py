@@ -6,30 +6,21 @@ Schedules are declared in code, see `PyTask.cron`, `date` and `every`; workers f
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytask.client.base import ClientBase
 from pytask.client.messages import in_words
-from pytask.client.starting import Launch
+from pytask.client.starting import Launch, start_runs
 from pytask.errors import NotFound
 from pytask.schedules.schedule import id_of_firing, read_trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pytask.core.run import Run
     from pytask.schedules.schedule import Schedule
-    from pytask.store import Store
 
 
-class Schedules:
-    """The schedules of a Client."""
-
-    @property
-    def store(self) -> Store:
-        raise NotImplementedError
-
-    def start_many(self, launches: Iterable[Any]) -> list[Run]:
-        raise NotImplementedError
+class ScheduleCommands(ClientBase):
+    """What a client does with schedules."""
 
     def schedules(self) -> list[Schedule]:
         """Return all schedules, the next one to fire first."""
@@ -50,7 +41,7 @@ class Schedules:
         """Start what a schedule starts, now; its times stay as they are, paused or not. Raises as `start` does."""
         found = self.schedule(name)
         run_id = id_of_firing(name, self.store.schedules.now_ms())
-        return self.start_many([Launch(found.task, found.data, run_id, found.queue)])[0]
+        return start_runs(self, [Launch(found.task, found.data, run_id, found.queue)])[0]
 
     def pause_schedule(self, name: str) -> str:
         """Let a schedule not fire until it is resumed, also through restarts. Answers `applied`, `not_found`."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from pytask.authoring.decorator import as_task_class
 from pytask.core.codec import encode
 from pytask.core.ids import Ids, is_valid_id
 from pytask.core.limits import LONGEST_S
 from pytask.core.moments import moment_ms
-from pytask.errors import InputError, PytaskError
+from pytask.core.run import Run
+from pytask.errors import InputError, PytaskError, RunExists
 from pytask.store import NewRun
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytask.authoring.registry import Registry
 
 
@@ -28,6 +33,23 @@ class Launch:
     timeout: float | None = None
     at: Any = None
     delay: float | None = None
+
+
+def start_runs(client: Any, launches: Iterable[Launch | tuple[Any, dict[str, Any]]]) -> list[Run]:
+    """Start runs in one round trip. Raises InputError, RunExists, Unavailable."""
+    store = client.store
+    made = (launch if isinstance(launch, Launch) else Launch(*launch) for launch in launches)
+    new = [new_run(launch, client.ids, client.registry) for launch in made]
+    accepted = store.queues.start(new)
+    runs = [Run(n.run_id, n.task, data=msgspec.json.decode(n.data), queue=n.queue, client=client) for n in new]
+    return [run if ok else _same(client, run) for run, ok in zip(runs, accepted, strict=True)]
+
+
+def _same(client: Any, run: Run) -> Run:
+    there: Run = client.get(run.id)
+    if (there.task, there.data) != (run.task, run.data):
+        raise RunExists(f'run {run.id!r} was started before, with another task or other data')
+    return there
 
 
 def new_run(launch: Launch, ids: Ids, registry: Registry | None) -> NewRun:

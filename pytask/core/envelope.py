@@ -24,7 +24,7 @@ _USAGE = 'send(run_id, name, data)'
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Envelope:
     """One message; foreign hands may have put anything in. `ask` names who waits for the answer, if anybody."""
 
     name: Any
@@ -33,7 +33,7 @@ class Message:
     key: bytes = b''
 
 
-def new_message(name: str, data: dict[str, Any] | None, ask: str = '') -> bytes:
+def new_envelope(name: str, data: dict[str, Any] | None, ask: str = '') -> bytes:
     """Check a message and encode it. Raises InputError."""
     method_name(name)
     if data is not None and not isinstance(data, dict):
@@ -47,7 +47,7 @@ def new_message(name: str, data: dict[str, Any] | None, ask: str = '') -> bytes:
     return secrets.token_hex(KEY_BYTES // 2).encode() + text
 
 
-def read_message(raw: bytes) -> Message:
+def read_envelope(raw: bytes) -> Envelope:
     """Read what stands in an inbox. Never fails: what is no message has a name that none has."""
     try:
         fields = msgspec.json.decode(raw[KEY_BYTES:])
@@ -56,9 +56,9 @@ def read_message(raw: bytes) -> Message:
     return from_fields(fields if isinstance(fields, dict) else {}, raw[:KEY_BYTES])
 
 
-def from_fields(fields: dict[str, Any], key: bytes = b'') -> Message:
+def from_fields(fields: dict[str, Any], key: bytes = b'') -> Envelope:
     ask = fields.get('ask')
-    return Message(fields.get('name', ''), fields.get('data', {}), ask if isinstance(ask, str) else '', key)
+    return Envelope(fields.get('name', ''), fields.get('data', {}), ask if isinstance(ask, str) else '', key)
 
 
 def method_name(name: Any) -> str:

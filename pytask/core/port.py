@@ -9,12 +9,10 @@ import itertools
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from pytask.authoring.task import Task
 
 T = TypeVar('T')
 
@@ -58,13 +56,19 @@ class Port(Protocol):
     def offload(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
 
+class TaskClass(Protocol):
+    """What schema needs of a task class: its name. The rest is found by `getattr`."""
+
+    NAME: ClassVar[str]
+
+
 class Attached(Generic[T]):
     """An attribute of the port, shadowed by whatever the task assigns to the same name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, task: Task | None, owner: type | None = None) -> T:
+    def __get__(self, task: Any, owner: type | None = None) -> T:
         return getattr(task.pytask_port, self.name) if task is not None else self  # type: ignore[return-value]
 
 

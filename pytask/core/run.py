@@ -7,21 +7,37 @@ of a run it holds is `pytask.worker.slots.Live`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytask.core.fields import as_json, as_number, as_whole, texts
-from pytask.core.handle import Handle
 from pytask.core.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytask.client.client import Client
-    from pytask.core.events import Event
+    from pytask.core.events import Event, Message
+
+
+class RunClient(Protocol):
+    """What a run needs of the client it came from."""
+
+    def get(self, run_id: str) -> Run: ...
+    def wait(self, *runs: Run | str, timeout: float | None = None) -> list[Run]: ...
+    def events(self, *run_ids: str, timeout: float | None = None) -> Iterator[Event]: ...
+    def messages(self, run_id: str) -> list[Message]: ...
+    def stop(self, run_id: str, wait: float | None = None, grace: float | None = None) -> str: ...
+    def reload(self, run_id: str, data: dict[str, Any] | None = None, *, wait: float = 10.0) -> str: ...
+    def extend(self, run_id: str, seconds: float) -> str: ...
+    def pause(self, run_id: str) -> str: ...
+    def resume(self, run_id: str) -> str: ...
+    def retry(self, run_id: str, step: int | None = None) -> str: ...
+    def stack(self, run_id: str, *, timeout: float = 5.0, full: bool = False) -> str: ...
+    def send(self, run_id: str, name: str, data: dict[str, Any] | None = None) -> str: ...
+    def ask(self, run_id: str, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any: ...
 
 
 @dataclass(slots=True)
-class Run(Handle):
+class Run:
     """One run. Times are Unix seconds by Redis, None where they have not come yet; `at` is when it was to start.
 
     `output` is what the run left behind: the return value, an error's message, or
@@ -46,10 +62,10 @@ class Run(Handle):
     at: float | None = None
     is_local: bool = False
     parent: str = ''
-    client: Client | None = field(default=None, repr=False, compare=False)
+    client: RunClient | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def from_hash(cls, run_id: str, raw: Mapping[bytes, bytes], client: Client | None = None) -> Run:
+    def from_hash(cls, run_id: str, raw: Mapping[bytes, bytes], client: RunClient | None = None) -> Run:
         """Read a hash. Never fails: foreign hands write here too, and junk is shown as it is."""
         text = texts(raw)
         state = text.get('state', '')
@@ -100,3 +116,46 @@ class Run(Handle):
     def events(self, timeout: float | None = None) -> Iterator[Event]:
         """Yield its events from now on until it ends. Raises WaitTimeout."""
         return self._client.events(self.id, timeout=timeout)
+
+    def stop(self, wait: float | None = None, grace: float | None = None) -> str:
+        """Stop it; answers as `Client.stop` does."""
+        return self._client.stop(self.id, wait, grace)
+
+    def reload(self, data: dict[str, Any] | None = None, *, wait: float = 10.0) -> str:
+        return self._client.reload(self.id, data, wait=wait)
+
+    def extend(self, seconds: float) -> str:
+        return self._client.extend(self.id, seconds)
+
+    def pause(self) -> str:
+        """Pause it; answers as `Client.pause` does."""
+        return self._client.pause(self.id)
+
+    def resume(self) -> str:
+        return self._client.resume(self.id)
+
+    def retry(self) -> str:
+        return self._client.retry(self.id)
+
+    def stack(self, *, timeout: float = 5.0, full: bool = False) -> str:
+        """Return where it stands, as `Client.stack` does."""
+        return self._client.stack(self.id, timeout=timeout, full=full)
+
+    def send(self, name: str, data: dict[str, Any] | None = None) -> str:
+        """Send it a message; answers as `Client.send` does."""
+        return self._client.send(self.id, name, data)
+
+    def ask(self, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
+        """Ask it; returns and raises as `Client.ask` does."""
+        return self._client.ask(self.id, name, data, timeout=timeout)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Read what it has said, oldest first. Raises NotFound."""
+        return self._client.messages(self.id)
+
+    @property
+    def _client(self) -> RunClient:
+        if self.client is None:
+            raise RuntimeError(f'run {self.id} came without a client')
+        return self.client

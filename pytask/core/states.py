@@ -24,6 +24,9 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.STOPPED, State.SUCCESS, State.ERROR, State.EXCEPTION})
+# Lists of runs show what needs attention first.
+LIST_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
+
 
 MOVES: dict[State, frozenset[State]] = {
     State.WAIT: frozenset({State.RUNNING, State.STOPPED}),  # claim; stop

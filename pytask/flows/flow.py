@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, cast
 
-from pytask.core.run import Run
+from pytask.core.run import Run, RunClient
 from pytask.core.states import State
 from pytask.flows.steps import (
     Results,
@@ -13,8 +13,13 @@ from pytask.flows.steps import (
     step_at,
 )
 
-if TYPE_CHECKING:
-    from pytask.client.client import Client
+
+class FlowClient(RunClient, Protocol):
+    """What a flow needs of the client it came from."""
+
+    def get_flow(self, flow_id: str) -> Flow: ...
+    def submit(self, flow: Flow | str, /, **data: Any) -> str: ...
+    def force(self, flow: Flow | str, *, output: Any = None) -> str: ...
 
 
 @dataclass(slots=True)
@@ -82,10 +87,10 @@ class Flow:
         return self.refresh()
 
     @property
-    def client(self) -> Client:
+    def client(self) -> FlowClient:
         if self.run.client is None:
             raise RuntimeError(f'flow {self.id} came without a client')
-        return self.run.client
+        return cast('FlowClient', self.run.client)
 
     def to_json(self) -> dict[str, Any]:
         return {

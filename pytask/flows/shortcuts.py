@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytask.core.default_client import default_client
+
 if TYPE_CHECKING:
-    from pytask.client.client import Client
     from pytask.flows.flow import Flow
     from pytask.flows.steps import Routine
 
 
 def routine(name: str, steps: Any = None) -> Routine:
     """Keep a routine, or return the one of this name; as `Client.routine`."""
-    return _client().routine(name, steps)
+    return default_client().routine(name, steps)  # type: ignore[no-any-return]
 
 
 def flow(of: Any, name: str | None = None, position: int = 0) -> Flow:
     """Make a flow that waits to be submitted; as `Client.flow`."""
-    return _client().flow(of, name, position)
+    return default_client().flow(of, name, position)  # type: ignore[no-any-return]
 
 
 def submit(flow: Flow | str, /, **data: Any) -> str:
     """Submit a flow, or tell one that waits something, and return its id; as `Client.submit`."""
-    return _client().submit(flow, **data)
+    return default_client().submit(flow, **data)  # type: ignore[no-any-return]
 
 
 def force(flow: Flow | str, *, output: Any = None) -> str:
     """Pass the step at which a flow waits or has failed; as `Client.force`."""
-    return _client().force(flow, output=output)
+    return default_client().force(flow, output=output)  # type: ignore[no-any-return]
 
 
 def retry(run: Any, step: int | None = None) -> str:
     """Run an ended run or flow again; as `Client.retry`."""
-    return _client().retry(run if isinstance(run, str) else run.id, step)
-
-
-def _client() -> Client:
-    import pytask  # the door above, as a bare task's `apply` does
-
-    client: Client = pytask.default_app().client
-    return client
+    return default_client().retry(run if isinstance(run, str) else run.id, step)  # type: ignore[no-any-return]

@@ -28,8 +28,8 @@ from pytask.schema.value_types import Kind, kind_of, schemas
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytask.app.hooks import Hooks
-    from pytask.authoring.task import Task
+    from pytask.core.port import TaskClass
+    from pytask.schema.lookups import Resolvers
     from pytask.schema.problems import Problem
 
 
@@ -167,7 +167,7 @@ class Inputs:
         return f'is not an input; did you mean {near[0]}?' if near else 'is not an input'
 
 
-def inputs_of(task_class: type[Task], hooks: Hooks | None = None) -> Inputs:
+def inputs_of(task_class: type[TaskClass], hooks: Resolvers | None = None) -> Inputs:
     """Read the inputs of a task class; `hooks` is the app that has its resources and resolvers.
 
     Raises ConfigError for a signature that data can not fill.
@@ -181,7 +181,7 @@ def inputs_of(task_class: type[Task], hooks: Hooks | None = None) -> Inputs:
 
 
 def inputs_of_call(
-    name: str, source: Callable[..., Any], *, is_unbound: bool, hooks: Hooks | None = None
+    name: str, source: Callable[..., Any], *, is_unbound: bool, hooks: Resolvers | None = None
 ) -> Inputs:
     """Read the inputs of anything that is called with data; the first of what is unbound is `self`."""
     parameters = list(inspect.signature(source).parameters.values())
@@ -219,7 +219,7 @@ def _below(name: str, misfit: Misfit) -> list[Problem]:
     return [(name + path, what) for path, what in misfit.problems]
 
 
-def _annotated(task_class: type[Task], hooks: Hooks | None) -> dict[str, Input]:
+def _annotated(task_class: type[TaskClass], hooks: Resolvers | None) -> dict[str, Input]:
     # What Task itself annotates is policy; what a subclass adds and does not call ClassVar or Final is an input.
     fields = {}
     for name, hint in hints_of(task_class).items():
@@ -232,7 +232,7 @@ def _annotated(task_class: type[Task], hooks: Hooks | None) -> dict[str, Input]:
     return fields
 
 
-def _declared(task_class: type[Task]) -> dict[str, Input]:
+def _declared(task_class: type[TaskClass]) -> dict[str, Input]:
     given = defaults(task_class)
     fields = {}
     for name, kind in declared(task_class, 'inputs').items():
@@ -241,7 +241,7 @@ def _declared(task_class: type[Task]) -> dict[str, Input]:
     return fields
 
 
-def _input(parameter: inspect.Parameter, hint: Any, hooks: Hooks | None) -> Input:
+def _input(parameter: inspect.Parameter, hint: Any, hooks: Resolvers | None) -> Input:
     name, default = parameter.name, parameter.default
     kind = default.of(hooks) if isinstance(default, Lookup) else kind_of(hint)
     if isinstance(kind, Lookup):

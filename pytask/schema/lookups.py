@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytask.schema.notgiven import NotGiven
 from pytask.schema.problems import Misfit, shown
@@ -17,8 +17,6 @@ from pytask.schema.value_types import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-    from pytask.app.hooks import Hooks
 
 UNSAID = (NotGiven, None, '')
 NOTHING = (*UNSAID, '_')
@@ -32,13 +30,29 @@ class Resolver:
     default: Any = NotGiven
 
 
+class ResourceNames(Protocol):
+    """The resources of an app, as far as their names go."""
+
+    def names(self, kind: str | None = None) -> Iterable[str]: ...
+
+
+class Resolvers(Protocol):
+    """What makes objects of names: an app."""
+
+    @property
+    def resources(self) -> ResourceNames: ...
+    @property
+    def resolvers(self) -> dict[str, Resolver]: ...
+    def resource(self, name: str) -> Any: ...
+
+
 class Lookup(Kind):
     """What both have in common. `hooks` is the app, None where none is known."""
 
-    hooks: Hooks | None = None
+    hooks: Resolvers | None = None
     required: bool
 
-    def of(self, hooks: Hooks | None) -> Lookup:
+    def of(self, hooks: Resolvers | None) -> Lookup:
         """Return this lookup, in an app."""
         mine = copy.copy(self)
         mine.hooks = hooks

@@ -20,7 +20,7 @@ from pytask.schema.problems import Misfit, problems, shown, step
 from pytask.schema.value_types import ANYTHING, Kind, Typed, kind_of, schemas
 
 if TYPE_CHECKING:
-    from pytask.authoring.task import Task
+    from pytask.core.port import TaskClass
     from pytask.schema.params import Parameter
     from pytask.schema.problems import Problem
 
@@ -89,7 +89,7 @@ class Outputs:
         return made
 
 
-def outputs_of(task_class: type[Task]) -> Outputs:
+def outputs_of(task_class: type[TaskClass]) -> Outputs:
     """Read what a task promises. Raises ConfigError for `outputs` that are no parameters."""
     source = getattr(task_class, 'pytask_function', getattr(task_class, 'start', None))
     if has_run(task_class):

@@ -23,7 +23,7 @@ from pytask.schema.problems import Misfit, shown
 from pytask.schema.value_types import Kind
 
 if TYPE_CHECKING:
-    from pytask.authoring.task import Task
+    from pytask.core.port import TaskClass
 
 _WORDS = {'true': True, 'false': False}
 
@@ -149,12 +149,12 @@ def start(task: Any) -> Any:
     return task.run(**task.__dict__.get('pytask_inputs', {}))
 
 
-def has_run(task_class: type[Task]) -> bool:
+def has_run(task_class: type[TaskClass]) -> bool:
     """Tell whether a task does its work in `run`."""
     return getattr(task_class, 'start', None) is start
 
 
-def shape(task_class: type[Task]) -> None:
+def shape(task_class: type[TaskClass]) -> None:
     """Give a class that has `run`, and `name`, `inputs` or `outputs`, its `start`; its `name` is its NAME.
 
     Without one it keeps none: such a task is refused where it is added. Other classes are left as they are.
@@ -169,7 +169,7 @@ def shape(task_class: type[Task]) -> None:
             task_class.NAME = own.get('name', '')
 
 
-def declared(task_class: type[Task], word: str) -> dict[str, Parameter]:
+def declared(task_class: type[TaskClass], word: str) -> dict[str, Parameter]:
     """Return the `inputs` or `outputs` of a class. Raises ConfigError for what is no dict of parameters."""
     found = getattr(task_class, word, None) or {}
     if not isinstance(found, dict):
@@ -181,7 +181,7 @@ def declared(task_class: type[Task], word: str) -> dict[str, Parameter]:
     return found
 
 
-def defaults(task_class: type[Task]) -> dict[str, Any]:
+def defaults(task_class: type[TaskClass]) -> dict[str, Any]:
     """Return what `run` has as defaults. Raises ConfigError where inputs and `run` do not go together."""
     inputs, task = declared(task_class, 'inputs'), task_class.NAME
     parameters = dict(inspect.signature(task_class.run).parameters)  # type: ignore[attr-defined]

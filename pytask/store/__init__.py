@@ -8,16 +8,16 @@ from pytask.store.channels import CommandStream, EventStream
 from pytask.store.connection.database import Database
 from pytask.store.counts import Census, Figures
 from pytask.store.ended import Ends
-from pytask.store.flows import Flows
+from pytask.store.flows import StoredFlows
 from pytask.store.inboxes import Inboxes
 from pytask.store.keys import Keys
 from pytask.store.lifecycle import Queues
 from pytask.store.parked import Parked
-from pytask.store.pauses import Pause, Pauses
+from pytask.store.pauses import Pause, StoredPauses
 from pytask.store.records import (
     Claimant,
     Claimed,
-    Ending,
+    Ended,
     Grant,
     Line,
     NewRun,
@@ -26,7 +26,7 @@ from pytask.store.records import (
 )
 from pytask.store.replies import Answers
 from pytask.store.runs import Runs
-from pytask.store.schedules import Schedules
+from pytask.store.schedules import StoredSchedules
 from pytask.store.scripts import Scripts
 from pytask.store.workers import Workers
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ending', 'EventStream', 'Figures', 'Grant', 'Keys', 'Line',
+    'Claimant', 'Claimed', 'CommandStream', 'Database', 'Ended', 'EventStream', 'Figures', 'Grant', 'Keys', 'Line',
     'NewRun', 'Note', 'Pause', 'Store', 'chunks',
 ]  # fmt: skip
 
@@ -51,11 +51,11 @@ class Store:
         self.answers = Answers(self.db, self.keys)
         self.inboxes = Inboxes(scripts)
         self.ends = Ends(self.db, self.keys, scripts)
-        self.flows = Flows(self.db, self.keys, scripts)
+        self.flows = StoredFlows(self.db, self.keys, scripts)
         self.workers = Workers(self.db, self.keys, scripts)
         self.census = Census(self.db, self.keys)
-        self.pauses = Pauses(self.db, self.keys, scripts)
-        self.schedules = Schedules(self.db, self.keys, scripts, self.workers)
+        self.pauses = StoredPauses(self.db, self.keys, scripts)
+        self.schedules = StoredSchedules(self.db, self.keys, scripts, self.workers)
         self.runs = Runs(self.db, self.keys, scripts, self.workers, self.pauses)
 
     def ping(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from pytask.core.clock import monotonic_s, wall_s
+from pytask.core.fields import text
 from pytask.core.states import ENDED
 from pytask.errors import Unavailable
 from pytask.store.records import chunks
@@ -57,8 +58,7 @@ class Checkup:
     def ahead_s(self) -> float:
         """Return how far the server's clock is ahead of this machine's."""
         before = wall_s()
-        seconds, micros = self._db.call('TIME')
-        return int(seconds) + int(micros) / 1e6 - (before + wall_s()) / 2
+        return self._db.now_ms() / 1000 - (before + wall_s()) / 2
 
     def foreign_keys(self, limit: int = 10) -> list[tuple[str, str, str]] | None:
         """Return (key, its type, ours) of keys with our names that are something else; None if we may not look."""
@@ -181,7 +181,7 @@ class Checkup:
         while seen < MOST_KEYS:
             cursor, page = self._db.call('SCAN', cursor, 'MATCH', f'{self._keys.prefix}*', 'COUNT', PAGE)
             seen += PAGE
-            yield from (raw.decode('utf-8', 'replace') for raw in page)
+            yield from map(text, page)
             if cursor == b'0':
                 return
 
@@ -190,4 +190,4 @@ _NONCE = secrets.token_hex(6)
 
 
 def _text(value: Any) -> str:
-    return value.decode('utf-8', 'replace') if isinstance(value, bytes) else str(value)
+    return text(value) if isinstance(value, bytes) else str(value)

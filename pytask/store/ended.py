@@ -20,12 +20,14 @@ class Ends:
 
     def take(self, limit: int, *, visible_s: float) -> list[tuple[str, int]]:
         """Take ended runs for so many seconds; return (run id, how often it was taken)."""
-        return [(run_id, int(times)) for run_id, times in pairs(self._scripts.handle(limit, int(visible_s * 1000)))]
+        return [
+            (run_id, int(times)) for run_id, times in pairs(self._scripts.take_ended(limit, int(visible_s * 1000)))
+        ]
 
     def let_go(self, run_ids: Sequence[str]) -> None:
         """Say that the end handler has returned for these."""
         if run_ids:
-            self._scripts.handled(*run_ids)
+            self._scripts.release_ended(*run_ids)
 
     def forget_unwanted(self) -> None:
         """Forget ended runs that were kept for an end handler that no worker has had for a day."""

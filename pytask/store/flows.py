@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytask.core.envelope import MAX_INBOX_BYTES, MAX_MESSAGES
+from pytask.core.fields import text
 from pytask.core.states import Outcome
+from pytask.store.connection.database import unix_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 
-# More are rubbish of foreign hands, here as in the script `routine`: Lua writes longer numbers another way.
+# More are rubbish of foreign hands, here as in the script `define_routine`: Lua writes longer numbers another way.
 VERSION_DIGITS = 13
 _RUN_FIELDS = ('position', 'step', 'wait', 'until', 'child', 'routine', 'draft')
 
@@ -67,7 +69,7 @@ class Stand(NamedTuple):
     now_ms: int
 
 
-class Flows:
+class StoredFlows:
     def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
         self._db, self._keys, self._scripts = db, keys, scripts
 
@@ -75,7 +77,7 @@ class Flows:
 
     def define(self, name: str, steps: bytes) -> int:
         """Keep a routine; return its version."""
-        version: int = self._scripts.routine(name, steps)
+        version: int = self._scripts.define_routine(name, steps)
         return version
 
     def routine(self, name: str) -> tuple[int, bytes] | None:
@@ -85,31 +87,29 @@ class Flows:
     def routines(self) -> dict[str, tuple[int, bytes]]:
         """Return all routines by name; version 0 is what foreign hands wrote."""
         flat = self._db.call('HGETALL', self._keys.routines)
-        found = {_text(name): _versioned(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
+        found = {text(name): _versioned(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
         return {name: kept or (0, b'') for name, kept in sorted(found.items())}
 
     # What a client does.
 
     def accept(self, new: NewFlow) -> bool:
         """Accept a flow, which waits to be submitted; tell whether its id was new."""
-        return bool(self._scripts.flow(*new) == b'OK')
+        return bool(self._scripts.accept_flow(*new) == b'OK')
 
     def submit(self, flow_id: str, data: bytes, message: bytes) -> str:
         """Submit a flow; answers as the script tells, with the state of one that does not wait."""
-        answer: bytes = self._scripts.submit(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
-        return answer.decode()
+        return self._scripts.submit_flow.answer(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
 
     def force(self, flow_id: str, position: int, key: str, value: bytes, forced: bytes) -> str:
         """Pass a step by hand; answer APPLIED, REFUSED, NOT_FOUND, MOVED, or its state."""
-        answer: bytes = self._scripts.force(flow_id, position, key, value, forced)
-        return answer.decode()
+        return self._scripts.force_flow.answer(flow_id, position, key, value, forced)
 
     def read(self, flow_ids: Sequence[str]) -> list[Stand]:
         """Read flows in one round trip, whoever they are."""
         reads = [read for flow_id in flow_ids for read in self._reads(flow_id)]
-        seconds, *found = self._db.pipe([('TIME',), *reads])
+        time, *found = self._db.pipe([('TIME',), *reads])
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
-        return [_stand(row, int(seconds[0]) * 1000 + int(seconds[1]) // 1000) for row in rows]
+        return [_stand(row, unix_ms(time)) for row in rows]
 
     def children(self, flow_ids: Sequence[str], most: int) -> list[list[str]]:
         """Return the ids of the last runs that each of these has started, as far as they are kept."""
@@ -131,15 +131,15 @@ class Flows:
 
     def place(self, flow_id: str, token: str, step: str, steps: bytes, routine: str) -> bool:
         """Write down at which step it stands; and its steps, where these were not known."""
-        return bool(self._scripts.place(flow_id, token, step, steps, routine) == b'OK')
+        return bool(self._scripts.place_flow(flow_id, token, step, steps, routine) == b'OK')
 
     def advance(self, flow_id: str, token: str, *step: Any) -> bool:
         """Record a step's value, and stand at the next: position, key, value, the next task, state, message."""
-        return bool(self._scripts.advance(flow_id, token, *step) == b'OK')
+        return bool(self._scripts.advance_flow(flow_id, token, *step) == b'OK')
 
 
 def arguments_of(held: Any) -> tuple[Any, ...]:
-    """Return what the script `wait` is told, after the id and the token."""
+    """Return what the script `hold_flow` is told, after the id and the token."""
     until, check = ('' if ms is None else ms for ms in (held.until_ms, held.check_ms))
     child = () if held.child is None else (*held.child[:3], *held.child.flow)
     return (held.reason, until, check, held.saved, held.message, int(held.is_child_over), *child)
@@ -147,15 +147,11 @@ def arguments_of(held: Any) -> tuple[Any, ...]:
 
 def _stand(row: Sequence[Any], now_ms: int) -> Stand:
     run, flat, message = row
-    fields = {_text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    fields = {text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
     known = zip(_RUN_FIELDS, run, strict=True)
-    return Stand({name: _text(raw) for name, raw in known if raw is not None}, fields, message, now_ms)
+    return Stand({name: text(raw) for name, raw in known if raw is not None}, fields, message, now_ms)
 
 
 def _versioned(raw: bytes | None) -> tuple[int, bytes] | None:
     version, _, steps = (raw or b'').partition(b' ')
     return (int(version), steps) if version.isdigit() and len(version) <= VERSION_DIGITS else None
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode('utf-8', 'replace')

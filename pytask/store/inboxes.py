@@ -19,10 +19,9 @@ class Inboxes:
 
     def send(self, run_id: str, message: bytes) -> str:
         """Leave a message; answer REQUESTED, FULL, REFUSED, NOT_FOUND or the end state."""
-        answer: bytes = self._scripts.send(run_id, message, MAX_MESSAGES, MAX_INBOX_BYTES, LOCAL_TTL_MS)
-        return answer.decode()
+        return self._scripts.send.answer(run_id, message, MAX_MESSAGES, MAX_INBOX_BYTES, LOCAL_TTL_MS)
 
     def taken(self, run_id: str, token: str, handled: bytes = b'') -> bytes | None:
         """Take out the message that begins so, and return the next; None without one, and for who lost the run."""
-        reply = self._scripts.taken(run_id, token, handled)
+        reply = self._scripts.next_message(run_id, token, handled)
         return reply[1] if len(reply) > 1 else None

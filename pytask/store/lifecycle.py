@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytask.core.fields import text
 from pytask.store.flows import Held, arguments_of
 from pytask.store.records import Claimed, Grant, chunks, pairs
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
-    from pytask.store.records import Claimant, Ending, Line, NewRun, Note
+    from pytask.store.records import Claimant, Ended, Line, NewRun, Note
     from pytask.store.scripts import Scripts
 
 # A grant stops growing at so much data; a reply must not block the other greenlets while it is parsed.
@@ -49,12 +50,12 @@ class Queues:
         tail = f':{who.nonce}:{who.worker_id}'
         rows, parts = iter(reply[4]), iter(reply[5:])
         extras = {
-            run_id: {'timeout': limit.decode(), 'has_messages': has == 1}
+            run_id: {'timeout': text(limit), 'has_messages': has == 1}
             for run_id, limit, has in zip(rows, rows, rows, strict=True)
         }
         runs = [
             Claimed(
-                run_id.decode(), task.decode('utf-8', 'replace'), data, int(n), n.decode() + tail, waited_ms,
+                text(run_id), text(task), data, int(n), text(n) + tail, waited_ms,
                 **extras.get(run_id, {}),
             )
             for run_id, task, data, n, waited_ms in zip(parts, parts, parts, parts, parts, strict=True)
@@ -62,9 +63,9 @@ class Queues:
         return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
 
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:
-        self._scripts.begin(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
+        self._scripts.begin_local(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
 
-    def record(self, notes: Sequence[Note], endings: Sequence[Ending]) -> list[bytes]:
+    def record(self, notes: Sequence[Note], endings: Sequence[Ended]) -> list[bytes]:
         """Publish events, then record outcomes, in one round trip; answer OK, DUP or STALE per outcome."""
         ended = [ending for ending in endings if not ending.outcome.is_given_back]
         held = [ending for ending in endings if isinstance(ending.outcome, Held)]
@@ -77,7 +78,7 @@ class Queues:
         if back:
             items = (part for e in back for part in (e.run_id, e.token, e.outcome.reason))
             calls.append(self._scripts.release.command(*items))
-        calls += [self._scripts.wait.command(e.run_id, e.token, *arguments_of(e.outcome)) for e in held]
+        calls += [self._scripts.hold_flow.command(e.run_id, e.token, *arguments_of(e.outcome)) for e in held]
         replies = self._db.pipe(calls)[1 if notes else 0 :]
         by_id = dict(
             zip([e.token + e.run_id for e in (*ended, *back, *held)], [a for r in replies for a in r], strict=True)
@@ -90,8 +91,7 @@ class Queues:
 
     def overdue(self, *, lease_ms: int, limit: int) -> list[tuple[str, float]]:
         """Return (run id, deadline) of leases that are over, or impossibly far ahead."""
-        seconds, micros = self._db.call('TIME')
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = self._db.now_ms()
         page = ('WITHSCORES', 'LIMIT', 0, limit)
         leases = self._keys.leases
         found = self._db.pipe([
@@ -102,12 +102,12 @@ class Queues:
 
     def recover(self, seen: Sequence[tuple[str, float]], *, lease_ms: int) -> list[str]:
         """Put runs back in line whose deadline is still the one that was seen."""
-        return [raw.decode() for raw in self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))]
+        return list(map(text, self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))))
 
     def sweep(self, cursor: str) -> tuple[str, int]:
         """Look for runs that say RUNNING without a lease, a page at a time; return (next cursor, how many)."""
         after, mended = self._scripts.sweep(cursor, CHUNK)
-        return after.decode(), mended
+        return text(after), mended
 
     def promote(self, limit: int) -> int:
         found: int = self._scripts.promote(limit)
@@ -120,7 +120,7 @@ class Queues:
         return dict(zip(names, lengths, strict=True))
 
 
-def _flat(endings: Sequence[Ending]) -> list[object]:
+def _flat(endings: Sequence[Ended]) -> list[object]:
     flat: list[object] = []
     for run_id, token, outcome, seq in endings:
         flat += (run_id, token, outcome.state.value, outcome.reason, outcome.output, seq)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytask.core.fields import as_number, text
 from pytask.core.states import State
-from pytask.errors import PytaskError, Unavailable
 from pytask.store.records import chunks
 
 if TYPE_CHECKING:
@@ -32,25 +32,21 @@ class Pause(NamedTuple):
     since: float
 
 
-class Pauses:
+class StoredPauses:
     def __init__(self, db: Database, keys: Keys, scripts: Scripts) -> None:
         self._db, self._keys, self._scripts = db, keys, scripts
 
     def pause(self, run_id: str) -> str:
         """Pause a run; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state."""
-        answer: bytes = self._scripts.pause(run_id)
-        return answer.decode()
+        return self._scripts.pause.answer(run_id)
 
     def resume(self, run_id: str) -> str:
         """Let a run go on; answers as `pause` does, and with the state of one that was not paused."""
-        answer: bytes = self._scripts.resume(run_id)
-        return answer.decode()
+        return self._scripts.resume.answer(run_id)
 
     def close(self, kind: str, name: str) -> None:
         """Pause a queue or task. One that was paused stays so since then."""
-        seconds, micros = self._db.call('TIME')
-        since = f'{int(seconds)}.{int(micros) // 1000:03}'
-        self._db.call('HSETNX', self._keys.paused, f'{kind}:{name}', since)
+        self._db.call('HSETNX', self._keys.paused, f'{kind}:{name}', f'{self._db.now_ms() / 1000:.3f}')
 
     def open(self, kind: str, name: str) -> bool:
         """Let a queue or task go on; tell whether it was paused."""
@@ -63,9 +59,11 @@ class Pauses:
     def of_runs(self, run_ids: Iterable[str]) -> Iterator[Pause]:
         """Yield those of these runs that are paused."""
         for page in chunks(list(run_ids), PAGE):
-            found = self._since(page)
+            found = self._db.read([('HGET', self._keys.run(run_id), 'paused') for run_id in page], None)
             yield from (
-                Pause(RUN, run_id, _number(raw)) for run_id, raw in zip(page, found, strict=True) if raw is not None
+                Pause(RUN, run_id, as_number(text(raw)) or 0.0)
+                for run_id, raw in zip(page, found, strict=True)
+                if raw is not None
             )
 
     def explain(self, runs: Iterable[Run | None]) -> None:
@@ -78,27 +76,12 @@ class Pauses:
                     run.reason = f'{kind} {name} is paused'
                     break
 
-    def _since(self, run_ids: Sequence[str]) -> list[bytes | None]:
-        try:
-            return self._db.pipe([('HGET', self._keys.run(run_id), 'paused') for run_id in run_ids])
-        except Unavailable:
-            raise
-        except PytaskError:  # one of them is a foreign key of another type, and no run
-            return [raw for one in run_ids for raw in self._since([one])] if len(run_ids) > 1 else [None]
-
 
 def read_pauses(flat: Sequence[bytes]) -> list[Pause]:
     """Read the hash of paused queues and tasks."""
     found = []
     for field, since in zip(flat[::2], flat[1::2], strict=True):
-        kind, _, name = field.decode('utf-8', 'replace').partition(':')
+        kind, _, name = text(field).partition(':')
         if kind in (QUEUE, TASK):
-            found.append(Pause(kind, name, _number(since)))
+            found.append(Pause(kind, name, as_number(text(since)) or 0.0))
     return sorted(found)
-
-
-def _number(raw: bytes) -> float:
-    try:
-        return float(raw)
-    except ValueError:  # by foreign hands
-        return 0.0

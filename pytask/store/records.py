@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from pytask.core.fields import text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -51,7 +53,7 @@ class Grant:
     is_paused: bool = False
 
 
-class Ending(NamedTuple):
+class Ended(NamedTuple):
     """An outcome on its way to Redis. `seq` is the number of its event."""
 
     run_id: str
@@ -115,5 +117,5 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def pairs(flat: list[bytes]) -> list[tuple[str, str]]:
     """Read a flat reply as pairs of text."""
-    texts = [raw.decode('utf-8', 'replace') for raw in flat]
+    texts = list(map(text, flat))
     return list(zip(texts[::2], texts[1::2], strict=True))

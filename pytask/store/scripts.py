@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytask.core.fields import text
 from pytask.store.lua_source import NAMES, _source
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class Script:
     def __call__(self, *argv: Any, **keys: str) -> Any:
         """Run it. Raises Unavailable; a script that the server has forgotten is loaded again."""
         return self._db.pipe([self.command(*argv, **keys)])[0]
+
+    def answer(self, *argv: Any, **keys: str) -> str:
+        """Run it, and return its answer as text. Raises Unavailable."""
+        return text(self(*argv, **keys))
 
     def command(self, *argv: Any, **keys: str) -> tuple[Any, ...]:
         """Return the call as a command, for a pipeline."""

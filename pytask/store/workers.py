@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytask.core.fields import text
 from pytask.errors import ConfigError
 from pytask.store.records import Registered, pairs
 
@@ -45,12 +46,11 @@ class Workers:
                 'start it with the same --lease'
             )
         stop, forgotten, verdicts = answer
-        return Registered(bool(stop), [raw.decode() for raw in forgotten], pairs(verdicts))
+        return Registered(bool(stop), list(map(text, forgotten)), pairs(verdicts))
 
     def stop(self, worker_id: str) -> str:
         """Tell a worker to shut down; answer REQUESTED or NOT_FOUND."""
-        answer: bytes = self._scripts.tell(worker_id, worker_hash=self._keys.worker_hash(worker_id))
-        return answer.decode()
+        return self._scripts.stop_worker.answer(worker_id, worker_hash=self._keys.worker_hash(worker_id))
 
     def forget(self, worker_id: str) -> None:
         self._db.pipe([
@@ -60,13 +60,11 @@ class Workers:
 
     def alive(self) -> list[dict[str, str]]:
         """Return the hashes of all live workers, each with its `id`."""
-        seconds, micros = self._db.call('TIME')
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
-        ids = [raw.decode() for raw in self._db.call('ZRANGEBYSCORE', self._keys.workers, now_ms, '+inf')]
+        ids = list(map(text, self._db.call('ZRANGEBYSCORE', self._keys.workers, self._db.now_ms(), '+inf')))
         hashes = self._db.pipe([('HGETALL', self._keys.worker_hash(worker_id)) for worker_id in ids])
         return [_worker(worker_id, flat) for worker_id, flat in zip(ids, hashes, strict=True) if flat]
 
 
 def _worker(worker_id: str, flat: list[bytes]) -> dict[str, str]:
     pairs = zip(flat[::2], flat[1::2], strict=True)
-    return {'id': worker_id} | {key.decode(): value.decode('utf-8', 'replace') for key, value in pairs}
+    return {'id': worker_id} | {text(key): text(value) for key, value in pairs}

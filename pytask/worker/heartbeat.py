@@ -24,7 +24,7 @@ from pytask.core.clock import boot_s
 from pytask.core.exit_codes import EXIT_BROKEN
 from pytask.errors import PytaskError
 from pytask.store import Note, Store, chunks
-from pytask.worker.monitoring.hub_monitor import Lookout
+from pytask.worker.monitoring.hub_monitor import HubMonitor
 from pytask.worker.registration import register
 
 if TYPE_CHECKING:
@@ -66,19 +66,19 @@ class Heartbeat:
         self._has_come, self._gone = gevent.event.Event(), gevent.event.Event()
         self._is_stopping = False
         self.beat_at = boot_s()
-        self.lookout = Lookout(worker)
+        self.hub_monitor = HubMonitor(worker)
         self._max_hang_s = worker.app.settings.max_hang_s
         self._hung_s, self._looked_at = 0.0, boot_s()
 
     def start(self, timeout_s: float = 3.0) -> None:
         """Return when it has tried a beat: a thread that finds no descriptor left for its hub ends the process."""
         _start_thread(self._run, ())
-        self.lookout.start()
+        self.hub_monitor.start()
         self._has_come.wait(timeout_s)
 
     def stop(self, timeout_s: float = 3.0) -> None:
         self._is_stopping = True
-        self.lookout.stop()
+        self.hub_monitor.stop()
         self.hurry()
         self._gone.wait(timeout_s)
 
@@ -200,7 +200,7 @@ class Heartbeat:
         if self._max_hang_s and self._hung_s > self._max_hang_s:
             sys.__stderr__.write(  # type: ignore[union-attr]
                 f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_BROKEN}. '
-                f'The hub is held by {self.lookout.culprit()}. All threads:\n'
+                f'The hub is held by {self.hub_monitor.culprit()}. All threads:\n'
             )
             faulthandler.dump_traceback(sys.__stderr__, all_threads=True)  # type: ignore[arg-type]
             os._exit(EXIT_BROKEN)
@@ -221,6 +221,6 @@ class Heartbeat:
             elif what == 'SEND':
                 self._worker.inbox.look(about)
             elif what == 'pause':
-                self._worker.orders.pauser.correct(*about)
+                self._worker.dispatcher.pauser.correct(*about)
             else:
-                self._worker.orders.hear(what, about)
+                self._worker.dispatcher.hear(what, about)

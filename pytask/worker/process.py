@@ -19,8 +19,8 @@ from pytask.worker import restart
 from pytask.worker.attempt import stdout
 from pytask.worker.monitoring import dump
 from pytask.worker.monitoring.health_server import Health
-from pytask.worker.monitoring.process_guard import Guard
-from pytask.worker.monitoring.watchdog import Watch
+from pytask.worker.monitoring.process_guard import ProcessGuard
+from pytask.worker.monitoring.watchdog import Watchdog
 from pytask.worker.reporter import set_up_logging
 from pytask.worker.worker import Worker
 
@@ -53,15 +53,16 @@ def run_worker(  # noqa: PLR0913 - by name
     stdout.stamp_logs()
     restart.remember()
     worker = Worker(app)
-    with Signals(worker, signals), Guard(worker), Health(worker), Watch(worker) as watch, beside or nullcontext():
-        code = worker.serve(watch.ready(on_ready))
+    watchdog = Watchdog(worker)
+    with PosixSignals(worker, signals), ProcessGuard(worker), Health(worker), watchdog, beside or nullcontext():
+        code = worker.serve(watchdog.ready(on_ready))
     if restarts and code == EXIT_RESTART and restart.is_possible(app.settings):
         worker.report.starting_anew()
         restart.restart()
     return code
 
 
-class Signals:
+class PosixSignals:
     """Shut the worker down on these signals; the second hurries, the third exits at once.
 
     Under `nohup` SIGHUP does nothing.
@@ -76,7 +77,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._nudge = gevent.get_hub().loop.async_()
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> PosixSignals:
         self._nudge.start(lambda: self._worker.shut_down(self._why))
         for number in (getattr(signal, name) for name in self._names):
             is_to_outlive = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN

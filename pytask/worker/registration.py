@@ -25,7 +25,7 @@ def register(worker: Worker, store: Store) -> Registered:
         'queues': ','.join(app.settings.queue), 'slots': slots.size, 'taken': slots.taken,
         'tasks': worker.serves, 'schedules': '\n'.join(['', *app.schedules, '']),
         'locals': '\n'.join(locals_), 'draining': int(worker.reason_to_stop.is_set()),
-        'troubles': '; '.join(troubles(worker)), **worker.heartbeat.lookout.fields(),
+        'troubles': '; '.join(troubles(worker)), **worker.heartbeat.hub_monitor.fields(),
     }  # fmt: skip
     registered = store.workers.register(
         worker.id, lease_ms=worker.lease_ms, fields=fields, local_ids=locals_,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from pytask.core.clock import monotonic_s
-from pytask.worker.attempt.outcome import verdict
+from pytask.worker.attempt.outcome import outcome_of
 
 if TYPE_CHECKING:
     from gevent.event import Event
@@ -41,7 +41,7 @@ def time_out(worker: Worker) -> None:
     """Record the ends of runs that ignore their TIMEOUT: they end with this process, and are not to run again."""
     for live in _others(worker):
         if live.ending == 'timeout' and live.is_open and live.run_id in worker.stopper.unkillable:
-            worker.writer.end(live, verdict(live, None, None))
+            worker.writer.end(live, outcome_of(live, None, None))
     since = monotonic_s()
     while any(live.took_s for live in _others(worker)) and monotonic_s() - since < RECORD_LIMIT_S:
         gevent.sleep(0.01)

@@ -15,26 +15,26 @@ import gevent
 from gevent.event import Event
 
 from pytask.builtin import BUILTINS
-from pytask.builtin.flow import Flow
+from pytask.builtin.flow import FlowTask
 from pytask.core.exit_codes import EXIT_BROKEN, EXIT_CONFIG, EXIT_OK, EXIT_RESTART
 from pytask.core.names import FLOW
 from pytask.errors import PytaskError
 from pytask.store import Claimed, Store
 from pytask.worker import app_hooks
 from pytask.worker.attempt import children, forks
-from pytask.worker.attempt.ending import Ending
-from pytask.worker.attempt.flow_attempt import Passage
+from pytask.worker.attempt.ending import AttemptEnding
+from pytask.worker.attempt.flow_attempt import FlowAttempt
 from pytask.worker.attempt.runner import Runner
 from pytask.worker.claiming.fetcher import Fetcher
-from pytask.worker.control.dispatcher import Orders
+from pytask.worker.control.dispatcher import Dispatcher
 from pytask.worker.control.inbox import Inbox
-from pytask.worker.control.listener import Listener
+from pytask.worker.control.listener import ControlListener
 from pytask.worker.control.reloader import Reloader
 from pytask.worker.control.stopper import Stopper
 from pytask.worker.heartbeat import Heartbeat
 from pytask.worker.local_runs import LocalRuns
 from pytask.worker.metrics import Metrics
-from pytask.worker.monitoring.backpressure import Pressure
+from pytask.worker.monitoring.backpressure import Backpressure
 from pytask.worker.registration import register
 from pytask.worker.reporter import Reporter
 from pytask.worker.shutdown import drain, time_out
@@ -59,20 +59,20 @@ class Worker:
         self.report = Reporter(Metrics(app.registry))
         self.slots = Slots(settings.concurrency)
         self.store = Store(app.url, settings.prefix, size=8 + len(settings.queue))
-        for builtin in (*BUILTINS, Flow):
+        for builtin in (*BUILTINS, FlowTask):
             app.registry.add(builtin)
         self.writer = Writer(self.store, self.slots, self.report, self.broken)
         self.stopper = Stopper(self.report, self.restart)
         self.reloader = Reloader(self)
-        self.ending = Ending(self)
+        self.ending = AttemptEnding(self)
         self.runner = Runner(self)
         self.heartbeat = Heartbeat(self)
-        self.pressure = Pressure(self)
+        self.backpressure = Backpressure(self)
         self.fetcher = Fetcher(self, settings.queue)
-        self.listener = Listener(self)
+        self.listener = ControlListener(self)
         self.local_runs = LocalRuns(self)
         self.inbox = Inbox(self)
-        self.orders = Orders(self)
+        self.dispatcher = Dispatcher(self)
         self.serves = '\n'.join(['', *app.registry.answers_to(), ''])
         self.reason_to_stop, self._hurry = Event(), Event()
         self._why = ''
@@ -115,7 +115,7 @@ class Worker:
     def launch(self, claimed: Claimed, asked_at: float, queue: str = '', *, is_local: bool = False) -> Live:
         """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
         live = Live(claimed, asked_at, queue, is_local=is_local)
-        live.flow = Passage() if claimed.task == FLOW else None
+        live.flow = FlowAttempt() if claimed.task == FLOW else None
         older = self.slots.add(live)
         self.report.metrics.started(live, claimed.waited_ms)
         live.greenlet = gevent.spawn_raw(self.runner.run, live, older)
@@ -130,7 +130,7 @@ class Worker:
             self._leave()
             return False
         self.heartbeat.start()
-        for service in (self.writer, self.listener, self.pressure, self.fetcher):
+        for service in (self.writer, self.listener, self.backpressure, self.fetcher):
             service.start()
         self.local_runs.start()
         self.app.bind(self)
@@ -147,7 +147,7 @@ class Worker:
         app_hooks.end(self)
         self.heartbeat.stop()  # leases were renewed to the end
         self.listener.stop()
-        self.pressure.stop()
+        self.backpressure.stop()
         time_out(self)
         self.writer.stop()
         self._leave()

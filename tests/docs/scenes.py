@@ -1,7 +1,7 @@
-"""Plays the scenes of docs/troubleshooting.rst: what goes wrong, and what is printed then.
+"""Plays the scenes of docs/troubleshooting.rst: each makes a failure happen and records the output.
 
-`python tests/docs/scenes.py --write [NAME]...` writes transcripts of the page anew; with `--json` they are printed
-for the test, and else to be read. On the page each stands below a comment with its name.
+`python tests/docs/scenes.py --write [NAME]...` updates the transcripts on the page; with `--json` they are
+printed for the test, and without either for a reader. On the page, each is below a comment with its name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stage import ROOT, Failed, Skipped, Stage
+from stage import ROOT, Failed, Skipped, Stage, write_commands
 from support import wait_until
 
 PAGE = ROOT / 'docs/troubleshooting.rst'
@@ -43,7 +43,7 @@ class Hold(Task):
         self.stopping.wait()
 """
 SLOW_IMPORT = "import time\n\nprint('importing')\ntime.sleep(30)\n"
-# Whether a command was under way decides how its end is told.
+# The reason differs with whether a command was in progress.
 HOW_IT_WENT = (r'(?<=/0 \()[^)]*(?=\))', 'connection refused')
 SCENES: dict = {}
 
@@ -53,7 +53,7 @@ def scene(function):
     return function
 
 
-# Slips of the pen.
+# Typos.
 
 
 @scene
@@ -214,7 +214,7 @@ def no_rights_for_redis(stage):
 @scene
 def no_space(stage):
     if not Path('/dev/full').exists():
-        raise Skipped('there is no /dev/full')
+        raise Skipped('this machine has no /dev/full')
     stage.file('tasks/hello.py', HELLO)
     stage.type('pytask tasks > tasks.txt', real='pytask tasks > /dev/full')
 
@@ -311,7 +311,7 @@ def no_server(stage):
 
 
 def taken(stage, shown):
-    """Return a port at which somebody listens."""
+    """Return a port that is in use."""
     held = socket.create_server(('127.0.0.1', 0))
     stage.held = held
     stage.hides_port(held.getsockname()[1], shown)
@@ -465,7 +465,7 @@ def ctrl_c_worker(stage):
 
 
 class Late:
-    """A Redis behind a port of its own, which answers nobody who had connected before it `answers`."""
+    """A Redis behind another port, which ignores connections made before `answers` is set."""
 
     def __init__(self, port):
         self.connected, self.answers = threading.Semaphore(0), threading.Event()
@@ -525,13 +525,13 @@ def watch_in_a_pipe(stage):
     stage.type('pytask ls --watch | cat')
 
 
-# How they are played, and written.
+# How scenes are played and written.
 
 
-def play(name):
-    """Play one scene; return its transcript. Raises Failed."""
+def play(name, path):
+    """Play one scene, with the commands in `path`; return its transcript. Raises Failed."""
     with tempfile.TemporaryDirectory(prefix='scene-') as folder:
-        stage = Stage(Path(folder))
+        stage = Stage(Path(folder), path)
         try:
             SCENES[name](stage)
         except Skipped:
@@ -549,14 +549,17 @@ def play_all(names):
 
     def one(name):
         try:
-            told[name] = play(name)
+            told[name] = play(name, path)
         except Skipped as error:
             skipped[name] = str(error)
-        except Exception:  # noqa: BLE001 - it is told with the others
+        except Exception:  # noqa: BLE001 - it is reported with the others
             failed[name] = traceback.format_exc()
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(one, names))
+    with tempfile.TemporaryDirectory(prefix='scenes-') as folder:
+        path = Path(folder)
+        write_commands(path)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(one, names))
     return told, failed, skipped
 
 
@@ -566,12 +569,12 @@ def on_the_page():
 
 
 def write(told):
-    def anew(place):
+    def updated(place):
         if place[2] not in told:
             return place[0]
         return place[1] + textwrap.indent(told[place[2]], '    ')
 
-    PAGE.write_text(PLACE.sub(anew, PAGE.read_text()))
+    PAGE.write_text(PLACE.sub(updated, PAGE.read_text()))
 
 
 def main(words):

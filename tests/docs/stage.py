@@ -1,7 +1,7 @@
-"""Where a scene of docs/troubleshooting.rst is played: a folder, a terminal, a Redis, and what is on the screen.
+"""Where a scene of docs/troubleshooting.rst is played: a folder, a terminal, a Redis and a screen.
 
-A command is typed into a terminal of its own, so that Ctrl-C is what the terminal makes of it. What differs each
-time is written as it might have been: port 6379, one id, one time.
+Each command has its own terminal, so that Ctrl-C is a real one. Values that differ each time are replaced by
+typical ones: port 6379, one id, one time.
 """
 
 from __future__ import annotations
@@ -40,32 +40,38 @@ ID, WORKER = '1m7zx5gshdz8j88r', 'web-1'
 
 
 class Failed(Exception):
-    """A scene did not come to its end."""
+    """A scene failed before its end."""
 
 
 class Skipped(Exception):
-    """A scene can not be played on this machine, and this says why."""
+    """A scene cannot be played on this machine; the text says why."""
+
+
+def write_commands(path):
+    """Write `pytask` and `python` into a folder, for the PATH of every scene.
+
+    Do so before any thread starts a process. A child between fork and exec holds open what another thread writes,
+    and a script that is open for writing cannot be executed ("Text file busy").
+    """
+    for name, words in (('pytask', '-m pytask '), ('python', '')):
+        script = path / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
+        script.chmod(0o755)
 
 
 class Stage:
-    """One scene: what is typed into it is recorded as `lines`."""
+    """One scene. `lines` records the commands and their output."""
 
-    def __init__(self, folder):
-        self.folder = folder / 'project'
+    def __init__(self, folder, path):
+        self.folder, self._path = folder / 'project', path
         self.folder.mkdir(parents=True)
-        self._path = folder / 'path'
-        self._path.mkdir()
-        for name, words in (('pytask', '-m pytask '), ('python', '')):
-            script = self._path / name
-            script.write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
-            script.chmod(0o755)
         self.lines: list[str] = []
         self.hidden: list[tuple[str, str]] = [(str(self.folder), '/home/you/project')]
         self.environment: dict[str, str] = {}
         self._servers: list[TestServer] = []
         self._screens: list[Screen] = []
 
-    # What is there before.
+    # Preparation.
 
     def file(self, name, text=''):
         path = self.folder / name
@@ -74,12 +80,12 @@ class Stage:
         return path
 
     def shown(self, name, text):
-        """Write a file, and show it as the reader would look at it."""
+        """Write a file, and show it with `cat`."""
         self.file(name, text)
         self.lines += [f'$ cat {name}', *text.splitlines()]
 
     def redis(self):
-        """Start a Redis that the commands from now on use."""
+        """Start a Redis that later commands use."""
         server = TestServer(SERVER, self.folder.parent / f'redis-{len(self._servers)}')
         self._servers.append(server)
         self.uses(server.port)
@@ -97,10 +103,10 @@ class Stage:
         self.hides_port(port, shown)
         return port
 
-    # What is done.
+    # Actions.
 
     def type(self, command, *, real=None, **environment):
-        """Run a command to its end; `real` is it as it is executed, where that differs."""
+        """Run a command to its end; `real` is the executed command, if that differs."""
         screen = self.begin(command, real=real, **environment)
         return screen.end()
 
@@ -112,7 +118,7 @@ class Stage:
         return screen
 
     def quietly(self, command):
-        """Run what the reader need not see; return what it prints."""
+        """Run a command without showing it; return its output."""
         screen = self.begin(command, quietly=True)
         screen.wait()
         return screen.text()
@@ -122,11 +128,11 @@ class Stage:
         return screen.until(until)
 
     def without_rights(self):
-        """Return what stands before a command that is to heed the rights of files, which root need not."""
+        """Return a prefix that makes a command respect file permissions even when root runs it."""
         if os.geteuid():
             return ''
         if not shutil.which('setpriv'):
-            raise Skipped('root may read and write everything, and there is no setpriv')
+            raise Skipped('root ignores file permissions, and setpriv is missing')
         return 'setpriv --bounding-set=-dac_override,-dac_read_search '
 
     def close(self):
@@ -137,7 +143,7 @@ class Stage:
                 server.thaw()
                 server.kill()
 
-    # What is written down.
+    # The transcript.
 
     def transcript(self):
         return '\n'.join(self._plain(line) for line in self.lines).rstrip() + '\n'
@@ -185,12 +191,12 @@ class Screen:
         self._reader.start()
 
     def _read(self):
-        with contextlib.suppress(OSError):  # nobody has the other side open any more
+        with contextlib.suppress(OSError):  # the other side is closed
             while got := os.read(self._terminal, 65536):
                 self._raw += got
 
     def until(self, text, limit_s=LIMIT_S):
-        """Wait until something new that fits stands there; a pattern."""
+        """Wait until new output matches a pattern."""
         until = time.monotonic() + limit_s
         while not (found := re.search(text, self.text()[self._mark :])):
             if time.monotonic() > until or self.process.poll() is not None:
@@ -203,9 +209,9 @@ class Screen:
         return self
 
     def ctrl_c(self):
-        """Press Ctrl-C; the terminal tells all who stand before it."""
+        """Press Ctrl-C; the terminal signals every process in the foreground."""
         seen = b''
-        while seen != self._raw:  # what is printed just now comes first
+        while seen != self._raw:  # wait until the output pauses
             seen = bytes(self._raw)
             time.sleep(0.3)
         self._raw += b'^C\n'
@@ -214,7 +220,7 @@ class Screen:
         return self
 
     def wait(self, limit_s=LIMIT_S):
-        """Wait for its end, and return the exit code."""
+        """Wait for the end, and return the exit code."""
         try:
             code = self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
@@ -223,13 +229,13 @@ class Screen:
         return code if code >= 0 else 128 - code
 
     def end(self):
-        """Wait for its end; write down what stands there, and the exit code."""
+        """Wait for the end; record the screen and the exit code."""
         code = self.wait()
         self._stage.lines += [*self.lines(), f'(exit code {code})']
         return code
 
     def shot(self):
-        """Write down what stands there now."""
+        """Record the screen now."""
         self._stage.lines += self.lines()
 
     def text(self):
@@ -237,7 +243,7 @@ class Screen:
         return text.rpartition('\x1b[H')[2]
 
     def lines(self):
-        # What was wiped does not stand there any more.
+        # Only what follows the last carriage return is visible.
         plain = [
             re.sub(r'\x1b\[[?\d;]*[A-Za-z]', '', line.rpartition('\r')[2]) for line in self.text().splitlines()
         ]

@@ -1,4 +1,4 @@
-"""docs/control.rst: its table of receipts is tried cell by cell."""
+"""docs/control.rst: each cell of its table of answers is tried."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytask import Task
 
 PAGE = Page('docs/control.rst')
 COLUMNS = {
-    'It waits': 'WAIT',
-    'It runs': 'RUNNING',
-    'It has ended': 'SUCCESS',
-    'None is there': '',
-    'It is our own': 'own',
+    'Waiting': 'WAIT',
+    'Running': 'RUNNING',
+    'Ended': 'SUCCESS',
+    'Unknown id': '',
+    "pytask's own": 'own',
 }
 
 
@@ -70,7 +70,7 @@ def tell(client, command, run_id):
     return answer[0] if command == 'rm' else answer
 
 
-def test_each_receipt_is_as_the_table_says(app, ids):
+def test_each_answer_is_as_the_table_says(app, ids):
     wrong = []
     for command, column, expected in cells():
         run_id = ids(column)

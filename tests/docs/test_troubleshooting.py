@@ -1,4 +1,4 @@
-"""docs/troubleshooting.rst: each of its scenes is played, and what is printed compared with the page."""
+"""docs/troubleshooting.rst: each scene is played, and its output compared with the page."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 import scenes
 from pages import Page
 
-# The first one waits for all of them: they are played at once, by a process of their own.
+# The first test waits for all scenes: one process plays them in parallel.
 pytestmark = pytest.mark.timeout(300)
-HOW = 'if what is printed now is right, run `bin/docs --write`, and commit what it has written'
+HOW = 'if the new output is right, run `bin/docs --write`, and commit the result'
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +47,7 @@ def test_every_scene_has_its_place():
     assert Page('docs/troubleshooting.rst').count() == len(scenes.SCENES) >= 30
 
 
-def test_a_place_is_written_anew_and_the_others_are_left(tmp_path, monkeypatch):
+def test_writing_one_scene_leaves_the_others(tmp_path, monkeypatch):
     page = tmp_path / 'page.rst'
     place = '.. scene: {}\n\n.. code:: text\n\n    $ {}\n\n    (exit code 0)\n\nText.\n\n'
     page.write_text(place.format('one', 'old') + place.format('two', 'old'))

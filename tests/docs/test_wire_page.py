@@ -1,4 +1,4 @@
-"""docs/wire.rst: its tables name every key, field, event and command that there is."""
+"""docs/wire.rst: its tables list every key, field, event and command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def written(key):
     return {name for names in pairs for name in names if name.islower()}
 
 
-def test_every_key_is_told():
+def test_every_key_is_listed():
     keys = Keys()
     names = {'runs': 'task-<id>', 'ended': 'ended-<STATE>', 'parked': 'parked-<task>', 'inboxes': 'inbox-<id>',
              'messages': 'messages-<id>', 'flows': 'flow-<id>', 'worker_hashes': 'worker-<id>',
@@ -39,7 +39,7 @@ def test_every_key_is_told():
     assert set(more) <= told
 
 
-def test_every_field_of_a_run_is_told():
+def test_every_field_of_a_run_is_listed():
     told = first_cells('The hash of a run')
     known = written(r'(?:key|runs \.\. [\w\[\]]+)')
     assert {'task', 'state', 'token', 'reload_id', 'acquitted'} <= known, 'the scripts are read'
@@ -48,7 +48,7 @@ def test_every_field_of_a_run_is_told():
     assert told - known - {'crashes', 'routine'} == set(), 'no script knows it'
 
 
-def test_every_field_of_a_flow_is_told():
+def test_every_field_of_a_flow_is_listed():
     told = first_cells('Flows')
     assert written(r'(?:flow|flows \.\. \w+)') - told == set()
     assert told - {'<position>:<key>', 'error:<position>', 'forced:<position>'} == {
@@ -56,12 +56,12 @@ def test_every_field_of_a_flow_is_told():
     }  # fmt: skip
 
 
-def test_every_field_of_a_schedule_is_told():
+def test_every_field_of_a_schedule_is_listed():
     assert written(r'(?:hash|schedule_hashes \.\. name)') == first_cells('The hash of a schedule')
 
 
 @pytest.mark.timeout(60)
-def test_every_field_of_a_worker_is_told(app, worker, redis):
+def test_every_field_of_a_worker_is_listed(app, worker, redis):
     worker()
     app.client.stop_worker(redis.zrange('workers', 0, -1)[0])
     [key] = redis.keys('worker-*')
@@ -70,7 +70,7 @@ def test_every_field_of_a_worker_is_told(app, worker, redis):
     assert told - set(redis.hgetall(key)) <= {'claimed', 'trial', 'stop'}
 
 
-def test_every_event_and_command_is_told():
+def test_every_event_and_command_is_listed():
     own = {events.PROGRESS, events.MESSAGE, events.LOST, events.MESSAGE_FAILED, events.BLOCKED}
     assert first_cells('Events') == {*events.LIFE_EVENTS, *own}
     assert first_cells('Commands') == commands.COMMANDS

@@ -13,7 +13,7 @@ SERVICES = ('writer', 'listener', 'fetcher', 'peek default', 'pytask/monitor', '
 
 def service_of(worker, name):
     everything = [
-        worker.writer, worker.listener, worker.fetcher, *worker.fetcher.peekers, *worker.local_runs._supervisors,
+        worker.writer, worker.listener, worker.fetcher, *worker.fetcher.waiters, *worker.local_runs._supervisors,
     ]  # fmt: skip
     return next(service for service in everything if service.name == name)
 

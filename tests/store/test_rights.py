@@ -88,13 +88,13 @@ def test_what_an_old_server_says_from_within_a_script():
     from redis.exceptions import ResponseError
 
     from pytask.store.connection.errors import explained
-    from pytask.store.connection.server import Server
+    from pytask.store.connection.server import ServerAddress
 
     text = (
         'Error running script (call to f_0a9a51ee): @user_script:41: @user_script: 41: '
         "The user executing the script can't run this command or subcommand"
     )
-    error = explained(ResponseError(text), Server('redis://me:pw@h', 1))
+    error = explained(ResponseError(text), ServerAddress('redis://me:pw@h', 1))
     assert isinstance(error, Unavailable)
     assert "its user 'me' lacks a right" in str(error)
 
@@ -109,8 +109,8 @@ def documented():
 def used():
     """Every command that stands in a script, or in a tuple that goes to `call` or `pipe`."""
     scripts = ''.join(path.read_text() for path in STORE.rglob('*.lua'))
-    # The checkup may be refused what it asks: that is an answer, too.
-    python = ''.join(path.read_text() for path in STORE.rglob('*.py') if path.name != 'checkup.py')
+    # The diagnosis may be refused what it asks: that is an answer, too.
+    python = ''.join(path.read_text() for path in STORE.rglob('*.py') if path.name != 'diagnosis.py')
     found = set(re.findall(r"redis\.p?call\('([A-Z]+)'", scripts)) | set(re.findall(r"[(]'([A-Z]{3,})'", python))
     found = {name.lower() for name in found} - {'sentinel', 'withscores'}
     return found - {'script'} | {'script|load', 'subscribe', 'psubscribe', 'select'}

@@ -6,7 +6,7 @@ import pytest
 
 from pytask.core.states import State
 from pytask.store.flows import Child, Held, NewFlow
-from pytask.store.records import Ending
+from pytask.store.records import Ended
 
 STEPS = b'[["one","hello","one"],["two","other","two"]]'
 INF = float('inf')
@@ -39,7 +39,7 @@ class FlowHands:
 
     def hold(self, claimed, reason='because', **how):
         held = Held(State.WAIT, reason=reason, **how)
-        return self.hands.record(Ending(claimed.run_id, claimed.token, held, 1))[0]
+        return self.hands.record(Ended(claimed.run_id, claimed.token, held, 1))[0]
 
     def held(self, flow_id='f', **how):
         """Make a flow that waits."""

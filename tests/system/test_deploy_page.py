@@ -60,7 +60,7 @@ def test_the_times_to_end_are_above_the_drain():
     assert grace_s == Settings().drain_s + 15 > Settings().drain_s + STOP_LIMIT_S
     assert f'--stop-timeout {grace_s}' in PAGE
     assert PAGE.count(f'stop_grace_period: {grace_s}s') == 2
-    assert f'Gone within {grace_s} s by default' in WORDS
+    assert f'gone within {grace_s} s by default' in WORDS
     assert f'``TimeoutStopSec`` is {STOP_MARGIN_S} s above ``--drain``' in WORDS
     assert f'``WatchdogSec`` {HANG_MARGIN_S} s above' in WORDS
 
@@ -82,10 +82,10 @@ def test_the_dockerfile_starts_no_shell():
 
 def test_every_exit_code_of_a_worker_is_explained():
     from pytask.cli import EXIT_CODES
-    from pytask.worker import heartbeat, process, worker
+    from pytask.core import exit_codes
 
     explained = {int(code) for code in re.findall(r'^(\d+) {2,}\S', PAGE, re.MULTILINE)}
-    own = {worker.EXIT_OK, worker.EXIT_BROKEN, worker.EXIT_RESTART, heartbeat.EXIT_HUNG, process.EXIT_FORCED}
+    own = {exit_codes.EXIT_OK, exit_codes.EXIT_BROKEN, exit_codes.EXIT_RESTART, exit_codes.EXIT_INTERRUPTED}
     assert explained == own | {code for _, code in EXIT_CODES if code in (2, 69, 78)}
 
 

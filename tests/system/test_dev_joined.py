@@ -22,7 +22,7 @@ TASKS = """
 """
 GREETED = 'Try, in another terminal'
 JOINED = 'joined: another `dev` runs it'
-ANEW = 'it had ended: this `dev` has started it anew'
+ANEW = 'it had exited; this `dev` restarted it'
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / 'pytask'
-LONGEST_PYTHON, LONGEST_LUA, LONGEST_COMMAND, LONGEST_TOUR = 300, 90, 30, 1300
+LONGEST_PYTHON, LONGEST_LUA, LONGEST_COMMAND, LONGEST_TOUR = 300, 90, 30, 1450
 # What a newcomer reads, in this order: one run passes exactly these.
 TOUR = [
     'authoring/task.py',

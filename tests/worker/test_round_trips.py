@@ -114,8 +114,8 @@ def test_a_worker_asks_little_while_its_queue_and_its_tasks_are_paused(busy, lis
     app, running = busy
     app.client.pause_queue('default')
     app.client.pause_task('nothing')
-    [peeker] = running.fetcher.peekers
-    wait_until(lambda: not peeker.open.is_set(), 'the worker has learned it')
+    [waiter] = running.fetcher.waiters
+    wait_until(lambda: not waiter.open.is_set(), 'the worker has learned it')
     app.client.start_many([('nothing', {})] * 100)
     gevent.get_hub().join(timeout=1.2)  # a wait that had begun is over
     ear = listen()
@@ -162,6 +162,6 @@ def test_a_flow_costs_one_command_a_step_and_a_few_at_its_begin(busy, listen, re
     app.client.submit(flow)
     wait_until(lambda: running.report.counts['SUCCESS'] == 2, 'it has run')
     heard = ear.until(redis)
-    assert heard.count('advance') == 20
-    assert [heard.count(name) for name in ('submit', 'claim', 'HMGET', 'LINDEX', 'finish')] == [1] * 5
-    assert set(heard) <= {'submit', 'claim', 'HMGET', 'HGETALL', 'LINDEX', 'advance', 'finish', 'BLMOVE'}
+    assert heard.count('advance_flow') == 20
+    assert [heard.count(name) for name in ('submit_flow', 'claim', 'HMGET', 'LINDEX', 'finish')] == [1] * 5
+    assert set(heard) <= {'submit_flow', 'claim', 'HMGET', 'HGETALL', 'LINDEX', 'advance_flow', 'finish', 'BLMOVE'}

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from pytask.errors import PytaskError
 from pytask.store.connection.errors import explained
-from pytask.store.connection.server import Server
+from pytask.store.connection.server import ServerAddress
 from pytask.store.connection.subscription import Subscription
 from pytask.store.lua_source import sources
 
@@ -37,7 +37,7 @@ class Database:
 
     def __init__(self, url: str, *, size: int = 32, timeout_s: float = 5.0) -> None:
         self.timeout_s = timeout_s
-        self._server = Server(url, timeout_s)
+        self._server = ServerAddress(url, timeout_s)
         self.url = self._server.url
         self._pool = self._server.pool(redis.BlockingConnectionPool, max_connections=size, timeout=timeout_s)
         self.client: redis.Redis = redis.Redis(connection_pool=self._pool)
@@ -56,10 +56,24 @@ class Database:
             self.pipe([('SCRIPT', 'LOAD', source.text) for source in sources()])
             for i, reply in zip(forgotten, self._send([commands[i] for i in forgotten]), strict=True):
                 replies[i] = reply
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise explained(reply, self._server)
-        return replies
+        return [self._checked(reply) for reply in replies]
+
+    def read(self, reads: Sequence[tuple[Any, ...]], otherwise: Any) -> list[Any]:
+        """Send reads in one round trip; a key that another program uses as another type reads as `otherwise`."""
+        replies = self._send(reads) if reads else []
+        return [
+            otherwise if isinstance(reply, ResponseError) and 'WRONGTYPE' in str(reply) else self._checked(reply)
+            for reply in replies
+        ]
+
+    def now_ms(self) -> int:
+        """Return the time by Redis, in Unix milliseconds. Raises Unavailable."""
+        return unix_ms(self.call('TIME'))
+
+    def _checked(self, reply: Any) -> Any:
+        if isinstance(reply, Exception):
+            raise explained(reply, self._server)
+        return reply
 
     def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
@@ -89,6 +103,11 @@ class Database:
         for client in (self.client, self.listening):
             client.close()
             client.connection_pool.disconnect()
+
+
+def unix_ms(time: Sequence[bytes]) -> int:
+    """Return a reply to TIME as Unix milliseconds."""
+    return int(time[0]) * 1000 + int(time[1]) // 1000
 
 
 def _read(connection: Any) -> Any:

@@ -15,7 +15,7 @@ from pytask.errors import ConfigError, PytaskError, Unavailable
 from pytask.store.connection.sentinel import NoPrimary
 
 if TYPE_CHECKING:
-    from pytask.store.connection.server import Server
+    from pytask.store.connection.server import ServerAddress
 
 # redis-py cuts the code off an answer for which it has a class, and has more classes in every version.
 _CODES = {
@@ -79,7 +79,7 @@ _REMEDIES = {
 }
 
 
-def explained(error: Exception, server: Server) -> PytaskError:
+def explained(error: Exception, server: ServerAddress) -> PytaskError:
     """Return what to raise for an error of redis-py or of a socket."""
     full = f'{_CODES.get(type(error).__name__, "")} {error}'.strip()
     for pattern, words in _CLUSTER.items():

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 import redis
 from redis.exceptions import RedisError
 
+from pytask.core.fields import text, texts
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,8 +61,8 @@ class Sentinels:
             return _in_words(str(error))
         finally:
             connection.disconnect()
-        facts = {key.decode(): value.decode() for key, value in zip(state[::2], state[1::2], strict=True)}
-        found = named[0].decode(), int(named[1])
+        facts = texts(dict(zip(state[::2], state[1::2], strict=True)))
+        found = text(named[0]), int(named[1])
         is_down = {'s_down', 'o_down'} & set(facts['flags'].split(','))
         if is_down and found == (facts['ip'], int(facts['port'])):
             return f'says that {found[0]}:{found[1]} is down'

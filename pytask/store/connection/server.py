@@ -1,4 +1,4 @@
-"""Where Redis is: a URL becomes a `Server`, which makes the pools and knows when a connection is out of date.
+"""Where Redis is: a URL becomes a `ServerAddress`, which makes pools and knows when a connection is outdated.
 
 Servers move: sentinels name another primary, a name in DNS gets another address, a primary becomes a
 replica. Connections made before a move are made anew before they are used again (`connection`).
@@ -48,7 +48,7 @@ _KINDS: dict[Any, Any] = {redis.Connection: Tcp, redis.SSLConnection: Tls, redis
 _FILES = ('ssl_ca_certs', 'ssl_ca_path', 'ssl_certfile', 'ssl_keyfile')
 
 
-class Server:
+class ServerAddress:
     """The server that a URL stands for. Raises ConfigError for a URL that is none."""
 
     def __init__(self, url: str, timeout_s: float) -> None:

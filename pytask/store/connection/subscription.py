@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from redis.client import PubSub
 from redis.exceptions import RedisError
 
+from pytask.core.fields import text
 from pytask.errors import Unavailable
 from pytask.store.connection.errors import explained
 
 if TYPE_CHECKING:
-    from pytask.store.connection.server import Server
+    from pytask.store.connection.server import ServerAddress
 
 
 class _Once(PubSub):
@@ -28,7 +29,7 @@ class Subscription:
     def __init__(
         self,
         client: Any,
-        server: Server,
+        server: ServerAddress,
         timeout_s: float,
         channels: tuple[str, ...],
         patterns: tuple[str, ...],
@@ -77,7 +78,7 @@ class Subscription:
             self._waiting_for -= 1
         if raw['type'] not in ('message', 'pmessage'):
             return None
-        return raw['channel'].decode('utf-8', 'replace'), raw['data']
+        return text(raw['channel']), raw['data']
 
     def close(self) -> None:
         self._pubsub.close()

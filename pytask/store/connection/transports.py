@@ -9,14 +9,11 @@ open when a greenlet is killed in the middle of an answer, and the next caller g
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import redis
 
 from pytask.store.connection.guarded_socket import OwnSocket
-
-if TYPE_CHECKING:
-    from pytask.store.connection.server import Server
 
 # TCP's own probes are the only ones that find an end that vanished without a word; by default after two hours.
 _KEEPALIVE = {
@@ -80,10 +77,19 @@ class PlainUnix(redis.UnixDomainSocketConnection):
         return OwnSocket(super()._connect())  # type: ignore[no-untyped-call]
 
 
+class Located(Protocol):
+    """A server as its connections see it: where it is, and how often it has moved."""
+
+    @property
+    def moves(self) -> int: ...
+    def look(self) -> None: ...
+    def locate(self, connection: Any) -> None: ...
+
+
 class _Following:
     """What makes a connection follow its server."""
 
-    def __init__(self, *, server: Server, **options: Any) -> None:
+    def __init__(self, *, server: Located, **options: Any) -> None:
         super().__init__(**options)
         self._server = server
         self._made_after = 0

@@ -6,7 +6,7 @@
 -- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
 -- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {id, its own timeout, whether it has messages, …},
 -- id, task, data, attempt, ms it waited or -1, …} or {UNREGISTERED} or {PAUSED}
--- include clock event flow usable aside grant guilt suspect hold paused
+-- include clock event flow usable set_aside grant guilt suspect hold paused
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
 if has_granted_again() then return reply end

@@ -4,7 +4,7 @@
 -- ARGV  id command data command_id grace attempt
 -- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, the end state it already has, or STALE where
 -- another attempt was meant
--- include clock event line flow wake kin end
+-- include clock event line flow wake relatives end
 redis.call('ZREM', held, '') -- harmless, and never refused: see finish
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local', 'ended', 'stop', 'grace')

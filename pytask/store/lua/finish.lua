@@ -2,7 +2,7 @@
 -- KEYS  runs lines leases due held ended stats end_task end_handler inboxes messages flows
 -- ARGV  ...  of each run: id, token, state, reason, output, seq
 -- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
--- include clock event line flow wake kin end guilt
+-- include clock event line flow wake relatives end guilt
 redis.call('ZREM', leases, '') -- harmless, and never refused: when memory is full an outcome is recorded all the same
 local answers, done, scores, counts = {}, {}, {}, {}
 for i = rest, #ARGV, 6 do

@@ -3,7 +3,7 @@
 -- KEYS  runs lines due held dead ended stats end_task end_handler inboxes flows
 -- ARGV  limit
 -- ANSWER how many were looked at, of what is due or of what is held
--- include clock event line flow wake kin end guilt
+-- include clock event line flow wake relatives end guilt
 redis.call('ZREM', due, '') -- harmless, and refused where no lease can be renewed: what looks overdue there is not
 local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now_ms, 'LIMIT', 0, limit)
 for _, id in ipairs(ids) do

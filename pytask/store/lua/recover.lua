@@ -4,7 +4,7 @@
 -- KEYS  runs lines suspects leases due held ended stats workers end_task end_handler inboxes flows
 -- ARGV  lease_ms ...  of each run: id, the deadline seen
 -- ANSWER the ids put back or ended
--- include clock event line flow wake kin end guilt handover hold
+-- include clock event line flow wake relatives end guilt handover hold
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local recovered = {}
 local function is_overdue(deadline)

@@ -3,7 +3,7 @@
 -- ARGV  worker lease_ms ttl_ms handles_ends locals ...  locals ids of its local runs, then field, value of its hash
 -- ANSWER {the worker's own stop or '', {ids of local runs that Redis has forgotten}, {id, verdict of those that were told
 -- something: see renew}}, or the lease in ms of the worker that was here first
--- include clock told
+-- include clock reminders
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms)
 if redis.call('EXISTS', worker_hash) == 0 then
   for _, other in ipairs(redis.call('ZRANGE', workers, 0, -1)) do

@@ -3,7 +3,7 @@
 -- KEYS  runs lines leases due held ended stats end_task end_handler inboxes flows
 -- ARGV  ...  of each run: id, token, reason
 -- ANSWER for each run: OK, STALE (not the holder, or released before)
--- include clock event line flow wake kin end guilt handover hold
+-- include clock event line flow wake relatives end guilt handover hold
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local answers = {}
 for i = rest, #ARGV, 3 do

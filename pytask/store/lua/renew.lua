@@ -3,7 +3,7 @@
 -- ARGV  lease_ms ...  of each run: id, token
 -- ANSWER id, verdict of those to act on: LOST (another's now), GONE (no hash), STOP and its grace, RELOAD, SEND, and
 -- PAUSED beside these; ended ones are passed over
--- include clock guilt told
+-- include clock guilt reminders
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local scores = {}
 for i = rest, #ARGV, 2 do

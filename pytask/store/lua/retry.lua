@@ -4,7 +4,7 @@
 -- ARGV  id position
 -- ANSWER APPLIED, REFUSED (a local run belonged to its worker, what is no flow has no steps), NOT_FOUND, or the state of
 -- one that has not ended
--- include clock event line flow guilt again
+-- include clock event line flow guilt revive
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'queue', 'local')
 if v.err or not v[1] then return 'NOT_FOUND' end

@@ -3,7 +3,7 @@
 -- KEYS  runs lines held inboxes
 -- ARGV  id message max_messages max_bytes local_ttl_ms
 -- ANSWER REQUESTED, FULL, REFUSED (pytask's own tasks), NOT_FOUND, or the end state it already has
--- include line flow wake mail
+-- include line flow wake inbox
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'local', 'inbox')
 if v.err or not v[1] then return 'NOT_FOUND' end

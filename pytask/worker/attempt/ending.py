@@ -20,8 +20,8 @@ from pytask.core.run import Run
 from pytask.core.states import Outcome, State
 from pytask.worker import slots
 from pytask.worker.attempt import forks, stdout
-from pytask.worker.attempt.outcome import verdict
-from pytask.worker.attempt.timeouts import Limits
+from pytask.worker.attempt.outcome import outcome_of
+from pytask.worker.attempt.timeouts import Timeouts
 from pytask.worker.slots import CLOSING, LEAVING
 
 if TYPE_CHECKING:
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 HOOK_LIMIT_S = 10.0
 
 
-class Ending:
+class AttemptEnding:
     """Ends attempts for one worker."""
 
     def __init__(self, worker: Worker) -> None:
         self._app, self._report, self._writer = worker.app, worker.report, worker.writer
         self._stopper, self._slots = worker.stopper, worker.slots
-        self.limits = Limits(worker)
+        self.limits = Timeouts(worker)
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
         """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
-        outcome = verdict(live, value, error)  # which may ask for an error's text: still a part of `start`
+        outcome = outcome_of(live, value, error)  # which may ask for an error's text: still a part of `start`
         live.phase = CLOSING
         task = live.task
         if live.limit is not None and (task is None or not task.graceful):
@@ -93,7 +93,7 @@ class Ending:
                 self._report.killed(live)
                 killed = gevent.GreenletExit('its greenlet was killed before its first step')
                 is_free = not (live.ending or live.is_local)
-                outcome = Outcome(State.WAIT, reason='killed') if is_free else verdict(live, None, killed)
+                outcome = Outcome(State.WAIT, reason='killed') if is_free else outcome_of(live, None, killed)
                 self._writer.end(live, outcome)
 
     def _guarded(self, live: Live, limit_s: float | None, call: Callable[..., Any], *args: Any) -> None:
@@ -119,7 +119,7 @@ class Ending:
         # Its `start` has returned, so a graceful run goes on in its children, and is judged when these have ended.
         if task.graceful and error is None and slots.has_any(task):
             self._join(live, task)
-            outcome = verdict(live, value, None)
+            outcome = outcome_of(live, value, None)
         for left in (task, live.successor and live.successor[0]):
             self._stopper.close(live, left)
         live.successor = None

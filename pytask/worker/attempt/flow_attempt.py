@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytask.core.codec import encode
-from pytask.core.envelope import method_name, read_message
+from pytask.core.envelope import method_name, read_envelope
 from pytask.core.fields import as_json
 from pytask.core.states import Outcome, State
 from pytask.errors import InputError, Interrupted, PytaskError, TaskError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytask.app.hooks import Hooks
     from pytask.authoring.task import Task
-    from pytask.core.envelope import Message
+    from pytask.core.envelope import Envelope
     from pytask.flows.steps import Step
     from pytask.schema.inputs import Inputs
     from pytask.store.flows import Stand
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAX_SAVED_BYTES = 2**20
 
 
-class Passage:
+class FlowAttempt:
     """One flow, in one attempt. `waits` is true where the step at which it stands has been begun, and held it.
 
     Messages are for its `check` then, and stay in the inbox until that has been decided: `keeps_mail`.
@@ -47,7 +47,7 @@ class Passage:
         self.last = b'null'
         self.signal: Signal | None = None
         self.answer: tuple[str, bytes] | None = None  # for who has asked
-        self.failure: tuple[Message, BaseException] | None = None  # of what was to hear a message
+        self.failure: tuple[Envelope, BaseException] | None = None  # of what was to hear a message
         self.keeps_mail, self.has_mail = True, False
         self._start_anew()
 
@@ -55,7 +55,7 @@ class Passage:
         self.waits = self.is_due = False
         self.reason = ''
         self.until_ms: int | None = None
-        self.message: Message | None = None
+        self.message: Envelope | None = None
         self.child = self.child_state = ''
         self.offload = b'null'
 
@@ -77,7 +77,7 @@ class Passage:
         self.child_state = fields.get('ended', b'').decode('utf-8', 'replace')
         self.offload = fields.get('offload', b'null')
         if stand.message is not None and not self.child_state:  # one thing at a time
-            self.message = read_message(stand.message)
+            self.message = read_envelope(stand.message)
 
     def go_on(self, value: bytes) -> None:
         """Stand at the next step: this one has left that."""
@@ -176,7 +176,7 @@ class Passage:
         value = check(*args, **named)
         return self._stay() if value is False else value
 
-    def _hear(self, task: Task, message: Message) -> None:
+    def _hear(self, task: Task, message: Envelope) -> None:
         heard = (
             message_handler.hear(task, message)
             if _hears(task, message)
@@ -186,14 +186,14 @@ class Passage:
             raise Interrupted('')
         self._was_heard(message, heard)
 
-    def _was_heard(self, message: Message, heard: message_handler.Heard) -> None:
+    def _was_heard(self, message: Envelope, heard: message_handler.Heard) -> None:
         if message.ask:
             self.answer = (message.ask, heard.answer)
         if heard.error is not None:
             self.failure = (message, heard.error)
 
 
-def _hears(step: Task | type[Task], message: Message) -> bool:
+def _hears(step: Task | type[Task], message: Envelope) -> bool:
     try:
         return message.name != SUBMIT and callable(getattr(step, method_name(message.name), None))
     except PytaskError:  # no name at all, by foreign hands

@@ -19,8 +19,8 @@ from pytask.errors import InputError, Interrupted, NotFound, TaskError, Unavaila
 from pytask.flows.signals import Spawn
 from pytask.flows.steps import read_steps
 from pytask.store.flows import Child, Held
-from pytask.worker.attempt.flow_attempt import Passage
-from pytask.worker.attempt.outcome import verdict
+from pytask.worker.attempt.flow_attempt import FlowAttempt
+from pytask.worker.attempt.outcome import outcome_of
 from pytask.worker.slots import STARTED
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
 LONGEST_NUMBER = len('.1000000')
 
 
-class Flows:
+class FlowRunner:
     """Runs flows for one worker."""
 
     def __init__(self, worker: Worker) -> None:
@@ -45,7 +45,7 @@ class Flows:
 
     def perform(self, live: Live) -> Outcome:
         """Run steps until the flow is over, waits, or is told to end. Never raises."""
-        passage: Passage = live.flow
+        passage: FlowAttempt = live.flow
         try:
             outcome = self._begin(live, passage)
             while outcome is None:
@@ -56,7 +56,7 @@ class Flows:
             return self._failed(live, error)
         return outcome
 
-    def _begin(self, live: Live, passage: Passage) -> Outcome | None:
+    def _begin(self, live: Live, passage: FlowAttempt) -> Outcome | None:
         # Read where it stands; where Redis does not know its task, only who knows that one is to claim it.
         stand = self._insist(live, self._store.flows.read, [live.run_id])[0]
         steps, routine = stand.fields.get('steps', b''), ''
@@ -85,7 +85,7 @@ class Flows:
             return None
         return Outcome(State.WAIT, reason=no_such_task(task, self._registry.names()))
 
-    def _next(self, live: Live, passage: Passage) -> Outcome | None:
+    def _next(self, live: Live, passage: FlowAttempt) -> Outcome | None:
         """Run, or ask, the step at which the flow stands; None where it goes on at once."""
         if not passage.task:
             return Outcome(State.SUCCESS, passage.last)
@@ -101,20 +101,20 @@ class Flows:
             return self._held(live, passage, signal, step_class)
         return self._advanced(live, passage, outcome.output)
 
-    def _settled(self, live: Live, passage: Passage, step_class: type[Task] | None) -> Outcome | None:
+    def _settled(self, live: Live, passage: FlowAttempt, step_class: type[Task] | None) -> Outcome | None:
         outcome = passage.settled(step_class)
         if outcome is not None:
             self._worker.ending.tell(live, outcome)  # where a child has ended it: no code of the step's own has
         return outcome
 
-    def _answer(self, live: Live, passage: Passage) -> None:
+    def _answer(self, live: Live, passage: FlowAttempt) -> None:
         if passage.answer is not None:
             self._insist(live, self._store.answers.give, *passage.answer)
         if passage.failure is not None:
             self._worker.inbox.tell(live, *passage.failure)
         passage.answer = passage.failure = None
 
-    def _performed(self, live: Live, passage: Passage) -> Outcome:
+    def _performed(self, live: Live, passage: FlowAttempt) -> Outcome:
         live.phase = STARTED
         passage.keeps_mail = passage.waits
         if passage.has_mail and not passage.waits:
@@ -125,7 +125,7 @@ class Flows:
         live.is_open, live.task = False, None
         return outcome
 
-    def _advanced(self, live: Live, passage: Passage, value: bytes) -> Outcome | None:
+    def _advanced(self, live: Live, passage: FlowAttempt, value: bytes) -> Outcome | None:
         step = passage.steps[passage.position]
         following = passage.task_at(passage.position + 1)
         written = (passage.position, step.key, value, following, passage.saved, passage.message_key)
@@ -133,10 +133,10 @@ class Flows:
             return Outcome(State.WAIT, reason='lost')
         passage.go_on(value)
         if following and live.ending:
-            return verdict(live, None, Interrupted(live.ending))
+            return outcome_of(live, None, Interrupted(live.ending))
         return self._unknown(following) if following else None
 
-    def _held(self, live: Live, passage: Passage, signal: Signal, step_class: type[Task] | None) -> Outcome:
+    def _held(self, live: Live, passage: FlowAttempt, signal: Signal, step_class: type[Task] | None) -> Outcome:
         every_s = None if step_class is None else step_class.CHECK_EVERY
         child = self._child(live, signal) if isinstance(signal, Spawn) else None
         return Held(
@@ -172,7 +172,7 @@ class Flows:
         return Child(task.QUEUE if task else queue, signal.task, _encoded(signal, data))
 
     def _failed(self, live: Live, error: BaseException) -> Outcome:
-        outcome = verdict(live, None, error)
+        outcome = outcome_of(live, None, error)
         self._worker.ending.tell(live, outcome)
         return outcome
 

@@ -1,4 +1,4 @@
-"""The verdict: how an attempt ended, decided once, from what it was told and what it did."""
+"""The outcome: how an attempt ended, decided once, from what it was told and what it did."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_OUTPUT_BYTES = 2**20
 
 
-def verdict(live: Live, value: Any, error: BaseException | None) -> Outcome:
+def outcome_of(live: Live, value: Any, error: BaseException | None) -> Outcome:
     """Decide how an attempt ended: what it was told first, then what it returned or raised.
 
     InputError is an ERROR while there is no instance: then it is this run's own data that does not fit.

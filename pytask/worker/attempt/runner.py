@@ -1,7 +1,7 @@
 """Run one attempt: claim → context → `__init__` → `start` → end → recorded.
 
 The greenlet's body is `run`: `perform` never raises, so nothing escapes it, and everything after it
-reads one value. The outcome is decided once, in `verdict`, from what happened and from whether the
+reads one value. The outcome is decided once, in `outcome_of`, from what happened and from whether the
 run had been told to end before.
 """
 
@@ -20,8 +20,8 @@ from pytask.schema.inputs import read_object
 from pytask.worker.attempt import forks
 from pytask.worker.attempt.context import context_of
 from pytask.worker.attempt.flow_attempt import fitting
-from pytask.worker.attempt.flow_runner import Flows
-from pytask.worker.attempt.outcome import verdict
+from pytask.worker.attempt.flow_runner import FlowRunner
+from pytask.worker.attempt.outcome import outcome_of
 from pytask.worker.attempt.port import RunPort
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Runner:
         self._app, self._writer, self._report = worker.app, worker.writer, worker.report
         self._stopper, self._reloader = worker.stopper, worker.reloader
         self._ending = worker.ending
-        self._registry, self._flows = worker.app.registry, Flows(worker)
+        self._registry, self._flows = worker.app.registry, FlowRunner(worker)
 
     def run(self, live: Live, older: Live | None) -> None:
         """Be the body of an attempt's greenlet; it begins when the older attempt, if one is here, is over."""
@@ -136,7 +136,7 @@ class Runner:
         # Entering the context failed, there is no such task, or leaving a success failed.
         self._ending.limits.end(live)
         if outcome is None or (error is not outcome.exception and outcome.state is State.SUCCESS):
-            outcome = verdict(live, None, error)
+            outcome = outcome_of(live, None, error)
             self._ending.tell(live, outcome)
         elif error is not outcome.exception:
             self._report.context_failed(live, error)

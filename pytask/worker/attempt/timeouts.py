@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ASK_AGAIN_S = 0.5
 
 
-class Limit:
+class Deadline:
     """One run's: when it is over, by this machine's monotonic clock, and the timer that tells."""
 
     __slots__ = ('at', 'timer')
@@ -34,7 +34,7 @@ class Limit:
         self.timer: Any = gevent.get_hub().loop.timer(max(0.0, left_s))
 
 
-class Limits:
+class Timeouts:
     """The time limits of one worker's runs."""
 
     def __init__(self, worker: Worker) -> None:
@@ -60,10 +60,10 @@ class Limits:
 
     def _set(self, live: Live, left_s: float) -> None:
         self.end(live)
-        live.limit = limit = Limit(min(left_s, LONGEST_S))
+        live.limit = limit = Deadline(min(left_s, LONGEST_S))
         limit.timer.start(gevent.spawn_raw, self._look, live, limit)
 
-    def _look(self, live: Live, limit: Limit) -> None:
+    def _look(self, live: Live, limit: Deadline) -> None:
         while live.limit is limit:
             try:
                 left_s = self._store.runs.extended(live.run_id, live.attempt)

@@ -1,6 +1,6 @@
 """The fetcher: claims waiting runs while slots are free, one claim in flight.
 
-Waiting consumes nothing: a `Peeker` per queue blocks until an entry stands there, then the fetcher
+Waiting consumes nothing: a `QueueWaiter` per queue blocks until an entry stands there, then the fetcher
 claims. A full claim is followed at once by the next and by a larger one; an empty one backs off with
 jitter, so that neither a herd of idle workers nor an entry nobody may claim makes it spin.
 """
@@ -16,8 +16,8 @@ from pytask.core.clock import boot_s
 from pytask.core.names import no_such_task
 from pytask.errors import Unavailable
 from pytask.store import Claimant, Line
-from pytask.worker.claiming.parked import Aside
-from pytask.worker.claiming.queue_waiter import PEEK_S, Peeker
+from pytask.worker.claiming.parked import ParkedRuns
+from pytask.worker.claiming.queue_waiter import PEEK_S, QueueWaiter
 from pytask.worker.heartbeat import FENCE_AT
 from pytask.worker.registration import register
 from pytask.worker.service import Service
@@ -35,19 +35,21 @@ class Fetcher(Service):
         super().__init__('fetcher', worker.report, worker.broken)
         self._worker, self._store, self._slots = worker, worker.store, worker.slots
         self._heard = Event()
-        self.peekers = [Peeker(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)]
+        self.waiters = [
+            QueueWaiter(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)
+        ]
         self._batch = FIRST_BATCH
         self._nonces = 0
         self._is_answered = True
-        self._aside = Aside(worker, self._claim, self.peekers)
+        self._aside = ParkedRuns(worker, self._claim, self.waiters)
         self._between_claims = Event()
         self._between_claims.set()
-        for peeker in self.peekers:
-            peeker.heard = self._heard
+        for waiter in self.waiters:
+            waiter.heard = self._heard
 
     def start(self) -> None:
-        for peeker in self.peekers:
-            peeker.start()
+        for waiter in self.waiters:
+            waiter.start()
         super().start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
@@ -55,43 +57,43 @@ class Fetcher(Service):
         self._is_stopping = True
         self._between_claims.wait(timeout_s)
         super().stop(timeout_s)
-        for peeker in self.peekers:
-            peeker.stop(timeout_s)
+        for waiter in self.waiters:
+            waiter.stop(timeout_s)
 
     @property
     def is_claiming(self) -> bool:
         return not self._between_claims.is_set()
 
     def turn(self) -> None:
-        if not (self._slots.room.wait(PEEK_S) and self._worker.pressure.relieved.wait(PEEK_S)):
+        if not (self._slots.room.wait(PEEK_S) and self._worker.backpressure.relieved.wait(PEEK_S)):
             return
         if self._worker.heartbeat.late_s():  # what is not renewed would be lost again: it is for other workers
             gevent.sleep(LATE_PAUSE_S)
             return
-        ready = [peeker for peeker in self.peekers if peeker.may_claim]
-        for peeker in ready:
+        ready = [waiter for waiter in self.waiters if waiter.may_claim]
+        for waiter in ready:
             if not self._is_stopping:
-                self._fetch(peeker)
+                self._fetch(waiter)
         # The next turn begins with another queue: one that is always full does not starve the others.
-        self.peekers.append(self.peekers.pop(0))
+        self.waiters.append(self.waiters.pop(0))
         has_more = not self._is_stopping and self._aside.fetch()
         if not ready and not has_more:
             self._heard.clear()
-            if not any(peeker.may_claim for peeker in self.peekers):
+            if not any(waiter.may_claim for waiter in self.waiters):
                 self._heard.wait(PEEK_S)
 
-    def _fetch(self, peeker: Peeker) -> None:
+    def _fetch(self, waiter: QueueWaiter) -> None:
         limit = min(self._batch, self._slots.free)
         if limit <= 0:
             return
-        grant = self._claim(Line(self._store.keys.line(peeker.queue), queue=peeker.queue), limit)
+        grant = self._claim(Line(self._store.keys.line(waiter.queue), queue=waiter.queue), limit)
         if grant.is_paused:
-            peeker.open.clear()  # `Aside` looks when it is open again
+            waiter.open.clear()  # `ParkedRuns` looks when it is open again
         elif len(grant.runs) == limit:
             self._batch = min(LARGEST_BATCH, 2 * self._batch)
         elif not grant.has_more:
             self._batch = FIRST_BATCH
-            peeker.ask(was_empty=not grant.runs)
+            waiter.ask(was_empty=not grant.runs)
 
     def _claim(self, line: Line, limit: int) -> Grant:
         if self._is_answered:  # else what was granted and not heard of is granted once more
@@ -103,7 +105,7 @@ class Fetcher(Service):
             grant = self._granted(who, line, limit)
         finally:
             self._between_claims.set()
-            self._worker.orders.catch_up()
+            self._worker.dispatcher.catch_up()
         if not grant.is_registered:
             register(self._worker, self._worker.store)
         self._tell(grant)

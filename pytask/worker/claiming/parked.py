@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Set
 
     from pytask.store import Grant
-    from pytask.worker.claiming.queue_waiter import Peeker
+    from pytask.worker.claiming.queue_waiter import QueueWaiter
     from pytask.worker.worker import Worker
 
 EVERY_S = 1.0
@@ -29,10 +29,10 @@ LIMIT_S = 86_400.0
 LIMIT_EVERY_S = 60.0
 
 
-class Aside:
-    def __init__(self, worker: Worker, claim: Callable[[Line, int], Grant], peekers: Sequence[Peeker]) -> None:
+class ParkedRuns:
+    def __init__(self, worker: Worker, claim: Callable[[Line, int], Grant], waiters: Sequence[QueueWaiter]) -> None:
         self._store, self._registry, self._slots = worker.store, worker.app.registry, worker.slots
-        self._claim, self._peekers = claim, tuple(peekers)
+        self._claim, self._peekers = claim, tuple(waiters)
         self._looked_at = self._aged_at = 0.0
         self._suspects: list[str] = []
 
@@ -55,8 +55,8 @@ class Aside:
         return has_more
 
     def _open_peekers(self, closed: Set[tuple[str, str]]) -> None:
-        for peeker in self._peekers:
-            (peeker.open.clear if (QUEUE, peeker.queue) in closed else peeker.open.set)()
+        for waiter in self._peekers:
+            (waiter.open.clear if (QUEUE, waiter.queue) in closed else waiter.open.set)()
 
     def _fetch_parked(self, name: str) -> bool:
         limit = min(BATCH, self._slots.free)

@@ -1,4 +1,4 @@
-"""The peeker: waits for one queue to have entries, and consumes none of them."""
+"""The waiter: waits for one queue to have entries, and consumes none of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PEEK_S = 1.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.005, 0.1
 
 
-class Peeker(Service):
+class QueueWaiter(Service):
     """Waits for one queue to have entries; asked once, it tells once."""
 
     def __init__(self, queue: str, store: Store, report: Reporter, on_broken: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Orders: what this worker does with a command, and with what the heartbeat learned of a run.
+"""Dispatcher: what this worker does with a command, and with what the heartbeat learned of a run.
 
 A command that names its attempt stands in the hash already. A bare word does not: a stop is written
 down first and obeyed then, so that it holds even if this process is gone the next moment.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_EARLY = 1000
 
 
-class Orders:
+class Dispatcher:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self.pauser = Pauser(worker)

@@ -16,7 +16,7 @@ import gevent
 
 from pytask.authoring.task import current
 from pytask.core import events
-from pytask.core.envelope import MAX_MESSAGES, from_fields, read_message
+from pytask.core.envelope import MAX_MESSAGES, from_fields, read_envelope
 from pytask.errors import PytaskError, Unavailable
 from pytask.worker import slots
 from pytask.worker.attempt import message_handler
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytask.authoring.task import Task
     from pytask.core.commands import Command
-    from pytask.core.envelope import Message
+    from pytask.core.envelope import Envelope
     from pytask.worker.slots import Live
     from pytask.worker.worker import Worker
 
@@ -42,7 +42,7 @@ class Box:
     __slots__ = ('is_due', 'published')
 
     def __init__(self) -> None:
-        self.published: deque[Message] = deque()
+        self.published: deque[Envelope] = deque()
         self.is_due = False
 
 
@@ -110,13 +110,13 @@ class Inbox:
         taken = self._worker.store.inboxes.taken
         raw = self._insist(live, taken, live.run_id, live.token)
         while raw:
-            message = read_message(raw)
+            message = read_envelope(raw)
             if not self._handle(live, message):
                 return
             raw = self._insist(live, taken, live.run_id, live.token, message.key)
             self._next_published(live, box)
 
-    def _handle(self, live: Live, message: Message) -> bool:
+    def _handle(self, live: Live, message: Envelope) -> bool:
         """Have the run's instance of the moment handle it; false where the run is over before that."""
         heard, task = None, None
         while heard is None:
@@ -145,7 +145,7 @@ class Inbox:
         return None
 
     @staticmethod
-    def _hear(live: Live, task: Task, message: Message) -> message_handler.Heard | None:
+    def _hear(live: Live, task: Task, message: Envelope) -> message_handler.Heard | None:
         # As a child of the run, under a copy of the run's context as it is inside.
         context = live.greenlet.gr_context.copy()
         context.run(current.set, task)
@@ -158,7 +158,7 @@ class Inbox:
             return message_handler.failed(PytaskError(f'message {message.name} was interrupted'))
         return None
 
-    def tell(self, live: Live, message: Message, error: BaseException) -> None:
+    def tell(self, live: Live, message: Envelope, error: BaseException) -> None:
         """Log that a message has failed; and where nobody waits for an answer, publish it."""
         name = str(message.name)[:100]
         self._worker.report.message_failed(live, name, error)

@@ -27,7 +27,7 @@ FIRST_WITHIN_S = 2.0
 ECHO = 'echo'
 
 
-class Listener(Service):
+class ControlListener(Service):
     def __init__(self, worker: Worker) -> None:
         super().__init__('listener', worker.report, worker.broken)
         self._worker = worker
@@ -82,9 +82,9 @@ class Listener(Service):
 
     def _hear(self, run_id: str, command: Command) -> None:
         if run_id:
-            self._worker.orders.obey(run_id, command)
+            self._worker.dispatcher.obey(run_id, command)
         elif command.name == ECHO:
             if command.fields.get('nonce') == self._nonce:
                 self._proved_at = self.echoed_at = monotonic_s()
         else:
-            self._worker.orders.obey_as_worker(command)
+            self._worker.dispatcher.obey_as_worker(command)

@@ -26,7 +26,7 @@ LATE_S, MEMORY_SHARE, FILES_SHARE = 1.0, 0.9, 0.8
 _PAGE = resource.getpagesize()
 
 
-class Pressure(Service):
+class Backpressure(Service):
     """`why` says what the worker is short of, '' for nothing; `lag_s` how late the hub was the last time."""
 
     def __init__(self, worker: Worker) -> None:

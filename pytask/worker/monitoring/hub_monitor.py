@@ -44,7 +44,7 @@ class Block(NamedTuple):
     """Something that held the hub: for so long as was seen, there, and for that run, if for one."""
 
     seconds: float
-    place: stacks.Place
+    place: stacks.CodePlace
     live: Live | None
     stack: str
 
@@ -57,7 +57,7 @@ class Block(NamedTuple):
         return f'run {self.live.run_id} {self.live.task_name}' if self.live is not None else 'something in no run'
 
 
-class Lookout:
+class HubMonitor:
     """`lag_s` is how long the hub owes a sign."""
 
     def __init__(self, worker: Worker) -> None:
@@ -93,7 +93,7 @@ class Lookout:
 
     def fields(self) -> dict[str, Any]:
         """Return what stands in the worker's record: how late the hub is, and the last block as JSON, if any."""
-        lag_s = max(self.lag_s, self._worker.pressure.lag_s)
+        lag_s = max(self.lag_s, self._worker.backpressure.lag_s)
         return {'lag_ms': round(1000 * lag_s), 'blocked': self._record()}
 
     def _record(self) -> str:
@@ -143,7 +143,7 @@ class Lookout:
         # None for a greenlet that is compiled code and nothing else.
         return sys._current_frames().get(self._hub_thread)  # noqa: SLF001 - documented, for just this
 
-    def _look_at(self, frame: FrameType | None) -> tuple[Live | None, stacks.Place]:
+    def _look_at(self, frame: FrameType | None) -> tuple[Live | None, stacks.CodePlace]:
         if frame is None:
             return None, stacks.NOWHERE
         return stacks.whose(frame, self._worker.slots.all()), stacks.place_of(frame)

@@ -29,7 +29,7 @@ ASK_WITHIN_S = 1.0
 FRESH_S = 1.0
 
 
-class Scrape:
+class MetricsPage:
     """Renders the page for one worker."""
 
     def __init__(self, worker: Worker) -> None:
@@ -83,7 +83,7 @@ class Scrape:
             ('pytask_worker_up', 'The hub turns and no service is broken.', int(not readiness.ills(worker))),
             ('pytask_worker_ready', 'As /ready says.', int(not readiness.reasons(worker))),
             ('pytask_worker_slots', 'How many runs may go at a time.', worker.slots.size),
-            ('pytask_hub_lag_seconds', 'How late the hub is.', round(worker.pressure.lag_s, 4)),
+            ('pytask_hub_lag_seconds', 'How late the hub is.', round(worker.backpressure.lag_s, 4)),
             ('pytask_worker_slots_taken', 'How many go now.', worker.slots.taken),
             ('pytask_worker_greenlets', 'Greenlets of runs: their own and those they spawned.', _greenlets(lives)),
         ):

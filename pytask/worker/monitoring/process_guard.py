@@ -26,7 +26,7 @@ ALARMS = {
 }
 
 
-class Guard(Service):
+class ProcessGuard(Service):
     """Keeps things, from `with` to its end, as they are when it begins."""
 
     def __init__(self, worker: Worker) -> None:
@@ -35,7 +35,7 @@ class Guard(Service):
         self._taken: list[signal.Signals] = []
         self._depth = sys.getrecursionlimit()
 
-    def __enter__(self) -> Guard:
+    def __enter__(self) -> ProcessGuard:
         self._taken = [number for number in ALARMS if signal.getsignal(number) is signal.SIG_DFL]
         for number in self._taken:
             signal.signal(number, _ignore)

@@ -53,7 +53,7 @@ def ills(worker: Worker) -> list[str]:
 
 def services(worker: Worker) -> list[Service]:
     """Return the loops that run the queue; pytask's own tasks turn only when they end."""
-    return [worker.writer, worker.listener, worker.fetcher, *worker.fetcher.peekers]
+    return [worker.writer, worker.listener, worker.fetcher, *worker.fetcher.waiters]
 
 
 def _redis(worker: Worker) -> Iterator[str]:
@@ -86,12 +86,12 @@ def _ago(seconds: float) -> str:
 
 
 def _pressure(worker: Worker) -> Iterator[str]:
-    if worker.pressure.why:
-        yield f'claims nothing, short of {worker.pressure.why}'
+    if worker.backpressure.why:
+        yield f'claims nothing, short of {worker.backpressure.why}'
 
 
 def _hub(worker: Worker) -> Iterator[str]:
-    block = worker.heartbeat.lookout.block()
+    block = worker.heartbeat.hub_monitor.block()
     if block is not None:
         yield str(block)
 

@@ -41,7 +41,7 @@ _ATTEMPT = frozenset({Runner.run.__code__, Runner.perform.__code__})
 DEEPEST = 100
 
 
-class Place(NamedTuple):
+class CodePlace(NamedTuple):
     """A line of code that is being run."""
 
     file: str
@@ -52,7 +52,7 @@ class Place(NamedTuple):
         return f'{short(self.file)}:{self.line} in {self.function}' if self.file else 'compiled code'
 
 
-NOWHERE = Place('', 0, '')
+NOWHERE = CodePlace('', 0, '')
 
 
 def of_run(live: Live, *, is_full: bool = False, running: FrameType | None = None) -> str:
@@ -87,13 +87,13 @@ def of_frame(frame: FrameType, *, is_full: bool = False) -> list[str]:
     return lines
 
 
-def places_of(frame: FrameType) -> list[Place]:
+def places_of(frame: FrameType) -> list[CodePlace]:
     """Return what a stack is made of, outermost first."""
     walk = traceback.walk_stack(frame)
-    return [Place(f.f_code.co_filename, line or 0, f.f_code.co_name) for f, line in walk][::-1]
+    return [CodePlace(f.f_code.co_filename, line or 0, f.f_code.co_name) for f, line in walk][::-1]
 
 
-def place_of(frame: FrameType) -> Place:
+def place_of(frame: FrameType) -> CodePlace:
     """Return the innermost place outside of all libraries; where there is none, the innermost of all."""
     places = places_of(frame)
     return next((place for place in reversed(places) if is_own(place.file)), places[-1])
@@ -178,11 +178,11 @@ def _offloaded(live: Live) -> list[FrameType]:
     return found
 
 
-def _lines(place: Place) -> list[str]:
+def _lines(place: CodePlace) -> list[str]:
     source = linecache.getline(place.file, place.line).strip()
     return [f'  {place}', f'    {source}'] if source else [f'  {place}']
 
 
-def _counted(places: list[Place]) -> str:
+def _counted(places: list[CodePlace]) -> str:
     names = dict.fromkeys(Path(short(place.file)).parts[0].removesuffix('.py') for place in places)
     return f'  … {len(places)} {"frame" if len(places) == 1 else "frames"} of {", ".join(names)}'

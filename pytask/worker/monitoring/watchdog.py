@@ -26,7 +26,7 @@ LOOK_EVERY_S = 1.0
 CLOSING_S = 10.0
 
 
-class Watch(Service):
+class Watchdog(Service):
     def __init__(self, worker: Worker) -> None:
         super().__init__('watch', worker.report, worker.broken)
         self._worker = worker
@@ -35,7 +35,7 @@ class Watch(Service):
         self._fed_at = self._troubled_since = 0.0
         self._is_leaving = False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Watchdog:
         self.start()
         return self
 

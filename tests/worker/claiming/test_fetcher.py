@@ -235,7 +235,7 @@ def test_a_worker_that_renews_no_leases_claims_nothing(make_app, worker, monkeyp
     monkeypatch.setattr('pytask.worker.heartbeat.register', fail)
     wait_until(running.heartbeat.late_s, 'no beat has got through for most of a lease')
     run = note.apply()
-    wait_until(lambda: running.fetcher.peekers[0].may_claim, 'it has heard of it')
+    wait_until(lambda: running.fetcher.waiters[0].may_claim, 'it has heard of it')
     now = monotonic_s()
     wait_until(lambda: running.fetcher.turned_at > now + 2 * LATE_PAUSE_S, 'it could have claimed')
     assert run.refresh().state == 'WAIT'

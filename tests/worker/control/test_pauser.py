@@ -325,13 +325,13 @@ def test_a_local_run_that_did_not_hear_it_is_told_by_the_heartbeat(app, worker):
     running = worker()
     wait_until(lambda: task.turns > 2, 'it works')
     [run] = wait_until(lambda: app.client.list(task=task.NAME), 'it is listed')
-    obey, running.orders.obey = running.orders.obey, lambda *_: None
+    obey, running.dispatcher.obey = running.dispatcher.obey, lambda *_: None
     assert run.pause() == 'requested'
     wait_until(lambda: has_halted(task, 0.1), 'it halts')
     before = task.turns
     assert run.resume() == 'requested'
     wait_until(lambda: task.turns > before, 'it goes on')
-    running.orders.obey = obey
+    running.dispatcher.obey = obey
 
 
 def test_pytasks_own_tasks_refuse(app, worker):

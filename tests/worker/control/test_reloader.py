@@ -183,7 +183,7 @@ def test_a_reload_is_carried_out_once_however_it_is_heard(app, worker, feed):
     running = worker()
     run = running_feed(app, feed)
     assert run.reload({'url': 'second'}) == 'applied'
-    running.orders.hear('RELOAD', running.slots.get(run.id))
+    running.dispatcher.hear('RELOAD', running.slots.get(run.id))
     assert run.reload({'url': 'third'}) == 'applied'
     wait_until(lambda: feed.made[-1].url == 'third', 'the last successor runs')
     assert [task.url for task in feed.made] == ['first', 'second', 'third']
@@ -288,8 +288,8 @@ def test_pytasks_own_tasks_are_not_reloaded_by_a_published_word(app, worker, red
     monitors = lambda: [live for live in running.slots.all() if live.task_name == 'pytask/monitor']  # noqa: E731
     [own] = wait_until(monitors, 'it begins')
     instance = wait_until(lambda: own.task, 'it runs')
-    hear, heard = running.orders.obey, []
-    running.orders.obey = lambda *command: hear(*command) or heard.append(command)
+    hear, heard = running.dispatcher.obey, []
+    running.dispatcher.obey = lambda *command: hear(*command) or heard.append(command)
     redis.publish(f'task-{own.run_id}-control', 'reload')
     wait_until(lambda: heard, 'it was heard')
     assert own not in running.reloader._building

@@ -29,20 +29,20 @@ def busy(app, worker):
 
 
 def is_short_of(running, what):
-    wait_until(lambda: what in running.pressure.why, f'short of {what}')
+    wait_until(lambda: what in running.backpressure.why, f'short of {what}')
 
 
 def goes_on(app, running, endless, relieve):
     """While short nothing is claimed and the rest goes on; relieved, it claims again."""
     run = app.client.start('quick')
-    wait_until(lambda: not running.pressure.relieved.is_set(), 'it claims nothing')
+    wait_until(lambda: not running.backpressure.relieved.is_set(), 'it claims nothing')
     gevent.get_hub().join(timeout=1.2)
     assert run.refresh().state == 'WAIT'
     assert app.client.get(endless.id).state == 'RUNNING'
     relieve()
     assert run.wait(timeout=5).output == 'fine'
     assert app.client.get(endless.id).attempt == 1
-    assert (running.pressure.why, running.report.counts['SERVICE CRASHED']) == ('', 0)
+    assert (running.backpressure.why, running.report.counts['SERVICE CRASHED']) == ('', 0)
 
 
 def test_file_descriptors(app, busy, monkeypatch):
@@ -80,9 +80,9 @@ def test_not_one_file_descriptor(app, busy):
 @pytest.mark.promise('The machine is short')
 def test_memory(app, busy, monkeypatch):
     running, endless = busy
-    running.pressure._most_bytes = resident_bytes()
+    running.backpressure._most_bytes = resident_bytes()
     is_short_of(running, 'memory: ')
-    goes_on(app, running, endless, lambda: setattr(running.pressure, '_most_bytes', float('inf')))
+    goes_on(app, running, endless, lambda: setattr(running.backpressure, '_most_bytes', float('inf')))
 
 
 def test_a_late_hub(app, busy):
@@ -90,18 +90,18 @@ def test_a_late_hub(app, busy):
     blocker = app.task(name='block')(lambda: really_sleep(2.5))
     blocker.apply()
     is_short_of(running, 'the hub was')
-    assert running.pressure.lag_s > 1
-    wait_until(lambda: not running.pressure.why, 'it is on time again')
+    assert running.backpressure.lag_s > 1
+    wait_until(lambda: not running.backpressure.why, 'it is on time again')
     assert app.client.start('quick').wait(timeout=5).output == 'fine'
 
 
 def test_other_workers_see_it(app, busy, monkeypatch):
     running, _ = busy
-    running.pressure._most_bytes = resident_bytes()
+    running.backpressure._most_bytes = resident_bytes()
     is_short_of(running, 'memory')
     seen = wait_until(lambda: app.client.store.workers.alive()[0].get('troubles'), 'it stands in its record')
     assert seen.startswith('claims nothing, short of memory: ')
-    running.pressure._most_bytes = float('inf')
+    running.backpressure._most_bytes = float('inf')
 
 
 def test_a_worker_that_leaked_asks_to_be_restarted(server, worker, tmp_path):
@@ -110,7 +110,7 @@ def test_a_worker_that_leaked_asks_to_be_restarted(server, worker, tmp_path):
 
     app = PyTask(server.url, lease=2)
     running = InProcess(app)
-    running.start().pressure._most_bytes = resident_bytes()
+    running.start().backpressure._most_bytes = resident_bytes()
     assert running.greenlet.get(timeout=10) == 75
     app.client.close()
 

@@ -12,7 +12,7 @@ from pytask.core.clock import wall_s
 from pytask.store import Claimed
 from pytask.worker.metrics import BOUNDS_S, UNKNOWN, Histogram, Metrics, family
 from pytask.worker.monitoring import metrics_page
-from pytask.worker.monitoring.metrics_page import Scrape
+from pytask.worker.monitoring.metrics_page import MetricsPage
 from pytask.worker.slots import Live
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
@@ -88,7 +88,7 @@ def busy(server, worker):
     app.task(name='well')(lambda: 1)
     app.task(name='wait', queue='mail')(lambda: gevent.spawn(gevent.sleep, 60) and gevent.sleep(60))
     running = worker(app)
-    page = Scrape(running)
+    page = MetricsPage(running)
     yield app, running, lambda: samples(page.page())
     app.client.close()
 
@@ -183,7 +183,7 @@ def test_while_redis_is_away_its_figures_are_left_out(busy, server):
 def test_how_late_the_hub_is_and_how_long_runs_waited(busy):
     app, running, page = busy
     app.client.start('well').wait(timeout=10)
-    running.pressure.lag_s = 0.25
+    running.backpressure.lag_s = 0.25
     shown = page()
     assert shown['pytask_hub_lag_seconds', ''] == 0.25
     assert shown['pytask_task_wait_seconds_count', 'task="well"'] >= 1

@@ -11,7 +11,7 @@ from pytask.core.clock import monotonic_s
 from pytask.errors import Unavailable
 from pytask.worker.control import listener
 from pytask.worker.monitoring import readiness
-from pytask.worker.monitoring.watchdog import Watch
+from pytask.worker.monitoring.watchdog import Watchdog
 from pytask.worker.worker import EXIT_BROKEN, Worker
 
 
@@ -153,7 +153,7 @@ def test_the_log_says_once_that_it_is_not_ready_and_once_that_it_is(slow_app, wo
     running = worker(slow_app)
     troubles = []
     monkeypatch.setattr(readiness, 'CHECKS', (lambda _: troubles,))
-    watch = Watch(running)
+    watch = Watchdog(running)
     with caplog.at_level(logging.INFO, 'pytask'):
         for now in ([], ['a'], ['a', 'b'], ['b'], [], []):
             troubles[:] = now
@@ -164,7 +164,7 @@ def test_the_log_says_once_that_it_is_not_ready_and_once_that_it_is(slow_app, wo
 
 def test_the_watchdog_starves_only_where_a_new_process_would_help(slow_app, worker, monkeypatch):
     running = worker(slow_app)
-    watch, told = Watch(running), []
+    watch, told = Watchdog(running), []
     monkeypatch.setattr(watch._notifier, 'tell', lambda *lines: told.append(lines))
     watch._feed_every_s = 1.0
     running.report.redis_is_away('writer', Unavailable('gone'))

@@ -13,7 +13,7 @@ local function empty_inbox(id)
   redis.call('UNLINK', inboxes .. id)
 end
 
-function end_run(id, task, state, reason) -- declared in `kin`
+function end_run(id, task, state, reason) -- declared in `relatives`
   redis.call('HSET', runs .. id, 'state', state, 'reason', reason, 'ended', now)
   redis.call('HDEL', runs .. id, 'stop', 'grace', 'reload_data', 'reload_id', 'reloading', 'paused')
   local v = redis.call('HMGET', runs .. id, 'inbox', 'parent', 'output')

@@ -3,7 +3,7 @@
 -- ARGV  id position key value forced
 -- ANSWER APPLIED, REFUSED (what is no flow), NOT_FOUND, MOVED (it stands at another step), or the state of one that runs,
 -- or has come to its end
--- include clock event line flow wake kin end guilt again hold mail
+-- include clock event line flow wake relatives end guilt revive hold inbox
 redis.call('ZREM', held, '') -- harmless, and never refused: see finish
 local run, flow = runs .. id, flows .. id
 local v = redis.pcall('HMGET', run, 'task', 'state', 'position', 'child', 'draft', 'paused', 'queue')

@@ -3,7 +3,7 @@
 -- ARGV  id token reason until_ms check_ms saved message is_child_over ...  then of a child, where one is to be started:
 -- queue, task, data, and where it is a flow, its steps, the first one's task, and its routine
 -- ANSWER {OK}, {STALE} (not the holder)
--- include clock event line flow wake kin end guilt handover hold mail
+-- include clock event line flow wake relatives end guilt handover hold inbox
 redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
 local key, flow = runs .. id, flows .. id
 local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'attempt', 'paused', 'inbox', 'children')

@@ -3,7 +3,7 @@
 -- KEYS  runs inboxes
 -- ARGV  id token handled  handled is how the message begins, '' for none
 -- ANSWER {OK, message}, {OK} where there is none, {STALE} (not the holder)
--- include mail
+-- include inbox
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'token', 'state', 'inbox')
 if v[1] ~= token or v[2] ~= 'RUNNING' then return {'STALE'} end

@@ -2,7 +2,7 @@
 -- KEYS  runs flows inboxes
 -- ARGV  id token position key value step saved message  step is the next one's task, '' after the last
 -- ANSWER OK, STALE (not the holder)
--- include clock event mail guilt
+-- include clock event inbox guilt
 local run = runs .. id
 local v = redis.pcall('HMGET', run, 'token', 'state', 'position', 'inbox', 'crashes')
 if v[1] ~= token or v[2] ~= 'RUNNING' then return 'STALE' end

@@ -3,7 +3,7 @@
 -- ARGV  id data message max_messages max_bytes
 -- ANSWER APPLIED (also where it was submitted with this data before), REQUESTED, FULL, TOO_LARGE (the message is ''),
 -- REFUSED (what is no flow), NOT_FOUND, or the state of one that does not wait
--- include line flow wake mail
+-- include line flow wake inbox
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'data', 'draft', 'wait', 'paused', 'queue', 'inbox')
 if v.err or not v[1] then return 'NOT_FOUND' end
