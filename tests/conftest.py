@@ -112,6 +112,12 @@ def redis(server):
 
 
 @pytest.fixture
+def turns(request):
+    """Return how often a long test does the same: `turns(100)` are a hundred with `--all`, and else a fifth."""
+    return lambda count: count if request.config.option.all else count // 5
+
+
+@pytest.fixture
 def app(server):
     app = PyTask(server.url, lease=2)
     yield app
