@@ -25,8 +25,8 @@ def doctor(processes, redis):
     redis.config_set('appendonly', 'yes')
     redis.config_set('appendfsync', 'everysec')
 
-    def doctor(*words, **environment):
-        done = processes.run('doctor', '--json', *words, **environment)
+    def doctor(*words, run=processes.run, **environment):
+        done = run('doctor', '--json', *words, **environment)
         assert 'Traceback' not in done.stderr, done.stderr
         found = {}
         for line in done.stdout.splitlines():
@@ -181,7 +181,7 @@ def test_clocks_that_differ_are_told(doctor, processes):
     assert "behind this machine's" in only(found, 'clock')
 
 
-def test_a_slow_way_to_redis_is_told(doctor, server):
+def test_a_slow_way_to_redis_is_told(doctor, server, processes):
     def pass_on(near, _):
         with socket.create_connection(('127.0.0.1', server.port)) as far:
             back = gevent.spawn(copy, far, near, 0)
@@ -197,7 +197,7 @@ def test_a_slow_way_to_redis_is_told(doctor, server):
     slow = StreamServer(('127.0.0.1', 0), pass_on)
     slow.start()
     try:
-        code, found = doctor('-r', f'redis://127.0.0.1:{slow.server_port}/0')
+        code, found = doctor('-r', f'redis://127.0.0.1:{slow.server_port}/0', run=processes.run_process)
     finally:
         slow.stop()
     assert (code, wrong(found)) == (1, ['latency'])

@@ -46,7 +46,10 @@ def folder(processes):
 
 
 def workers(processes, count=WORKERS):
-    return [processes.worker('-A', 'some:app') for _ in range(count)]
+    started = [processes.worker('-A', 'some:app') for _ in range(count)]
+    with processes.server.client() as client:
+        wait_until(lambda: client.zcard('schedules') == 4, 'its schedules are declared', 20)
+    return started
 
 
 def begun(redis):
