@@ -18,8 +18,8 @@ from pytask.core.clock import monotonic_s
 
 if TYPE_CHECKING:
     from pytask.authoring.task import Task
+    from pytask.core.port import Port
     from pytask.store import Claimed
-    from pytask.worker.attempt.port import RunPort
 
 # `start` goes on, or has not begun; it is over, and its end is under way; only the context is still to be left.
 STARTED, CLOSING, LEAVING = range(3)
@@ -174,18 +174,16 @@ class Halt:
         self.over = Event()
         self._thread = _thread_id()
 
-    def holds(self, port: RunPort) -> bool:
-        live = port.live
+    def holds(self, live: Live, port: Port) -> bool:
         if live.ending or live.guard is not None or not goes_on(live) or _thread_id() != self._thread:
             return False
         # While it is made, the successor of a reload must not wait: else nobody would answer.
         return live.task is None or live.task.pytask_port is port
 
 
-def wait_while_paused(port: RunPort) -> None:
-    """Be a control point: return when the run is not paused, or is told to end."""
-    live = port.live
-    while (halt := live.halt) is not None and halt.holds(port):
+def wait_while_paused(live: Live, port: Port) -> None:
+    """Return when the run is not paused, or is told to end: this is what a control point does."""
+    while (halt := live.halt) is not None and halt.holds(live, port):
         gevent.wait([halt.over, live.stopping_event()], count=1)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.store import Store
-    from pytask.worker.reporter import Reporter
+    from pytask.worker.lifetime import Lifetime
     from pytask.worker.slots import Live, Slots
 
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
@@ -63,8 +63,8 @@ class Final(NamedTuple):
 class Writer(Service):
     """Records outcomes and publishes events. `end` and `note` may be called from any thread."""
 
-    def __init__(self, store: Store, slots: Slots, report: Reporter, on_broken: Callable[[str], None]) -> None:
-        super().__init__('writer', report, on_broken)
+    def __init__(self, store: Store, slots: Slots, lifetime: Lifetime) -> None:
+        super().__init__('writer', lifetime)
         self._store, self._slots = store, slots
         self._line: deque[Pending | Final] = deque()
         # Tasks emit from native threads too. Never held across a switch or a call to Redis.

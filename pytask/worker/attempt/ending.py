@@ -21,15 +21,18 @@ from pytask.core.states import Outcome, State
 from pytask.worker import slots
 from pytask.worker.attempt import forks, stdout
 from pytask.worker.attempt.outcome import outcome_of
-from pytask.worker.attempt.timeouts import Timeouts
 from pytask.worker.slots import CLOSING, LEAVING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytask.schema.outputs import Outputs
+    from pytask.worker.application import Application
     from pytask.worker.attempt.port import RunPort
+    from pytask.worker.attempt.timeouts import Timeouts
+    from pytask.worker.control.stopper import Stopper
+    from pytask.worker.reporter import Reporter
     from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
 
 # What an `on_exception` hook may take: long enough to send a report, short enough for a slot.
 HOOK_LIMIT_S = 10.0
@@ -38,30 +41,46 @@ HOOK_LIMIT_S = 10.0
 class AttemptEnding:
     """Ends attempts for one worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._app, self._report, self._writer = worker.app, worker.report, worker.writer
-        self._stopper, self._slots = worker.stopper, worker.slots
-        self.limits = Timeouts(worker)
+    def __init__(self, app: Application, report: Reporter, stopper: Stopper, timeouts: Timeouts) -> None:
+        self._app, self._report = app, report
+        self._stopper, self._timeouts = stopper, timeouts
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
         """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
-        outcome = outcome_of(live, value, error)  # which may ask for an error's text: still a part of `start`
+        outcome = outcome_of(
+            live, value, error, self._promised(live, error)
+        )  # which may ask for an error's text: still a part of `start`
         live.phase = CLOSING
         task = live.task
         if live.limit is not None and (task is None or not task.graceful):
-            self.limits.end(live)
+            self._timeouts.end(live)
         if task is not None:
             if type(task).finish is not Task.finish and callable(type(task).finish):
                 self._guarded(live, task.GRACE, task.finish, outcome)
             if live.successor is not None or task.pytask_port.children:  # type: ignore[attr-defined]
                 outcome = self._end_children(live, task, value, outcome, error)
         if live.limit is not None:
-            self.limits.end(live)
+            self._timeouts.end(live)
         if outcome.state is State.EXCEPTION:
             self.tell(live, outcome)
         live.phase = LEAVING
         stdout.finish(live)
         current.set(None)
+        return outcome
+
+    def judge_outside(self, live: Live, outcome: Outcome | None, error: BaseException) -> Outcome:
+        """Return the outcome where `error` left the context, or kept the run from entering it. Never raises."""
+        self._timeouts.end(live)
+        if outcome is None or (error is not outcome.exception and outcome.state is State.SUCCESS):
+            return self.fail(live, error)
+        if error is not outcome.exception:
+            self._report.context_failed(live, error)
+        return outcome
+
+    def fail(self, live: Live, error: BaseException) -> Outcome:
+        """Return the outcome of an attempt that ended by `error` outside of its instance; call the hooks."""
+        outcome = outcome_of(live, None, error)
+        self.tell(live, outcome)
         return outcome
 
     def tell(self, live: Live, outcome: Outcome) -> None:
@@ -80,21 +99,11 @@ class AttemptEnding:
         is_graceful = live.task is not None and live.task.graceful
         is_late = live.phase == LEAVING or (live.phase == CLOSING and not is_graceful)
         if is_awaited or is_other or is_late or live.ending:
-            self._report.child_failed(port, error)
+            self._report.child_failed(live, error)
             return
         live.failure = error
         if live.phase != CLOSING:  # else `_join` sees it
             self._stopper.end(live, 'failed')
-
-    def mend(self) -> None:
-        """End attempts whose greenlet somebody killed before its first step: nobody else would."""
-        for live in self._slots.all():
-            if live.greenlet is not None and live.greenlet.dead and not live.took_s:
-                self._report.killed(live)
-                killed = gevent.GreenletExit('its greenlet was killed before its first step')
-                is_free = not (live.ending or live.is_local)
-                outcome = Outcome(State.WAIT, reason='killed') if is_free else outcome_of(live, None, killed)
-                self._writer.end(live, outcome)
 
     def _guarded(self, live: Live, limit_s: float | None, call: Callable[..., Any], *args: Any) -> None:
         guard = live.guard = object()
@@ -119,7 +128,7 @@ class AttemptEnding:
         # Its `start` has returned, so a graceful run goes on in its children, and is judged when these have ended.
         if task.graceful and error is None and slots.has_any(task):
             self._join(live, task)
-            outcome = outcome_of(live, value, None)
+            outcome = outcome_of(live, value, None, self._promised(live, None))
         for left in (task, live.successor and live.successor[0]):
             self._stopper.close(live, left)
         live.successor = None
@@ -140,6 +149,12 @@ class AttemptEnding:
                 self._report.leaked(live, error)
         if live.failure is not None and not live.ending:
             live.ending = 'failed'
+
+    def _promised(self, live: Live, error: BaseException | None) -> Outputs | None:
+        # What `start` returned is checked against its annotation; what a waiting step returned is not.
+        if error is not None or live.task is None or (live.flow is not None and not live.flow.is_at_start):
+            return None
+        return self._app.registry.outputs(type(live.task))
 
     def _run_of(self, live: Live, outcome: Outcome) -> Run:
         raw = {b'task': live.task_name.encode(), b'data': live.data, b'output': outcome.output}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gevent.event import Event
 
-    from pytask.app.app import PyTask
+    from pytask.worker.application import Application
     from pytask.worker.slots import Live
     from pytask.worker.writer import Writer
 
@@ -46,7 +46,7 @@ class RunPort:
 
     __slots__ = ('_writer', 'app', 'changed', 'child_error', 'children', 'live', 'own_state')
 
-    def __init__(self, live: Live, app: PyTask, writer: Writer) -> None:
+    def __init__(self, live: Live, app: Application, writer: Writer) -> None:
         self.live, self.app, self._writer = live, app, writer
         self.children: set[Any] | None = None
         self.child_error: BaseException | None = None
@@ -126,7 +126,7 @@ class RunPort:
 
     def checkpoint(self) -> None:
         if self.live.halt is not None:
-            wait_while_paused(self)
+            wait_while_paused(self.live, self)
 
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return gevent.spawn(fn, *args, **kwargs)  # owned and given the context by `children.adopt`

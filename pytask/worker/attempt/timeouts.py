@@ -17,8 +17,10 @@ from pytask.errors import PytaskError, TaskError, Unavailable
 
 if TYPE_CHECKING:
     from pytask.authoring.task import Task
+    from pytask.core.commands import Command
+    from pytask.store import Store
+    from pytask.worker.control.stopper import Stopper
     from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
 
 # While Redis is away nobody knows whether there is more time. That is not for ever: the lease ends such a run.
 ASK_AGAIN_S = 0.5
@@ -37,8 +39,8 @@ class Deadline:
 class Timeouts:
     """The time limits of one worker's runs."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._store, self._stopper = worker.store, worker.stopper
+    def __init__(self, store: Store, stopper: Stopper) -> None:
+        self._store, self._stopper = store, stopper
 
     def begin(self, live: Live, task_class: type[Task]) -> None:
         """Start the clock of an attempt. Raises TaskError for a limit, written by foreign hands, that is none."""
@@ -46,8 +48,9 @@ class Timeouts:
         if limit_s is not None:
             self._set(live, limit_s)
 
-    def extend(self, live: Live, seconds: Any) -> None:
-        """Let a run take so many seconds more from now; never fewer than it has."""
+    def obey(self, live: Live, command: Command) -> None:
+        """Carry out an `extend`: so many `seconds` more from now; never fewer than it has."""
+        seconds: Any = command.fields.get('seconds')
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if live.limit is not None and is_number and 0 < seconds <= LONGEST_S:
             self._set(live, max(seconds, live.limit.at - monotonic_s()))

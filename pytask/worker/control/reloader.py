@@ -10,23 +10,27 @@ process while it is built is not tried again, and what nobody has begun is done 
 from __future__ import annotations
 
 import contextlib
+from math import inf
 from typing import TYPE_CHECKING
 
 import gevent
 
-from pytask.authoring.task import Task
+from pytask.authoring.task import Task, current
 from pytask.core.limits import MAX_WHY
-from pytask.errors import PytaskError, Unavailable
+from pytask.errors import Interrupted, PytaskError, Unavailable
 from pytask.worker import slots
 from pytask.worker.error_text import describe
 from pytask.worker.slots import STARTED
 
 if TYPE_CHECKING:
+    from pytask.core.commands import Command
+    from pytask.store import Store
     from pytask.store.records import Reload
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.worker.attempt.builder import Builder
+    from pytask.worker.control.stopper import Stopper
+    from pytask.worker.reporter import Reporter
+    from pytask.worker.slots import Live, Slots
 
-# What an answer says at most: all problems of the data, but no novel.
 # An answer is given until it is taken: while Redis is away, as often as this.
 AGAIN_S = 0.5
 # Between looks at a run that is still being started.
@@ -34,9 +38,16 @@ STARTING_S = 0.02
 
 
 class Reloader:
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    """Reloads the runs of one worker."""
+
+    def __init__(self, store: Store, slots: Slots, report: Reporter, stopper: Stopper, builder: Builder) -> None:
+        self._store, self._slots, self._report = store, slots, report
+        self._stopper, self._builder = stopper, builder
         self._building: set[Live] = set()
+
+    def obey(self, live: Live, command: Command) -> None:
+        """Carry out a `reload`; one with an id is durable."""
+        self.reload(live, is_durable='id' in command.fields)
 
     def reload(self, live: Live, *, is_durable: bool) -> None:
         """Begin a reload; returns at once. A durable one stands in the hash until it is answered."""
@@ -50,13 +61,13 @@ class Reloader:
         try:
             while live.task is None and self._is_held(live) and not live.ending:
                 gevent.sleep(STARTING_S)
-            wanted = self._worker.store.runs.begin_reload(live.run_id, live.token, live.reload_id)
+            wanted = self._store.runs.begin_reload(live.run_id, live.token, live.reload_id)
             # It is heard twice, by the channel and by the heartbeat: the second time it is under way or answered.
             if wanted is not None and not (is_durable and wanted.reload_id in ('', live.reload_id)):
                 live.reload_id = wanted.reload_id
                 self._replace(live, wanted)
         except PytaskError as error:  # not the data's fault: the heartbeat hears of it again
-            self._worker.report.reload_failed(live, error)
+            self._report.reload_failed(live, error)
         finally:
             self._building.discard(live)
             if live.ending != 'reload':
@@ -70,7 +81,7 @@ class Reloader:
         made = self._build(live, old, data) if live.phase == STARTED else None
         if isinstance(made, Task) and wanted.reload_id:
             with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
-                self._worker.store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
+                self._store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
         if live.ending or live.task is not old or not slots.goes_on(live):  # nobody would take the new one over
             self._drop(live, made)
         elif live.phase != STARTED:
@@ -80,13 +91,27 @@ class Reloader:
             )
         elif isinstance(made, Task):
             live.successor = (made, data, wanted.reload_id)
-            self._worker.stopper.end(live, 'reload')
+            self._stopper.end(live, 'reload')
         else:
             self._refuse(live, made or PytaskError('the greenlet that made the new instance was killed'))
 
+    def take_over(self, live: Live) -> None:
+        """Put the successor in the old instance's place, in the run's own greenlet. Raises Interrupted."""
+        # Same attempt, same lease, same greenlet: only the instance and its data are others.
+        self._stopper.close(live, live.task)
+        if live.ending != 'reload':  # told to stop while the old instance was ending
+            raise Interrupted(live.ending)
+        live.task, live.data, reload_id = live.successor  # type: ignore[misc]
+        live.successor, live.ending, live.stopping, live.interrupt_at = None, '', None, inf
+        if live.ended is not None:
+            live.ended.set()
+            live.ended = None
+        current.set(live.task)
+        gevent.spawn_raw(self.answer, live, reload_id, live.data)
+
     def _drop(self, live: Live, made: Task | BaseException | None) -> None:
         if isinstance(made, Task):
-            self._worker.stopper.close(live, made)
+            self._stopper.close(live, made)
 
     def _look_again(self, live: Live) -> None:
         is_durable, live.reload_again = live.reload_again, None
@@ -94,7 +119,7 @@ class Reloader:
             self.reload(live, is_durable=is_durable)
 
     def _is_held(self, live: Live) -> bool:
-        return self._worker.slots.get(live.run_id) is live
+        return self._slots.get(live.run_id) is live
 
     def _build(self, live: Live, old: Task, data: bytes) -> Task | BaseException | None:
         # In a greenlet that the run owns: it ends with it. None where it has ended before its first step.
@@ -106,12 +131,12 @@ class Reloader:
 
     def _body(self, live: Live, task_class: type[Task], data: bytes) -> Task | BaseException:
         try:
-            return self._worker.runner.build(live, task_class, data)
+            return self._builder.build(live, task_class, data)
         except BaseException as error:  # noqa: BLE001 - user code: the new instance could not be made
             return error
 
     def _refuse(self, live: Live, error: BaseException) -> None:
-        self._worker.report.reload_failed(live, error)
+        self._report.reload_failed(live, error)
         why = describe(error)['message'][:MAX_WHY] or type(error).__name__
         self._answer(live, live.reload_id, why, b'')
 
@@ -127,9 +152,9 @@ class Reloader:
 
     def _is_answered(self, live: Live, answer: tuple[str, str, bytes, int]) -> bool:
         try:
-            self._worker.store.runs.reloaded(live.run_id, live.token, *answer)
+            self._store.runs.reloaded(live.run_id, live.token, *answer)
         except Unavailable:
             return False
         except PytaskError as error:
-            self._worker.report.reload_failed(live, error)
+            self._report.reload_failed(live, error)
         return True

@@ -7,13 +7,14 @@ never hits what runs next. Nothing is recorded here: the run's own greenlet judg
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 
 from pytask.authoring.task import current
+from pytask.core import events
 from pytask.core.clock import monotonic_s
-from pytask.errors import Interrupted
+from pytask.errors import Interrupted, PytaskError
 from pytask.worker import slots
 from pytask.worker.attempt import children
 from pytask.worker.slots import CLOSING, LEAVING, STARTED
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.authoring.task import Task
+    from pytask.core.commands import Command
+    from pytask.store import Store
     from pytask.worker.reporter import Reporter
     from pytask.worker.slots import Live
 
@@ -35,9 +38,25 @@ EARLY_S = 0.05
 class Stopper:
     """`restart` is told why this process can not go on: a run of it ignores every interruption."""
 
-    def __init__(self, report: Reporter, restart: Callable[[str], None]) -> None:
-        self._report, self._restart = report, restart
+    def __init__(self, store: Store, report: Reporter, restart: Callable[[str], None]) -> None:
+        self._store, self._report, self._restart = store, report, restart
         self.unkillable: set[str] = set()
+
+    def obey(self, live: Live, command: Command) -> None:
+        """Carry out a `stop`. One that names its attempt is in the hash already; another is written there first."""
+        grace_s = seconds(command.fields.get('grace'))
+        if command.attempt:
+            self.end(live, 'stop', grace_s=grace_s)
+        elif live.ending != 'stop' or grace_s is not None:
+            gevent.spawn_raw(self._stop_for_good, live, grace_s)
+
+    def _stop_for_good(self, live: Live, grace_s: float | None) -> None:
+        # Written down first, so that it holds even if this process is gone the next moment.
+        try:
+            self._store.runs.command(live.run_id, events.STOP, grace_s=grace_s, attempt=live.attempt)
+        except PytaskError as error:  # obeyed all the same
+            self._report.not_written_down(live, error)
+        self.end(live, 'stop', grace_s=grace_s)
 
     def end(self, live: Live, reason: str, *, grace_s: float | None = None) -> None:
         """Tell a run to end, and see to it; returns at once.
@@ -177,3 +196,12 @@ class Stopper:
 def _has_stop(task: Task | None) -> bool:
     # Of its class: to ask an instance may run a `__getattr__` of the author's, which may raise anything.
     return hasattr(type(task), 'stop')
+
+
+def seconds(given: Any) -> float | None:
+    """Read a span of time that foreign hands may have written; None for what is none."""
+    try:
+        span = float(given)
+    except (TypeError, ValueError):
+        return None
+    return span if 0 <= span < inf else None

@@ -179,7 +179,7 @@ def test_a_run_is_given_more_time(app, worker, short):
 
 def test_a_worker_that_has_not_heard_looks_before_it_ends_a_run(app, worker, short):
     running = worker()
-    running.dispatcher._carry_out.pop('extend')
+    running.dispatcher._of_runs.pop('extend')
     run, _ = begun(app, running, short, data={'seconds': 1})
     run.extend(30)
     assert run.wait(timeout=5).output == 'in time'
