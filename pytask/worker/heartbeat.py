@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pytask.worker.application import Application
+    from pytask.worker.live import Halt, Lease, Live
     from pytask.worker.monitoring.hub_monitor import HubMonitor
     from pytask.worker.registration import Registration
-    from pytask.worker.slots import Halt, Live, Slots
+    from pytask.worker.slots import Slots
 
 BEATS_PER_LEASE = 4
 FENCE_AT, OVER_AT = 0.75, 1.0
@@ -156,13 +157,16 @@ class Heartbeat:
     def _until_next_s(self) -> float:
         # Until the next beat, or sooner where a run comes to its fence or to the end of its lease.
         now = boot_s()
-        marks = [self._marked_at(live) - now for live in self._leased() if live.is_open and not _is_kept(live)]
+        marks = [
+            self._marked_at(live.lease) - now for live in self._leased() if live.is_open and not _is_kept(live)
+        ]
         return min([self._period_s, *(left for left in marks if left > 0)]) + 0.001
 
-    def _marked_at(self, live: Live) -> float:
-        if not live.fenced_at:
-            return live.renewed_at + FENCE_AT * self.lease_s
-        return max(live.renewed_at + OVER_AT * self.lease_s, live.fenced_at + (OVER_AT - FENCE_AT) * self.lease_s)
+    def _marked_at(self, lease: Lease) -> float:
+        if not lease.fenced_at:
+            return lease.renewed_at + FENCE_AT * self.lease_s
+        told_at = lease.fenced_at + (OVER_AT - FENCE_AT) * self.lease_s
+        return max(lease.renewed_at + OVER_AT * self.lease_s, told_at)
 
     def _renew(self, lives: Sequence[Live]) -> None:
         sent_at = boot_s()
@@ -171,7 +175,7 @@ class Heartbeat:
         verdicts = self._pass_on(lives, before, self._store.queues.renew(pairs, lease_ms=self._lease_ms))
         for live in lives:
             if verdicts.get(live.run_id) not in ('LOST', 'GONE'):
-                live.renewed_at = sent_at
+                live.lease.renewed_at = sent_at
 
     def _pass_on(
         self, lives: Sequence[Live], before: Sequence[Halt | None], found: Sequence[tuple[str, str]]
@@ -189,11 +193,12 @@ class Heartbeat:
     def _guard(self, lives: Iterable[Live]) -> None:
         now = boot_s()
         for live in lives:
-            age = (now - live.renewed_at) / self.lease_s
+            lease = live.lease
+            age = (now - lease.renewed_at) / self.lease_s
             if age <= FENCE_AT or not live.is_open or _is_kept(live):
                 continue
-            live.fenced_at = live.fenced_at or now
-            told_for = (now - live.fenced_at) / self.lease_s
+            lease.fenced_at = lease.fenced_at or now
+            told_for = (now - lease.fenced_at) / self.lease_s
             if age > OVER_AT and told_for >= OVER_AT - FENCE_AT:
                 sys.__stderr__.write(  # type: ignore[union-attr]
                     f'pytask: run {live.run_id} outlived its lease and could not be interrupted; '

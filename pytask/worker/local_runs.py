@@ -15,8 +15,8 @@ from pytask.core.codec import encode
 from pytask.core.states import State
 from pytask.errors import Unavailable
 from pytask.store import Claimed
+from pytask.worker.live import Live
 from pytask.worker.service import Service
-from pytask.worker.slots import Live
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -109,7 +109,7 @@ class Supervisor(Service):
 
     def stop(self, timeout_s: float = 1.0) -> None:
         if self._live is not None:
-            self._live.ending = 'shutdown'
+            self._live.end.reason = 'shutdown'
         super().stop(timeout_s)
         if self._live is not None:
             self._local_runs.clear_away(self._live)

@@ -16,8 +16,8 @@ from pytask.worker.log_format import log
 
 if TYPE_CHECKING:
     from pytask.errors import Unavailable
+    from pytask.worker.live import Live
     from pytask.worker.metrics import Metrics
-    from pytask.worker.slots import Live
 
 # An outage is told when it begins, once a minute, and when it is over: for so long no service was refused anything.
 OUTAGE_EVERY_S, OVER_AFTER_S = 60.0, 2.0
@@ -64,7 +64,7 @@ class Reporter:
         if answer != 'STALE' and not outcome.is_given_back:
             self.metrics.finished(live, outcome.state.value)
         if answer == 'STALE':
-            if live.ending != 'lost':
+            if live.end.reason != 'lost':
                 log.warning("run %s %s: %s not recorded, the run is another worker's by now", *name, outcome.state)
         elif outcome.is_given_back:
             log.debug('run %s %s given back: %s', *name, outcome.reason)

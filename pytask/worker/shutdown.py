@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from gevent.event import Event
 
     from pytask.worker.control.stopper import Stopper
+    from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.slots import Slots
     from pytask.worker.writer import Writer
 
 # What stop() with its GRACE, and the interruptions after it, may take. Runs whose GRACE has no limit, or a longer
@@ -49,7 +50,7 @@ class Shutdown:
     def time_out(self) -> None:
         """Record the ends of runs that ignore their TIMEOUT: they end with this process, and must not run again."""
         for live in self._others():
-            if live.ending == 'timeout' and live.is_open and live.run_id in self._stopper.unkillable:
+            if live.end.reason == 'timeout' and live.is_open and live.run_id in self._stopper.unkillable:
                 self._writer.end(live, outcome_of(live, None, None))
         since = monotonic_s()
         while any(live.took_s for live in self._others()) and monotonic_s() - since < RECORD_LIMIT_S:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytask.worker.application import Application
     from pytask.worker.control.stopper import Stopper
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
     from pytask.worker.writer import Writer
 
 

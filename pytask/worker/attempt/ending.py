@@ -18,10 +18,9 @@ from pytask.core.clock import monotonic_s
 from pytask.core.names import is_own
 from pytask.core.run import Run
 from pytask.core.states import Outcome, State
-from pytask.worker import slots
 from pytask.worker.attempt import forks, stdout
 from pytask.worker.attempt.outcome import outcome_of
-from pytask.worker.slots import CLOSING, LEAVING
+from pytask.worker.live import CLOSING, LEAVING, has_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from pytask.worker.attempt.port import RunPort
     from pytask.worker.attempt.timeouts import Timeouts
     from pytask.worker.control.stopper import Stopper
+    from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live
 
 # What an `on_exception` hook may take: long enough to send a report, short enough for a slot.
 HOOK_LIMIT_S = 10.0
@@ -52,14 +51,14 @@ class AttemptEnding:
         )  # which may ask for an error's text: still a part of `start`
         live.phase = CLOSING
         task = live.task
-        if live.limit is not None and (task is None or not task.graceful):
+        if live.deadline is not None and (task is None or not task.graceful):
             self._timeouts.end(live)
         if task is not None:
             if type(task).finish is not Task.finish and callable(type(task).finish):
                 self._guarded(live, task.GRACE, task.finish, outcome)
-            if live.successor is not None or task.pytask_port.children:  # type: ignore[attr-defined]
+            if live.handover is not None or task.pytask_port.children:  # type: ignore[attr-defined]
                 outcome = self._end_children(live, task, value, outcome, error)
-        if live.limit is not None:
+        if live.deadline is not None:
             self._timeouts.end(live)
         if outcome.state is State.EXCEPTION:
             self.tell(live, outcome)
@@ -98,10 +97,10 @@ class AttemptEnding:
         is_other = live.task is not None and live.task.pytask_port is not port  # a reload's
         is_graceful = live.task is not None and live.task.graceful
         is_late = live.phase == LEAVING or (live.phase == CLOSING and not is_graceful)
-        if is_awaited or is_other or is_late or live.ending:
+        if is_awaited or is_other or is_late or live.end.reason:
             self._report.child_failed(live, error)
             return
-        live.failure = error
+        live.end.failure = error
         if live.phase != CLOSING:  # else `_join` sees it
             self._stopper.end(live, 'failed')
 
@@ -126,29 +125,28 @@ class AttemptEnding:
         self, live: Live, task: Task, value: Any, outcome: Outcome, error: BaseException | None
     ) -> Outcome:
         # Its `start` has returned, so a graceful run goes on in its children, and is judged when these have ended.
-        if task.graceful and error is None and slots.has_any(task):
+        if task.graceful and error is None and has_any(task):
             self._join(live, task)
             outcome = outcome_of(live, value, None, self._promised(live, None))
-        for left in (task, live.successor and live.successor[0]):
+        for left in (task, live.release_successor()):
             self._stopper.close(live, left)
-        live.successor = None
         return outcome
 
     def _join(self, live: Live, task: Task) -> None:
         # Until they have ended, one has failed, or their time is over since the run was told to end.
         port: RunPort = task.pytask_port  # type: ignore[assignment]
         changed = port.changed = Event()
-        while slots.has_any(task) and live.failure is None:
+        while has_any(task) and live.end.failure is None:
             changed.clear()
-            left_s = live.interrupt_at - monotonic_s()
+            left_s = live.end.interrupt_at - monotonic_s()
             if left_s <= 0:
                 break
             try:
                 changed.wait(None if left_s == inf else left_s)
             except BaseException as error:  # noqa: BLE001 - a Timeout that the task has left ticking
                 self._report.leaked(live, error)
-        if live.failure is not None and not live.ending:
-            live.ending = 'failed'
+        if live.end.failure is not None and not live.end.reason:
+            live.end.reason = 'failed'
 
     def _promised(self, live: Live, error: BaseException | None) -> Outputs | None:
         # What `start` returned is checked against its annotation; what a waiting step returned is not.

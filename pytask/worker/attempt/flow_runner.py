@@ -19,7 +19,7 @@ from pytask.flows.steps import read_steps
 from pytask.store.flows import Child, Held
 from pytask.worker.attempt.outcome import outcome_of
 from pytask.worker.insist import insist
-from pytask.worker.slots import STARTED
+from pytask.worker.live import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytask.worker.attempt.flow_attempt import FlowAttempt
     from pytask.worker.control.inbox import Inbox
     from pytask.worker.lifetime import Lifetime
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 # What the id of a child has more than its flow's, in bytes.
 LONGEST_NUMBER = len('.1000000')
@@ -55,7 +55,7 @@ class FlowRunner:
             while outcome is None:
                 outcome = self._next(live, passage, perform_step)
         except BaseException as error:  # noqa: BLE001 - as in the runner: user objects run code while they are encoded
-            if isinstance(error, Interrupted) and not live.ending:
+            if isinstance(error, Interrupted) and not live.end.reason:
                 return Outcome(State.WAIT, reason='shutdown')
             return self._ending.fail(live, error)
         return outcome
@@ -93,7 +93,7 @@ class FlowRunner:
         """Run, or ask, the step at which the flow stands; None where it goes on at once."""
         if not passage.task:
             return Outcome(State.SUCCESS, passage.last)
-        if not live.ending and (self._lifetime.is_stopping or live.halt is not None):
+        if not live.end.reason and (self._lifetime.is_stopping or live.halt is not None):
             return Outcome(State.WAIT, reason='shutdown' if live.halt is None else 'paused')
         step_class = self._registry.get(passage.task)
         outcome = self._settled(live, passage, step_class) or self._performed(live, passage, perform_step)
@@ -136,8 +136,8 @@ class FlowRunner:
         if not self._insist(live, self._store.flows.advance, live.run_id, live.token, *written):
             return Outcome(State.WAIT, reason='lost')
         passage.go_on(value)
-        if following and live.ending:
-            return outcome_of(live, None, Interrupted(live.ending))
+        if following and live.end.reason:
+            return outcome_of(live, None, Interrupted(live.end.reason))
         return self._unknown(following) if following else None
 
     def _held(self, live: Live, passage: FlowAttempt, signal: Signal, step_class: type[Task] | None) -> Outcome:
@@ -178,9 +178,9 @@ class FlowRunner:
     def _insist(self, live: Live, call: Callable[..., Any], *args: Any) -> Any:
         """Call Redis until it answers. Raises Interrupted where the run is told to end before that."""
         try:
-            return insist(call, *args, is_over=lambda: bool(live.ending) or self._lifetime.is_stopping)
+            return insist(call, *args, is_over=lambda: bool(live.end.reason) or self._lifetime.is_stopping)
         except Unavailable:
-            raise Interrupted(live.ending or 'shutdown') from None
+            raise Interrupted(live.end.reason or 'shutdown') from None
 
 
 def _encoded(signal: Spawn, data: Any = None) -> bytes:

@@ -11,7 +11,7 @@ from pytask.core.names import FLOW
 from pytask.core.states import Outcome, State
 from pytask.worker.attempt.flow_attempt import FlowAttempt
 from pytask.worker.attempt.outcome import outcome_of
-from pytask.worker.slots import Live
+from pytask.worker.live import Live
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +47,8 @@ class Launcher:
         outcome = self._runner.perform(live) if live.flow is None else self._runner.perform_flow(live)
         live.is_open = False
         live.task = None  # task → port → live → task would be a cycle: a sixth of the time went to the collector
-        if live.ended is not None:
-            live.ended.set()
+        if live.end.over is not None:
+            live.end.over.set()
         self._writer.end(live, outcome)
 
     @contextmanager
@@ -71,6 +71,6 @@ class Launcher:
             if live.greenlet is not None and live.greenlet.dead and not live.took_s:
                 self._report.killed(live)
                 killed = gevent.GreenletExit('its greenlet was killed before its first step')
-                is_free = not (live.ending or live.is_local)
+                is_free = not (live.end.reason or live.is_local)
                 outcome = Outcome(State.WAIT, reason='killed') if is_free else outcome_of(live, None, killed)
                 self._writer.end(live, outcome)

@@ -12,7 +12,7 @@ from pytask.worker.error_text import describe
 
 if TYPE_CHECKING:
     from pytask.schema.outputs import Outputs
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 MAX_OUTPUT_BYTES = 2**20
 
@@ -22,7 +22,7 @@ def outcome_of(live: Live, value: Any, error: BaseException | None, promised: Ou
 
     InputError is an ERROR while there is no instance: then it is this run's own data that does not fit.
     """
-    told = live.ending
+    told = live.end.reason
     if told == 'stop':
         kept = _output(value).output if error is None else b'null'
         return Outcome(State.STOPPED, kept, 'stop', error)
@@ -33,7 +33,7 @@ def outcome_of(live: Live, value: Any, error: BaseException | None, promised: Ou
         state = State.STOPPED if live.is_local else State.WAIT
         return Outcome(state, reason=told, exception=error)
     if told == 'failed':
-        error = live.failure
+        error = live.end.failure
     if error is None:
         return _output(value, promised)
     if isinstance(error, TaskError) or (isinstance(error, InputError) and live.task is None):

@@ -17,7 +17,7 @@ from pytask.core.clock import monotonic_s
 from pytask.core.port import DONE, check_span, check_whole
 from pytask.flows.steps import Results
 from pytask.worker.attempt import forks
-from pytask.worker.slots import wait_while_paused
+from pytask.worker.live import wait_while_paused
 from pytask.worker.writer import Pending
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gevent.event import Event
 
     from pytask.worker.application import Application
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
     from pytask.worker.writer import Writer
 
 MAX_TEXT = 64 * 1024
@@ -63,7 +63,7 @@ class RunPort:
 
     @property
     def stopping(self) -> Event:
-        return self.live.stopping_event()
+        return self.live.end.stopping_event()
 
     @property
     def results(self) -> Any:

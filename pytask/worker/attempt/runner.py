@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytask.worker.attempt.flow_runner import FlowRunner
     from pytask.worker.attempt.timeouts import Timeouts
     from pytask.worker.control.reloader import Reloader
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 
 class Runner:
@@ -45,8 +45,8 @@ class Runner:
         live.is_open = True
         outcome: Outcome | None = None
         try:
-            if live.ending:  # before its first step
-                raise Interrupted(live.ending)
+            if live.end.reason:  # before its first step
+                raise Interrupted(live.end.reason)
             task_class = self._builder.find(live)
             if live.timeout or task_class.TIMEOUT is not None:
                 self._timeouts.begin(live, task_class)
@@ -78,8 +78,7 @@ class Runner:
                 forks.leave()  # a child process that the task made goes no further
             except BaseException as error:
                 forks.leave(error)
-                if live.ending != 'reload':
+                if live.end.reason != 'reload':
                     raise
-            if live.ending != 'reload' or live.successor is None:
+            if live.end.reason != 'reload' or not self._reloader.takes_over(live):
                 return value
-            self._reloader.take_over(live)

@@ -20,13 +20,13 @@ from gevent.monkey import get_original
 from greenlet import getcurrent
 
 from pytask.authoring.task import current
+from pytask.worker.live import LEAVING
 from pytask.worker.log_format import LogFormat, LogHandler
-from pytask.worker.slots import LEAVING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 # A line longer than this is written in pieces.
 LONGEST = 64 * 1024

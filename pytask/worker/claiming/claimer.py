@@ -23,12 +23,7 @@ class Claimer:
     """Claims for one worker, and launches what is granted."""
 
     def __init__(
-        self,
-        registration: Registration,
-        store: Store,
-        launcher: Launcher,
-        dispatcher: Dispatcher,
-        report: Reporter,
+        self, registration: Registration, store: Store, launcher: Launcher, dispatcher: Dispatcher, report: Reporter
     ) -> None:
         self._registration, self._store, self._report = registration, store, report
         self._launcher, self._dispatcher = launcher, dispatcher
@@ -73,7 +68,7 @@ class Claimer:
         for claimed in grant.runs:
             live = self._launcher.launch(claimed, asked_at, line.queue)
             if is_late:  # this process stood still, or the answer was long on its way: another may run it by now
-                live.ending = 'lost'
+                live.end.reason = 'lost'
             self._dispatcher.begin(live, has_messages=claimed.has_messages)
         return grant
 

@@ -35,12 +35,7 @@ class ParkedRuns:
     """Claims them for one worker; opens and closes the `waiters` of its queues."""
 
     def __init__(
-        self,
-        claimer: Claimer,
-        store: Store,
-        slots: Slots,
-        registry: Registry,
-        waiters: Sequence[QueueWaiter],
+        self, claimer: Claimer, store: Store, slots: Slots, registry: Registry, waiters: Sequence[QueueWaiter]
     ) -> None:
         self._claimer, self._store, self._slots = claimer, store, slots
         self._registry, self._waiters = registry, tuple(waiters)

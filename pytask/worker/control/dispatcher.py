@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pytask.worker.attempt.launcher import Launcher
     from pytask.worker.control.inbox import Inbox
     from pytask.worker.control.stopper import Stopper
+    from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.slots import Slots
 
 # Commands for any worker's runs are heard by all of them.
 MOST_EARLY = 1000
@@ -104,6 +105,6 @@ class News:
             self._others[word](about)
 
     def _lose(self, live: Live, *, is_gone: bool) -> None:
-        if live.ending != 'lost' and self._slots.get(live.run_id) is live:
+        if live.end.reason != 'lost' and self._slots.get(live.run_id) is live:
             self._report.lost(live, is_gone=is_gone)
             self._stopper.end(live, 'lost')

@@ -18,9 +18,9 @@ from pytask.authoring.task import current
 from pytask.core import events
 from pytask.core.envelope import MAX_MESSAGES, from_fields, read_message
 from pytask.errors import PytaskError, Unavailable
-from pytask.worker import slots
 from pytask.worker.attempt import message_handler
 from pytask.worker.insist import FIRST_PAUSE_S, LONGEST_PAUSE_S, insist
+from pytask.worker.live import goes_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pytask.core.commands import Command
     from pytask.core.envelope import Message
     from pytask.store import Store
+    from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live
     from pytask.worker.writer import Writer
 
 # Signs for runs of all workers come by; only the latest can be for a run that is about to begin here.
@@ -123,7 +123,7 @@ class Inbox:
         while heard is None:
             task = self._instance(live, task)
             if task is None:
-                if live.ending not in ('shutdown', 'lost'):
+                if live.end.reason not in ('shutdown', 'lost'):
                     self._report.message_unheard(live, str(message.name))
                 return False
             heard = self._hear(live, task, message)
@@ -151,11 +151,11 @@ class Inbox:
         context = live.greenlet.gr_context.copy()
         context.run(current.set, task)
         child = context.run(gevent.spawn, message_handler.hear, task, message)
-        gevent.wait([child, live.ended_event()], count=1)
+        gevent.wait([child, live.end.over_event()], count=1)
         heard = child.value if child.dead else None
         if isinstance(heard, message_handler.Heard):
             return heard
-        if live.task is task and _hears(live) and not live.ending:  # nobody interrupted it, but itself
+        if live.task is task and _hears(live) and not live.end.reason:  # nobody interrupted it, but itself
             return message_handler.failed(PytaskError(f'message {message.name} was interrupted'))
         return None
 
@@ -180,4 +180,4 @@ class Inbox:
 
 def _hears(live: Live) -> bool:
     """Tell whether a run's instance hears messages: it goes on, and is not about to have a successor."""
-    return live.ending != 'reload' and slots.goes_on(live)
+    return live.end.reason != 'reload' and goes_on(live)

@@ -12,13 +12,13 @@ import gevent
 
 from pytask.core import events
 from pytask.errors import PytaskError
-from pytask.worker.slots import Halt
+from pytask.worker.live import Halt
 
 if TYPE_CHECKING:
     from pytask.core.commands import Command
     from pytask.store import Store
+    from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live
 
 
 class Pauser:

@@ -10,7 +10,6 @@ process while it is built is not tried again, and what nobody has begun is done 
 from __future__ import annotations
 
 import contextlib
-from math import inf
 from typing import TYPE_CHECKING
 
 import gevent
@@ -18,9 +17,8 @@ import gevent
 from pytask.authoring.task import Task, current
 from pytask.core.limits import MAX_WHY
 from pytask.errors import Interrupted, PytaskError, Unavailable
-from pytask.worker import slots
 from pytask.worker.error_text import describe
-from pytask.worker.slots import STARTED
+from pytask.worker.live import STARTED, Handover, RunEnd, goes_on
 
 if TYPE_CHECKING:
     from pytask.core.commands import Command
@@ -28,8 +26,9 @@ if TYPE_CHECKING:
     from pytask.store.records import Reload
     from pytask.worker.attempt.builder import Builder
     from pytask.worker.control.stopper import Stopper
+    from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.slots import Slots
 
 # An answer is given until it is taken: while Redis is away, as often as this.
 AGAIN_S = 0.5
@@ -51,38 +50,40 @@ class Reloader:
 
     def reload(self, live: Live, *, is_durable: bool) -> None:
         """Begin a reload; returns at once. A durable one stands in the hash until it is answered."""
-        if live in self._building or live.ending == 'reload':  # one at a time: looked at when that is answered
-            live.reload_again = is_durable and live.reload_again is not False
-        elif not live.ending:
+        if live in self._building or live.end.reason == 'reload':  # one at a time: looked at when that is answered
+            handover = _handover(live)
+            handover.again = is_durable and handover.again is not False
+        elif not live.end.reason:
             self._building.add(live)
             gevent.spawn(self._reload, live, is_durable=is_durable)
 
     def _reload(self, live: Live, *, is_durable: bool) -> None:
         try:
-            while live.task is None and self._is_held(live) and not live.ending:
+            while live.task is None and self._is_held(live) and not live.end.reason:
                 gevent.sleep(STARTING_S)
-            wanted = self._store.runs.begin_reload(live.run_id, live.token, live.reload_id)
+            handover = _handover(live)
+            wanted = self._store.runs.begin_reload(live.run_id, live.token, handover.reload_id)
             # It is heard twice, by the channel and by the heartbeat: the second time it is under way or answered.
-            if wanted is not None and not (is_durable and wanted.reload_id in ('', live.reload_id)):
-                live.reload_id = wanted.reload_id
+            if wanted is not None and not (is_durable and wanted.reload_id in ('', handover.reload_id)):
+                handover.reload_id = wanted.reload_id
                 self._replace(live, wanted)
         except PytaskError as error:  # not the data's fault: the heartbeat hears of it again
             self._report.reload_failed(live, error)
         finally:
             self._building.discard(live)
-            if live.ending != 'reload':
+            if live.end.reason != 'reload':
                 self._look_again(live)
 
     def _replace(self, live: Live, wanted: Reload) -> None:
         data = wanted.present if wanted.new is None else wanted.new
         old = live.task
-        if old is None or live.ending:
+        if old is None or live.end.reason:
             return
         made = self._build(live, old, data) if live.phase == STARTED else None
         if isinstance(made, Task) and wanted.reload_id:
             with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
                 self._store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
-        if live.ending or live.task is not old or not slots.goes_on(live):  # nobody would take the new one over
+        if live.end.reason or live.task is not old or not goes_on(live):  # nobody would take the new one over
             self._drop(live, made)
         elif live.phase != STARTED:
             self._drop(live, made)
@@ -90,31 +91,39 @@ class Reloader:
                 live, PytaskError('its start has returned, and only its greenlets go on; stop it, and retry it')
             )
         elif isinstance(made, Task):
-            live.successor = (made, data, wanted.reload_id)
+            _handover(live).successor = (made, data, wanted.reload_id)
             self._stopper.end(live, 'reload')
         else:
             self._refuse(live, made or PytaskError('the greenlet that made the new instance was killed'))
 
-    def take_over(self, live: Live) -> None:
-        """Put the successor in the old instance's place, in the run's own greenlet. Raises Interrupted."""
+    def takes_over(self, live: Live) -> bool:
+        """Put the successor, if there is one, in the old instance's place, in the run's own greenlet.
+
+        Raises Interrupted if the run was told to end while the old instance was ending.
+        """
+        handover = live.handover
+        if handover is None or handover.successor is None:
+            return False
         # Same attempt, same lease, same greenlet: only the instance and its data are others.
         self._stopper.close(live, live.task)
-        if live.ending != 'reload':  # told to stop while the old instance was ending
-            raise Interrupted(live.ending)
-        live.task, live.data, reload_id = live.successor  # type: ignore[misc]
-        live.successor, live.ending, live.stopping, live.interrupt_at = None, '', None, inf
-        if live.ended is not None:
-            live.ended.set()
-            live.ended = None
+        if live.end.reason != 'reload':
+            raise Interrupted(live.end.reason)
+        live.task, live.data, reload_id = handover.successor
+        handover.successor = None
+        old, live.end = live.end, RunEnd()
+        if old.over is not None:
+            old.over.set()
         current.set(live.task)
         gevent.spawn_raw(self.answer, live, reload_id, live.data)
+        return True
 
     def _drop(self, live: Live, made: Task | BaseException | None) -> None:
         if isinstance(made, Task):
             self._stopper.close(live, made)
 
     def _look_again(self, live: Live) -> None:
-        is_durable, live.reload_again = live.reload_again, None
+        handover = _handover(live)
+        is_durable, handover.again = handover.again, None
         if is_durable is not None and self._is_held(live):
             self.reload(live, is_durable=is_durable)
 
@@ -138,7 +147,7 @@ class Reloader:
     def _refuse(self, live: Live, error: BaseException) -> None:
         self._report.reload_failed(live, error)
         why = describe(error)['message'][:MAX_WHY] or type(error).__name__
-        self._answer(live, live.reload_id, why, b'')
+        self._answer(live, _handover(live).reload_id, why, b'')
 
     def answer(self, live: Live, reload_id: str, data: bytes) -> None:
         """Record that the successor runs, with its data."""
@@ -158,3 +167,9 @@ class Reloader:
         except PytaskError as error:
             self._report.reload_failed(live, error)
         return True
+
+
+def _handover(live: Live) -> Handover:
+    if live.handover is None:
+        live.handover = Handover()
+    return live.handover

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from pytask.worker.live import Live
     from pytask.worker.monitoring.backpressure import Backpressure
     from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.slots import Slots
 
 EVERY_S = 0.2
 BLOCKED_S = 0.5

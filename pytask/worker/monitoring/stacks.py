@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from pytask.store import Store
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.live import Live
+    from pytask.worker.slots import Slots
 
 _OURS = str(Path(__file__).parents[2]) + os.sep
 _LIBRARIES = tuple(
@@ -71,7 +72,7 @@ def answer(slots: Slots, store: Store, asked: Mapping[str, Any]) -> None:
     live = slots.get(run_id)
     said: dict[str, str] = {}
     if live is not None:
-        said = {'stack': of_run(live, is_full=asked.get('full') is True), 'told': live.ending}
+        said = {'stack': of_run(live, is_full=asked.get('full') is True), 'told': live.end.reason}
     with contextlib.suppress(PytaskError):  # who asked says that no answer came
         store.answers.give(name, codec.encode(said))
 
@@ -85,7 +86,7 @@ def dump(worker_id: str, lives: Sequence[Live], frame: FrameType | None, descrip
     now = '' if frame is None else f', now at {place_of(frame)}'
     lines = [f'pytask: worker {worker_id}, {len(lives)} runs{now}. All stacks:']
     for live in lives:
-        told = f', told to end: {live.ending}' if live.ending else ''
+        told = f', told to end: {live.end.reason}' if live.end.reason else ''
         lines.append(f'run {live.run_id} {live.task_name}, attempt {live.attempt}{told}')
         lines.append(of_run(live, is_full=True, running=frame))
     _write(descriptor, '\n'.join([*lines, 'all threads:', '']))

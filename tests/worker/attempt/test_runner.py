@@ -150,7 +150,7 @@ def test_one_that_was_told_to_stop_and_killed_is_stopped(app, worker):
     def kill(*args, **more):
         gevent.get_hub().loop.run_callback(lambda: live.greenlet.throw(gevent.GreenletExit))
         live = launch(*args, **more)
-        live.ending = 'stop'
+        live.end.reason = 'stop'
         return live
 
     running.launcher.launch = kill

@@ -10,9 +10,9 @@ from pytask import PyTask, Task
 from pytask.authoring.registry import Registry
 from pytask.core.clock import wall_s
 from pytask.store import Claimed
+from pytask.worker.live import Live
 from pytask.worker.metrics import BOUNDS_S, UNKNOWN, Histogram, Metrics, family
 from pytask.worker.monitoring import metrics_page
-from pytask.worker.slots import Live
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 
