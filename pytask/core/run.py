@@ -1,7 +1,7 @@
 """A run: one launch of a task, as its Redis hash shows it.
 
 `Run` is a snapshot plus the client it came from; `refresh` reads it again. The worker's own record
-of a run it holds is `pytask.worker.slots.Live`.
+of a run it holds is `pytask.worker.live.Live`.
 """
 
 from __future__ import annotations

@@ -389,7 +389,7 @@ def test_a_flow_whose_worker_shuts_down_while_redis_is_away_is_given_back(app, w
     running = worker()
 
     def away(*_):
-        running.reason_to_stop.set()
+        running.lifetime.stopping.set()
         raise Unavailable('not now')
 
     monkeypatch.setattr(running.store.flows, 'advance', away)
