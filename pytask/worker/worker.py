@@ -92,7 +92,8 @@ class Worker:
         self.timeouts = Timeouts(self.store, self.stopper)
         of_runs = {
             commands.STOP: self.stopper.obey, commands.RELOAD: self.reloader.obey,
-            commands.EXTEND: self.timeouts.obey, commands.SEND: self.inbox.obey, commands.PAUSE: self.pauser.obey, commands.RESUME: self.pauser.obey,
+            commands.EXTEND: self.timeouts.obey, commands.SEND: self.inbox.obey,
+            commands.PAUSE: self.pauser.obey, commands.RESUME: self.pauser.obey,
         }  # fmt: skip
         of_worker = {
             # One that is written down is heard twice, here and by the heartbeat: that does not hurry.
