@@ -15,9 +15,9 @@ from pytask.authoring.decorator import as_task_class
 from pytask.authoring.discovery import import_all
 from pytask.core.names import RESERVED, bad_name, no_such_task
 from pytask.errors import ConfigError, NotFound
-from pytask.schema.inputs import inputs_of
 from pytask.schema.outputs import outputs_of
 from pytask.schema.params import has_run
+from pytask.schema.signatures import inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -41,7 +41,7 @@ def owner_of(folder: Path) -> int:
 
 
 def stop_server(folder: Path) -> None:
-    """Stop the server of a folder, whoever started it. Raises ConfigError if it does not end."""
+    """Stop the server of a folder, no matter which process started it. Raises ConfigError if it does not end."""
     running = _running(_home(folder))
     if running is None:
         return
@@ -89,9 +89,9 @@ class EmbeddedServer:
         return self
 
     def keep(self) -> bool:
-        """Restart the server if it has exited, whoever started it. Return True if it had. Call this periodically.
+        """Restart the server if it has exited, no matter who started it; return whether it had.
 
-        Raises ConfigError if it does not start, or has to be restarted again and again.
+        Call this periodically. Raises ConfigError if it does not start, or has to be restarted again and again.
         """
         if self._is_there():
             return False

@@ -171,7 +171,7 @@ function nothing() {
   ]
 }
 
-// Only one line is in the tab order, and arrow keys move it: nobody wants 2,000 tab stops.
+// Only one line is in the tab order, and arrow keys move it: 2,000 tab stops would be too many.
 function oneInTabOrder(node) {
   const anchors = node.getElementsByClassName('run')
   const is = node.querySelector('.run[tabindex="0"]')

@@ -15,7 +15,8 @@ from pytask.core.states import Outcome, State
 from pytask.errors import InputError, Interrupted, PytaskError, TaskError
 from pytask.flows.signals import Signal, Wait
 from pytask.flows.steps import SUBMIT, Results
-from pytask.schema.inputs import inputs_of_call, read_object
+from pytask.schema.inputs import read_object
+from pytask.schema.signatures import inputs_of_call
 from pytask.worker.attempt import message_handler
 
 if TYPE_CHECKING:

@@ -133,6 +133,6 @@ def test_a_field_may_be_named_as_what_a_task_has():
         def start(self):
             return self.state
 
-    from pytask.schema.inputs import inputs_of
+    from pytask.schema.signatures import inputs_of
 
     assert inputs_of(Named).usage == 'named(state: str, results: int = 5)'

@@ -11,7 +11,7 @@ import pytest
 from pytask import NotGiven, Task
 from pytask.authoring.decorator import function_class
 from pytask.errors import ConfigError, InputError
-from pytask.schema.inputs import inputs_of
+from pytask.schema.signatures import inputs_of
 
 
 class Colour(Enum):

@@ -7,7 +7,6 @@ import pytest
 from pytask import ConfigError, InputError, Task
 from pytask.authoring.registry import Registry
 from pytask.errors import OutputError
-from pytask.schema.inputs import inputs_of
 from pytask.schema.outputs import outputs_of
 from pytask.schema.params import (
     Boolean,
@@ -20,6 +19,7 @@ from pytask.schema.params import (
     String,
 )
 from pytask.schema.problems import Misfit
+from pytask.schema.signatures import inputs_of
 
 HUGE = 10**400  # no float reaches it
 SHOWN = '1' + '0' * 36 + '...'
