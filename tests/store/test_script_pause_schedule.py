@@ -1,7 +1,7 @@
 """Pausing, resuming, removing and reading schedules."""
 
 import pytest
-from test_script_declare import declared
+from test_script_declare_schedule import declared
 
 INFINITY = float('inf')
 
