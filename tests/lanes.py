@@ -25,6 +25,7 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
+from _pytest.runner import collect_one_node
 from gevent.queue import Queue
 from greenlet import greenlet
 
@@ -65,28 +66,49 @@ class Lane:
     """Inside a lane: runs the tests it is told of, and tells what is reported."""
 
     def __init__(self, config):
-        self._config = config
+        self._config, self._files, self._tests = config, {}, {}
         os.set_inheritable(config.option.lane, False)
         signal.signal(signal.SIGUSR2, print_stacks)
         with socket.socket(fileno=config.option.lane) as pipe:
             self._pipe = pipe.makefile('rw')
 
     def pytest_collection(self, session):
+        # Only folders. Which tests of them are wanted is up to the process that started this.
+        self._config.option.keyword = self._config.option.markexpr = ''
+        session.perform_collect([str(self._config.rootpath)], genitems=False)
         session.items = []
-        return True  # nothing yet
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items):
+        # Fixtures of a conftest are bound to the node of its folder, so each folder is collected once, and now.
+        args = [self._config.invocation_params.dir / arg.partition('::')[0] for arg in self._config.args]
+        nodes = [node for node in items if isinstance(node, pytest.Directory)]
+        while nodes:
+            for node in collect_one_node(nodes.pop()).result:
+                if not isinstance(node, pytest.Directory):
+                    self._files[node.path] = node
+                elif any(node.path.is_relative_to(arg) or arg.is_relative_to(node.path) for arg in args):
+                    nodes.append(node)
+        items.clear()
 
     def pytest_runtestloop(self, session):
-        # What ends with the session is kept from part to part.
-        following_part = SimpleNamespace(listchain=lambda: [session])
+        following_part = SimpleNamespace(listchain=lambda: [session])  # what ends with the session is kept
         for line in self._pipe:
             names = json.loads(line)
-            session.shouldfail = False  # with -x: to end is up to who has started this
-            found = {item.nodeid: item for item in session.perform_collect([names[0].partition('::')[0]])}
+            found = self._items(session, self._config.rootpath / names[0].partition('::')[0])
             items = [found[name] for name in names if name in found]
             for item, following in zip(items, [*items[1:], following_part], strict=False):
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             self._tell(None)
         return True
+
+    def _items(self, session, path):
+        """Return the tests of a file by name, collected once."""
+        if path not in self._tests:
+            file = self._files.get(path)
+            self._tests[path] = {item.nodeid: item for item in (session.genitems(file) if file else ())}
+        return self._tests[path]
 
     def pytest_runtest_logreport(self, report):
         self._tell(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
