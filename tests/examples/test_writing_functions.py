@@ -84,7 +84,7 @@ def test_policy_is_given_as_keywords(app):
 
 
 def test_an_unknown_policy_is_an_error_that_names_it():
-    with pytest.raises(TypeError, match='@task does not know retries'):
+    with pytest.raises(TypeError, match='@task has no keyword retries'):
         task(retries=3)
 
 
