@@ -200,7 +200,7 @@ def test_a_word_between_the_grant_and_the_start_is_heard(app, worker, hold, redi
     run = app.client.start(hold, run_id='42')
     assert granted.wait(5)
     redis.publish('task-42-control', text)
-    wait_until(lambda: running.orders._early, 'it was heard')
+    wait_until(lambda: running.dispatcher._early, 'it was heard')
     door.set()
     wait_until(lambda: hold.asked or run.refresh().state is State.STOPPED, 'it is obeyed')
     assert run.stop(wait=5, grace=0) in ('applied', 'STOPPED')
@@ -234,7 +234,7 @@ def test_a_worker_told_by_its_channel_and_its_hash_is_not_hurried(alone, app, ho
     alone.worker.app.add_task(hold)
     assert app.client.stop_worker(alone.worker.id) == 'requested'
     wait_until(alone.worker.reason_to_stop.is_set, 'it was told')
-    alone.worker.orders.hear('SHUT_DOWN', None)
+    alone.worker.dispatcher.hear('SHUT_DOWN', None)
     assert not alone.worker._hurry.is_set()
 
 

@@ -506,7 +506,7 @@ def test_a_burst_is_bounded_and_what_was_taken_is_handled_in_order(app, worker, 
     run = app.client.start(counter)
     answers = [run.send('add', {'n': n}) for n in range(MAX_MESSAGES + 20)]
     assert answers == ['requested'] * MAX_MESSAGES + ['full'] * 20
-    with pytest.raises(AskError, match='too many messages'):
+    with pytest.raises(AskError, match='too many unhandled messages'):
         run.ask('add', {'n': 1})
     worker()
     sent = [n for n in range(2000, 12_000) if run.send('add', {'n': n}) == 'requested']
