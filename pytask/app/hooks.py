@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,21 +94,6 @@ class Hooks:
     def close_resources(self) -> None:
         """Close the resources that were used, newest first. Workers do this themselves, scripts when they exit."""
         self.resources.close()
-
-
-def call(hook: Callable[..., Any], app: Any) -> Any:
-    """Call a hook with the app, or without an argument if it takes none."""
-    try:
-        inspect.signature(hook).bind()
-    except TypeError:
-        return hook(app)
-    except ValueError:  # a builtin that has no signature
-        pass
-    return hook()
-
-
-def name_of(hook: Any) -> str:
-    return str(getattr(hook, '__qualname__', hook))
 
 
 def _not_closed(name: str, error: BaseException) -> None:

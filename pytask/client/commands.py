@@ -14,7 +14,7 @@ from pytask.client.following import await_ends, await_reload
 from pytask.client.messages import in_words
 from pytask.client.stacks import ask_stack
 from pytask.client.starting import seconds_text
-from pytask.core import events
+from pytask.core import commands
 from pytask.core.clock import check_seconds
 from pytask.core.codec import encode
 
@@ -45,7 +45,7 @@ class RunCommands(ClientBase):
         check_seconds('wait', wait)
         check_seconds('grace', grace)
         store = self.store
-        given = store.runs.command_many(run_ids, events.STOP, grace_s=grace)
+        given = store.runs.command_many(run_ids, commands.STOP, grace_s=grace)
         answers = dict(zip(run_ids, map(in_words, given), strict=True))
         told = [run_id for run_id, answer in answers.items() if answer == 'requested']
         if wait is not None and told:
@@ -67,7 +67,7 @@ class RunCommands(ClientBase):
         command_id = secrets.token_hex(4)
         text = b'' if data is None else encode(data)
         store = self.store
-        answer = store.runs.command(run_id, events.RELOAD, data=text, command_id=command_id)
+        answer = store.runs.command(run_id, commands.RELOAD, data=text, command_id=command_id)
         return await_reload(store, run_id, command_id, wait) if answer == 'REQUESTED' else in_words(answer)
 
     def extend(self, run_id: str, seconds: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytask.core import codec, events
+from pytask.core import codec, commands
 from pytask.core.clock import monotonic_s
 from pytask.core.states import State
 from pytask.errors import NotFound, PytaskError
@@ -31,7 +31,7 @@ def ask_stack(store: Store, run_id: str, timeout_s: float, *, is_full: bool) -> 
     if run.state is not State.RUNNING:
         raise PytaskError(f'run {run_id} is not running: it is {run.state}')
     name = secrets.token_hex(8)
-    question = {'command': events.STACK, 'run': run_id, 'answer': name, 'full': is_full}
+    question = {'command': commands.STACK, 'run': run_id, 'answer': name, 'full': is_full}
     store.publish(store.keys.worker_control(run.worker), codec.encode(question).decode())
     limit = monotonic_s() + timeout_s
     while True:

@@ -32,6 +32,17 @@ class LogHandler(logging.StreamHandler[TextIO]):
         pass
 
 
+def set_up_logging(level: int, stream: TextIO) -> None:
+    """Log to `stream`, unless the embedding program has set up logging already."""
+    if logging.getLogger().handlers:
+        return
+    handler = LogHandler(stream)
+    handler.setFormatter(LogFormat())
+    log.addHandler(handler)
+    log.propagate = False  # a task that sets up the root's logging would have each line told twice
+    log.setLevel(level)
+
+
 def tell_at_once(text: str) -> None:
     """Write a warning where `set_up_logging` logs to, without `logging` and its locks: from native threads."""
     is_ours = any(isinstance(handler.formatter, LogFormat) for handler in log.handlers)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pytask.authoring.registry import Registry
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 UNKNOWN = '(unknown)'

@@ -5,23 +5,19 @@ Level INFO: start, stop, outages, one record per ERROR or EXCEPTION. Successes a
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pytask.core.clock import monotonic_s
 from pytask.core.fields import as_json
 from pytask.core.states import Outcome, State
-from pytask.worker.attempt.stdout import beneath
 from pytask.worker.error_text import describe, first_line
-from pytask.worker.log_format import LogFormat, LogHandler, log
+from pytask.worker.log_format import log
 
 if TYPE_CHECKING:
     from pytask.errors import Unavailable
-    from pytask.worker.attempt.port import RunPort
+    from pytask.worker.live import Live
     from pytask.worker.metrics import Metrics
-    from pytask.worker.slots import Live
 
 # An outage is told when it begins, once a minute, and when it is over: for so long no service was refused anything.
 OUTAGE_EVERY_S, OVER_AFTER_S = 60.0, 2.0
@@ -68,7 +64,7 @@ class Reporter:
         if answer != 'STALE' and not outcome.is_given_back:
             self.metrics.finished(live, outcome.state.value)
         if answer == 'STALE':
-            if live.ending != 'lost':
+            if live.end.reason != 'lost':
                 log.warning("run %s %s: %s not recorded, the run is another worker's by now", *name, outcome.state)
         elif outcome.is_given_back:
             log.debug('run %s %s given back: %s', *name, outcome.reason)
@@ -160,8 +156,8 @@ class Reporter:
     def killed(self, live: Live) -> None:
         log.warning('run %s %s: its greenlet was killed before its first step', live.run_id, live.task_name)
 
-    def child_failed(self, port: RunPort, error: BaseException) -> None:
-        name = (port.live.run_id, port.live.task_name)
+    def child_failed(self, live: Live, error: BaseException) -> None:
+        name = (live.run_id, live.task_name)
         log.warning('run %s %s: a greenlet of it failed: %s: %s', *name, type(error).__name__, first_line(error))
 
     def leaked(self, live: Live, error: BaseException) -> None:
@@ -202,17 +198,6 @@ class Reporter:
         log.warning(
             'recovered %s of a dead or frozen worker: %s', _count(len(run_ids), 'run'), ', '.join(run_ids[:5])
         )
-
-
-def set_up_logging(level: int) -> None:
-    """Log to stderr, unless the embedding program has set logging up already."""
-    if logging.getLogger().handlers:
-        return
-    handler = LogHandler(beneath(sys.stderr))
-    handler.setFormatter(LogFormat())
-    log.addHandler(handler)
-    log.propagate = False  # a task that sets up the root's logging would have each line told twice
-    log.setLevel(level)
 
 
 def _told(outcome: Outcome) -> Any:

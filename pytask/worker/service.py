@@ -19,9 +19,7 @@ from pytask.core.clock import monotonic_s
 from pytask.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pytask.worker.reporter import Reporter
+    from pytask.worker.lifetime import Lifetime
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 # Five crashes within a minute: no passing trouble, a bug. Erlang's supervisors count alike.
@@ -31,10 +29,10 @@ CRASHES, WITHIN_S = 5, 60.0
 class Service:
     """A supervised loop; subclasses define `turn`."""
 
-    def __init__(self, name: str, report: Reporter, on_broken: Callable[[str], None]) -> None:
+    def __init__(self, name: str, lifetime: Lifetime) -> None:
         self.name = name
         self.turned_at = self.tried_at = monotonic_s()
-        self._report, self._on_broken = report, on_broken
+        self._report, self._lifetime = lifetime.report, lifetime
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self._is_stopping = False
         self._crashes: deque[float] = deque(maxlen=CRASHES)
@@ -72,7 +70,7 @@ class Service:
                 self._report.service_crashed(self.name, error)
                 self._crashes.append(monotonic_s())
                 if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S:
-                    self._on_broken(self.name)
+                    self._lifetime.broken(self.name)
                     return
                 self._pause()
 

@@ -21,14 +21,16 @@ from pytask.core.clock import monotonic_s
 from pytask.core.states import Outcome, State
 from pytask.errors import PytaskError, Unavailable
 from pytask.store import Ended, Note
+from pytask.worker.live import Notes
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.store import Store
-    from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.live import Live
+    from pytask.worker.slots import Slots
 
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
 _get_ident = monkey.get_original('_thread', 'get_ident')  # gevent's tells greenlets apart
@@ -63,8 +65,8 @@ class Final(NamedTuple):
 class Writer(Service):
     """Records outcomes and publishes events. `end` and `note` may be called from any thread."""
 
-    def __init__(self, store: Store, slots: Slots, report: Reporter, on_broken: Callable[[str], None]) -> None:
-        super().__init__('writer', report, on_broken)
+    def __init__(self, store: Store, slots: Slots, lifetime: Lifetime) -> None:
+        super().__init__('writer', lifetime)
         self._store, self._slots = store, slots
         self._line: deque[Pending | Final] = deque()
         # Tasks emit from native threads too. Never held across a switch or a call to Redis.
@@ -103,26 +105,27 @@ class Writer(Service):
         """Put an event in line, and tell whether there was room. Never switches."""
         live, size = pending.live, len(pending.head)
         with self._lock:
-            if live.notes is None:
-                live.notes = deque()
-            while live.notes and (len(live.notes) >= RUN_NOTES or live.note_bytes + size > RUN_BYTES):
-                if not self.is_away and live.ending != 'lost':
+            notes = live.notes
+            if notes is None:
+                notes = live.notes = Notes()
+            while notes.line and (len(notes.line) >= RUN_NOTES or notes.size + size > RUN_BYTES):
+                if not self.is_away and live.end.reason != 'lost':
                     return False
-                live.notes[0].is_dropped = True
-                self._take_out(live.notes[0])
-                live.lost_notes += 1
+                notes.line[0].is_dropped = True
+                self._take_out(notes.line[0])
+                notes.lost += 1
             pending.seq = live.next_seq()
-            live.notes.append(pending)
-            live.note_bytes += size
+            notes.line.append(pending)
+            notes.size += size
             self._line.append(pending)
             return True
 
     @staticmethod
     def _take_out(pending: Pending) -> None:
-        live = pending.live
-        if live.notes and live.notes[0] is pending:
-            live.notes.popleft()
-            live.note_bytes -= len(pending.head)
+        notes = pending.live.notes
+        if notes is not None and notes.line and notes.line[0] is pending:
+            notes.line.popleft()
+            notes.size -= len(pending.head)
 
     def _rouse(self) -> None:
         if _get_ident() != self._hub_thread:
@@ -205,8 +208,8 @@ def _notes(item: Pending) -> list[Note]:
         return []
     live = item.live
     notes = [Note(live.run_id, live.token, item.done, item.target, item.head, item.seq, item.kept)]
-    if live.lost_notes:
-        head = events_.event_head(events_.LOST, live.lost_notes)
+    if live.notes is not None and live.notes.lost:
+        head = events_.event_head(events_.LOST, live.notes.lost)
         notes.insert(0, Note(live.run_id, live.token, '', '', head, item.seq))
-        live.lost_notes = 0
+        live.notes.lost = 0
     return notes

@@ -233,9 +233,9 @@ def test_a_worker_that_did_not_hear_it_reads_it(alone, redis):
 def test_a_worker_told_by_its_channel_and_its_hash_is_not_hurried(alone, app, hold):
     alone.worker.app.add_task(hold)
     assert app.client.stop_worker(alone.worker.id) == 'requested'
-    wait_until(alone.worker.reason_to_stop.is_set, 'it was told')
-    alone.worker.dispatcher.hear('SHUT_DOWN', None)
-    assert not alone.worker._hurry.is_set()
+    wait_until(alone.worker.lifetime.stopping.is_set, 'it was told')
+    alone.worker.news.hear('SHUT_DOWN', None)
+    assert not alone.worker.lifetime.hurry.is_set()
 
 
 def test_a_local_run_that_did_not_hear_it_is_told_by_the_heartbeat(app, worker, redis, hold):

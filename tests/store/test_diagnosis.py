@@ -23,6 +23,7 @@ def test_the_user_of_the_documents_lacks_nothing_and_nothing_is_left_behind(chec
     assert not redis.keys('*')
 
 
+@pytest.mark.every_server
 def test_what_the_minimal_user_may_not_ask_is_not_known(checkup, server):
     is_minimal = isinstance(server, MinimalUserServer)
     assert bool(checkup.info()) != is_minimal

@@ -29,7 +29,7 @@ def trouble(server):
     return trouble
 
 
-pytestmark = pytest.mark.any_rights
+pytestmark = [pytest.mark.any_rights, pytest.mark.every_server]
 
 
 def test_a_server_that_wants_a_password_says_how_to_write_it(trouble, redis):
@@ -99,7 +99,7 @@ def test_what_an_old_server_says_from_within_a_script():
     assert "its user 'me' lacks a right" in str(error)
 
 
-# The minimal user. The whole of tests/store runs as it, too: see the conftest.
+# The minimal user. A test of each script runs as it, and with `--all` the whole of tests/store.
 
 
 def documented():

@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from test_script_declare import declared
+from test_script_declare_schedule import declared
 
 from pytask.store import Store
 

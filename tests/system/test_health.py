@@ -55,7 +55,7 @@ def serve(processes, tasks, port, *more, **options):
     return worker
 
 
-@pytest.mark.promise('Is it well?')
+@pytest.mark.promise('Is it healthy?')
 def test_the_probe_answers_by_its_exit_code(processes, tasks, port):
     worker = serve(processes, tasks, port)
     ready = processes.run('health', str(port))

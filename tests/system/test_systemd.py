@@ -18,7 +18,7 @@ from support import ROOT, wait_until
 
 from pytask.cli.commands.init import unit
 from pytask.config.settings import Settings
-from pytask.worker.monitoring.notify import Notifier
+from pytask.worker.monitoring.watchdog import Notifier
 from pytask.worker.shutdown import STOP_LIMIT_S
 
 pytestmark = pytest.mark.one_server

@@ -154,7 +154,7 @@ def test_a_run_told_to_stop_before_the_shutdown_is_stopped(start):
     wait_until(lambda: Long.begun, 'it runs')
     live = running.worker.slots.get(run.id)
     run.stop()
-    wait_until(lambda: live.ending, 'it was told')
+    wait_until(lambda: live.end.reason, 'it was told')
     shut_down(running)
     assert run.refresh().state is State.STOPPED
 

@@ -18,7 +18,7 @@ import gevent
 from pytask.authoring.task import current
 from pytask.errors import Interrupted
 from pytask.worker.attempt import forks
-from pytask.worker.slots import has_any
+from pytask.worker.live import has_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,17 +15,18 @@ from pytask.core.states import Outcome, State
 from pytask.errors import InputError, Interrupted, PytaskError, TaskError
 from pytask.flows.signals import Signal, Wait
 from pytask.flows.steps import SUBMIT, Results
-from pytask.schema.inputs import inputs_of_call, read_object
+from pytask.schema.inputs import read_object
+from pytask.schema.signatures import inputs_of_call
 from pytask.worker.attempt import message_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.app.hooks import Hooks
     from pytask.authoring.task import Task
     from pytask.core.envelope import Envelope
     from pytask.flows.steps import Step
     from pytask.schema.inputs import Inputs
+    from pytask.schema.lookups import Resolvers
     from pytask.store.flows import Stand
 
 # What `self.state` may hold, as JSON: it travels with each move of the flow.
@@ -210,7 +211,7 @@ def _inputs(
     name: str,
     source: Callable[..., Any],
     is_unbound: bool,  # noqa: FBT001 - a cache's key
-    hooks: Hooks | None,
+    hooks: Resolvers | None,
 ) -> Inputs:
     return inputs_of_call(name, source, is_unbound=is_unbound, hooks=hooks)
 

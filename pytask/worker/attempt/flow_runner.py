@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gevent
-
 from pytask.core.codec import encode
 from pytask.core.events import MAX_ID_BYTES
 from pytask.core.names import FLOW, no_such_task
@@ -19,20 +17,23 @@ from pytask.errors import InputError, Interrupted, NotFound, TaskError, Unavaila
 from pytask.flows.signals import Spawn
 from pytask.flows.steps import read_steps
 from pytask.store.flows import Child, Held
-from pytask.worker.attempt.flow_attempt import FlowAttempt
 from pytask.worker.attempt.outcome import outcome_of
-from pytask.worker.slots import STARTED
+from pytask.worker.insist import insist
+from pytask.worker.live import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytask.authoring.registry import Registry
     from pytask.authoring.task import Task
     from pytask.flows.signals import Signal
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.store import Store
+    from pytask.worker.attempt.ending import AttemptEnding
+    from pytask.worker.attempt.flow_attempt import FlowAttempt
+    from pytask.worker.control.inbox import Inbox
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.live import Live
 
-# Redis is away: asked again after so long, and twice as long each time.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
 # What the id of a child has more than its flow's, in bytes.
 LONGEST_NUMBER = len('.1000000')
 
@@ -40,20 +41,23 @@ LONGEST_NUMBER = len('.1000000')
 class FlowRunner:
     """Runs flows for one worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker, self._store, self._registry = worker, worker.store, worker.app.registry
+    def __init__(
+        self, store: Store, registry: Registry, ending: AttemptEnding, inbox: Inbox, lifetime: Lifetime
+    ) -> None:
+        self._store, self._registry = store, registry
+        self._ending, self._inbox, self._lifetime = ending, inbox, lifetime
 
-    def perform(self, live: Live) -> Outcome:
+    def perform(self, live: Live, perform_step: Callable[[Live], Outcome]) -> Outcome:
         """Run steps until the flow is over, waits, or is told to end. Never raises."""
         passage: FlowAttempt = live.flow
         try:
             outcome = self._begin(live, passage)
             while outcome is None:
-                outcome = self._next(live, passage)
+                outcome = self._next(live, passage, perform_step)
         except BaseException as error:  # noqa: BLE001 - as in the runner: user objects run code while they are encoded
-            if isinstance(error, Interrupted) and not live.ending:
+            if isinstance(error, Interrupted) and not live.end.reason:
                 return Outcome(State.WAIT, reason='shutdown')
-            return self._failed(live, error)
+            return self._ending.fail(live, error)
         return outcome
 
     def _begin(self, live: Live, passage: FlowAttempt) -> Outcome | None:
@@ -85,14 +89,14 @@ class FlowRunner:
             return None
         return Outcome(State.WAIT, reason=no_such_task(task, self._registry.names()))
 
-    def _next(self, live: Live, passage: FlowAttempt) -> Outcome | None:
+    def _next(self, live: Live, passage: FlowAttempt, perform_step: Callable[[Live], Outcome]) -> Outcome | None:
         """Run, or ask, the step at which the flow stands; None where it goes on at once."""
         if not passage.task:
             return Outcome(State.SUCCESS, passage.last)
-        if not live.ending and (self._worker.reason_to_stop.is_set() or live.halt is not None):
+        if not live.end.reason and (self._lifetime.is_stopping or live.halt is not None):
             return Outcome(State.WAIT, reason='shutdown' if live.halt is None else 'paused')
         step_class = self._registry.get(passage.task)
-        outcome = self._settled(live, passage, step_class) or self._performed(live, passage)
+        outcome = self._settled(live, passage, step_class) or self._performed(live, passage, perform_step)
         self._answer(live, passage)
         if outcome.state is not State.SUCCESS:
             return outcome
@@ -104,23 +108,23 @@ class FlowRunner:
     def _settled(self, live: Live, passage: FlowAttempt, step_class: type[Task] | None) -> Outcome | None:
         outcome = passage.settled(step_class)
         if outcome is not None:
-            self._worker.ending.tell(live, outcome)  # where a child has ended it: no code of the step's own has
+            self._ending.tell(live, outcome)  # where a child has ended it: no code of the step's own has
         return outcome
 
     def _answer(self, live: Live, passage: FlowAttempt) -> None:
         if passage.answer is not None:
             self._insist(live, self._store.answers.give, *passage.answer)
         if passage.failure is not None:
-            self._worker.inbox.tell(live, *passage.failure)
+            self._inbox.tell(live, *passage.failure)
         passage.answer = passage.failure = None
 
-    def _performed(self, live: Live, passage: FlowAttempt) -> Outcome:
+    def _performed(self, live: Live, passage: FlowAttempt, perform_step: Callable[[Live], Outcome]) -> Outcome:
         live.phase = STARTED
         passage.keeps_mail = passage.waits
         if passage.has_mail and not passage.waits:
             passage.has_mail = False
-            self._worker.inbox.look(live)
-        outcome = self._worker.runner.perform(live)
+            self._inbox.look(live)
+        outcome = perform_step(live)
         # What comes now is ours, until the next step begins, and not to be interrupted.
         live.is_open, live.task = False, None
         return outcome
@@ -132,8 +136,8 @@ class FlowRunner:
         if not self._insist(live, self._store.flows.advance, live.run_id, live.token, *written):
             return Outcome(State.WAIT, reason='lost')
         passage.go_on(value)
-        if following and live.ending:
-            return outcome_of(live, None, Interrupted(live.ending))
+        if following and live.end.reason:
+            return outcome_of(live, None, Interrupted(live.end.reason))
         return self._unknown(following) if following else None
 
     def _held(self, live: Live, passage: FlowAttempt, signal: Signal, step_class: type[Task] | None) -> Outcome:
@@ -171,22 +175,12 @@ class FlowRunner:
             inputs.bind(data)
         return Child(task.QUEUE if task else queue, signal.task, _encoded(signal, data))
 
-    def _failed(self, live: Live, error: BaseException) -> Outcome:
-        outcome = outcome_of(live, None, error)
-        self._worker.ending.tell(live, outcome)
-        return outcome
-
     def _insist(self, live: Live, call: Callable[..., Any], *args: Any) -> Any:
         """Call Redis until it answers. Raises Interrupted where the run is told to end before that."""
-        pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                return call(*args)
-            except Unavailable:
-                if live.ending or self._worker.reason_to_stop.is_set():
-                    raise Interrupted(live.ending or 'shutdown') from None
-                gevent.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        try:
+            return insist(call, *args, is_over=lambda: bool(live.end.reason) or self._lifetime.is_stopping)
+        except Unavailable:
+            raise Interrupted(live.end.reason or 'shutdown') from None
 
 
 def _encoded(signal: Spawn, data: Any = None) -> bytes:

@@ -14,7 +14,7 @@ from pytask.core.codec import encode
 from pytask.core.envelope import MAX_ANSWER_BYTES, method_name
 from pytask.core.limits import MAX_WHY
 from pytask.errors import InputError, Interrupted, PytaskError
-from pytask.schema.inputs import inputs_of_call
+from pytask.schema.signatures import inputs_of_call
 from pytask.worker.attempt import forks
 from pytask.worker.error_text import describe
 

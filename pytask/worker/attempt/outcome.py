@@ -12,17 +12,17 @@ from pytask.worker.error_text import describe
 
 if TYPE_CHECKING:
     from pytask.schema.outputs import Outputs
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 MAX_OUTPUT_BYTES = 2**20
 
 
-def outcome_of(live: Live, value: Any, error: BaseException | None) -> Outcome:
+def outcome_of(live: Live, value: Any, error: BaseException | None, promised: Outputs | None = None) -> Outcome:
     """Decide how an attempt ended: what it was told first, then what it returned or raised.
 
     InputError is an ERROR while there is no instance: then it is this run's own data that does not fit.
     """
-    told = live.ending
+    told = live.end.reason
     if told == 'stop':
         kept = _output(value).output if error is None else b'null'
         return Outcome(State.STOPPED, kept, 'stop', error)
@@ -33,9 +33,9 @@ def outcome_of(live: Live, value: Any, error: BaseException | None) -> Outcome:
         state = State.STOPPED if live.is_local else State.WAIT
         return Outcome(state, reason=told, exception=error)
     if told == 'failed':
-        error = live.failure
+        error = live.end.failure
     if error is None:
-        return _output(value, _promised(live))
+        return _output(value, promised)
     if isinstance(error, TaskError) or (isinstance(error, InputError) and live.task is None):
         return Outcome(State.ERROR, codec.encode(describe(error)['message']), exception=error)
     return Outcome(State.EXCEPTION, codec.encode(describe(error)), exception=error)
@@ -44,12 +44,6 @@ def outcome_of(live: Live, value: Any, error: BaseException | None) -> Outcome:
 def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
     graceful = live.task is not None and live.task.graceful
     return (graceful or live.is_local) and not isinstance(error, Interrupted)
-
-
-def _promised(live: Live) -> Outputs | None:
-    if live.flow is not None and not live.flow.is_at_start:
-        return None
-    return live.task.pytask_port.app.registry.outputs(type(live.task))  # type: ignore[union-attr,no-any-return]
 
 
 def _output(value: Any, promised: Outputs | None = None) -> Outcome:

@@ -17,7 +17,7 @@ from pytask.core.clock import monotonic_s
 from pytask.core.port import DONE, check_span, check_whole
 from pytask.flows.steps import Results
 from pytask.worker.attempt import forks
-from pytask.worker.slots import wait_while_paused
+from pytask.worker.live import wait_while_paused
 from pytask.worker.writer import Pending
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from gevent.event import Event
 
-    from pytask.app.app import PyTask
-    from pytask.worker.slots import Live
+    from pytask.worker.application import Application
+    from pytask.worker.live import Live
     from pytask.worker.writer import Writer
 
 MAX_TEXT = 64 * 1024
@@ -46,7 +46,7 @@ class RunPort:
 
     __slots__ = ('_writer', 'app', 'changed', 'child_error', 'children', 'live', 'own_state')
 
-    def __init__(self, live: Live, app: PyTask, writer: Writer) -> None:
+    def __init__(self, live: Live, app: Application, writer: Writer) -> None:
         self.live, self.app, self._writer = live, app, writer
         self.children: set[Any] | None = None
         self.child_error: BaseException | None = None
@@ -63,7 +63,7 @@ class RunPort:
 
     @property
     def stopping(self) -> Event:
-        return self.live.stopping_event()
+        return self.live.end.stopping_event()
 
     @property
     def results(self) -> Any:
@@ -126,7 +126,7 @@ class RunPort:
 
     def checkpoint(self) -> None:
         if self.live.halt is not None:
-            wait_while_paused(self)
+            wait_while_paused(self.live, self)
 
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return gevent.spawn(fn, *args, **kwargs)  # owned and given the context by `children.adopt`

@@ -20,12 +20,13 @@ from gevent.monkey import get_original
 from greenlet import getcurrent
 
 from pytask.authoring.task import current
-from pytask.worker.slots import LEAVING
+from pytask.worker.live import LEAVING
+from pytask.worker.log_format import LogFormat, LogHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 # A line longer than this is written in pieces.
 LONGEST = 64 * 1024
@@ -118,8 +119,6 @@ def stamp_logs() -> None:
     Where the author has set logging up, that stays as it is. Else warnings go to stderr, as everywhere; where
     task output is shown, what tasks log is from INFO on.
     """
-    from pytask.worker.log_format import LogFormat, LogHandler
-
     root, is_shown = logging.getLogger(), isinstance(sys.stderr, TaskStream)
     if not root.handlers:
         handler: logging.Handler = LogHandler(sys.stderr)

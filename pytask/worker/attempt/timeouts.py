@@ -17,8 +17,10 @@ from pytask.errors import PytaskError, TaskError, Unavailable
 
 if TYPE_CHECKING:
     from pytask.authoring.task import Task
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.core.commands import Command
+    from pytask.store import Store
+    from pytask.worker.control.stopper import Stopper
+    from pytask.worker.live import Live
 
 # While Redis is away nobody knows whether there is more time. That is not for ever: the lease ends such a run.
 ASK_AGAIN_S = 0.5
@@ -37,8 +39,8 @@ class Deadline:
 class Timeouts:
     """The time limits of one worker's runs."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._store, self._stopper = worker.store, worker.stopper
+    def __init__(self, store: Store, stopper: Stopper) -> None:
+        self._store, self._stopper = store, stopper
 
     def begin(self, live: Live, task_class: type[Task]) -> None:
         """Start the clock of an attempt. Raises TaskError for a limit, written by foreign hands, that is none."""
@@ -46,25 +48,26 @@ class Timeouts:
         if limit_s is not None:
             self._set(live, limit_s)
 
-    def extend(self, live: Live, seconds: Any) -> None:
-        """Let a run take so many seconds more from now; never fewer than it has."""
+    def obey(self, live: Live, command: Command) -> None:
+        """Carry out an `extend`: so many `seconds` more from now; never fewer than it has."""
+        seconds: Any = command.fields.get('seconds')
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if live.limit is not None and is_number and 0 < seconds <= LONGEST_S:
-            self._set(live, max(seconds, live.limit.at - monotonic_s()))
+        if live.deadline is not None and is_number and 0 < seconds <= LONGEST_S:
+            self._set(live, max(seconds, live.deadline.at - monotonic_s()))
 
     def end(self, live: Live) -> None:
         """Stop the clock; twice is fine."""
-        limit, live.limit = live.limit, None
+        limit, live.deadline = live.deadline, None
         if limit is not None:
             limit.timer.close()
 
     def _set(self, live: Live, left_s: float) -> None:
         self.end(live)
-        live.limit = limit = Deadline(min(left_s, LONGEST_S))
+        live.deadline = limit = Deadline(min(left_s, LONGEST_S))
         limit.timer.start(gevent.spawn_raw, self._look, live, limit)
 
     def _look(self, live: Live, limit: Deadline) -> None:
-        while live.limit is limit:
+        while live.deadline is limit:
             try:
                 left_s = self._store.runs.extended(live.run_id, live.attempt)
             except Unavailable:
@@ -72,7 +75,7 @@ class Timeouts:
                 continue
             except PytaskError:
                 left_s = 0.0
-            if live.limit is not limit:
+            if live.deadline is not limit:
                 return
             if left_s <= 0:
                 self._stopper.end(live, 'timeout')

@@ -15,11 +15,13 @@ from pytask.store import Line
 from pytask.store.pauses import QUEUE, TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence, Set
+    from collections.abc import Sequence, Set
 
-    from pytask.store import Grant
+    from pytask.authoring.registry import Registry
+    from pytask.store import Store
+    from pytask.worker.claiming.claimer import Claimer
     from pytask.worker.claiming.queue_waiter import QueueWaiter
-    from pytask.worker.worker import Worker
+    from pytask.worker.slots import Slots
 
 EVERY_S = 1.0
 BATCH = 16
@@ -30,9 +32,13 @@ LIMIT_EVERY_S = 60.0
 
 
 class ParkedRuns:
-    def __init__(self, worker: Worker, claim: Callable[[Line, int], Grant], waiters: Sequence[QueueWaiter]) -> None:
-        self._store, self._registry, self._slots = worker.store, worker.app.registry, worker.slots
-        self._claim, self._peekers = claim, tuple(waiters)
+    """Claims them for one worker; opens and closes the `waiters` of its queues."""
+
+    def __init__(
+        self, claimer: Claimer, store: Store, slots: Slots, registry: Registry, waiters: Sequence[QueueWaiter]
+    ) -> None:
+        self._claimer, self._store, self._slots = claimer, store, slots
+        self._registry, self._waiters = registry, tuple(waiters)
         self._looked_at = self._aged_at = 0.0
         self._suspects: list[str] = []
 
@@ -44,7 +50,7 @@ class ParkedRuns:
         self._looked_at = now
         names, has_suspects, paused = self._store.parked.look()
         closed = {pause[:2] for pause in paused}
-        self._open_peekers(closed)
+        self._open_waiters(closed)
         names = [name for name in names if (TASK, name) not in closed]
         has_more = sum(self._fetch_parked(name) for name in self._for_me(names, now)) > 0
         if has_more:
@@ -54,15 +60,15 @@ class ParkedRuns:
             self._fetch_suspects()
         return has_more
 
-    def _open_peekers(self, closed: Set[tuple[str, str]]) -> None:
-        for waiter in self._peekers:
+    def _open_waiters(self, closed: Set[tuple[str, str]]) -> None:
+        for waiter in self._waiters:
             (waiter.open.clear if (QUEUE, waiter.queue) in closed else waiter.open.set)()
 
     def _fetch_parked(self, name: str) -> bool:
         limit = min(BATCH, self._slots.free)
         if limit <= 0:
             return False
-        grant = self._claim(Line(self._store.keys.parked_list(name), parked=name), limit)
+        grant = self._claimer.claim(Line(self._store.keys.parked_list(name), parked=name), limit)
         return len(grant.runs) == limit  # as after a pause: it is gone through at once
 
     def _for_me(self, names: Sequence[str], now: float) -> list[str]:
@@ -77,5 +83,5 @@ class ParkedRuns:
     def _fetch_suspects(self) -> None:
         limit = min(SUSPECTS, self._slots.free)
         if limit > 0:
-            grant = self._claim(Line(self._store.keys.suspects, held=self._suspects), limit)
+            grant = self._claimer.claim(Line(self._store.keys.suspects, held=self._suspects), limit)
             self._suspects += [claimed.run_id for claimed in grant.runs]

@@ -1,4 +1,4 @@
-"""The waiter: waits for one queue to have entries, and consumes none of them."""
+"""Waits for one queue to have entries, and consumes none of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent.event import Event
 
+from pytask.store import Line
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytask.store import Store
-    from pytask.worker.reporter import Reporter
+    from pytask.worker.lifetime import Lifetime
 
 PEEK_S = 1.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.005, 0.1
@@ -23,9 +22,10 @@ FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.005, 0.1
 class QueueWaiter(Service):
     """Waits for one queue to have entries; asked once, it tells once."""
 
-    def __init__(self, queue: str, store: Store, report: Reporter, on_broken: Callable[[str], None]) -> None:
-        super().__init__(f'peek {queue}', report, on_broken)
+    def __init__(self, queue: str, store: Store, lifetime: Lifetime) -> None:
+        super().__init__(f'peek {queue}', lifetime)
         self.queue = queue
+        self.line = Line(store.keys.line(queue), queue=queue)
         self.is_ready = True
         self.open = Event()  # unless its queue is paused
         self.open.set()

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from pytask.authoring.task import current
-from pytask.core import events
+from pytask.core import commands, events
 from pytask.core.envelope import MAX_MESSAGES, from_fields, read_envelope
 from pytask.errors import PytaskError, Unavailable
-from pytask.worker import slots
 from pytask.worker.attempt import message_handler
+from pytask.worker.insist import FIRST_PAUSE_S, LONGEST_PAUSE_S, insist
+from pytask.worker.live import goes_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from pytask.authoring.task import Task
     from pytask.core.commands import Command
     from pytask.core.envelope import Envelope
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.store import Store
+    from pytask.worker.live import Live
+    from pytask.worker.reporter import Reporter
+    from pytask.worker.writer import Writer
 
-# A run that is not ready, or a Redis that is away: looked at again after so long, and twice as long each time.
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 0.5
 # Signs for runs of all workers come by; only the latest can be for a run that is about to begin here.
 MAX_MISSED = 1000
 
@@ -47,8 +48,8 @@ class Box:
 
 
 class Inbox:
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, store: Store, report: Reporter, writer: Writer) -> None:
+        self._store, self._report, self._writer = store, report, writer
         self._boxes: dict[Live, Box] = {}
         self._missed: dict[str, None] = {}
 
@@ -61,11 +62,11 @@ class Inbox:
         if len(published) < MAX_MESSAGES:
             published.append(from_fields(command.fields))
         else:
-            self._worker.report.message_dropped(live)
+            self._report.message_dropped(live)
 
     def miss(self, run_id: str, command: Command) -> None:
         """Remember the sign for a run that is not here: perhaps it is being granted to this worker just now."""
-        if command.name == events.SEND:
+        if command.name == commands.SEND:
             self._missed[run_id] = None
             if len(self._missed) > MAX_MISSED:
                 del self._missed[next(iter(self._missed))]
@@ -107,7 +108,7 @@ class Inbox:
             self._handle(live, box.published.popleft())
 
     def _read(self, live: Live, box: Box) -> None:
-        taken = self._worker.store.inboxes.taken
+        taken = self._store.inboxes.taken
         raw = self._insist(live, taken, live.run_id, live.token)
         while raw:
             message = read_envelope(raw)
@@ -122,12 +123,12 @@ class Inbox:
         while heard is None:
             task = self._instance(live, task)
             if task is None:
-                if live.ending not in ('shutdown', 'lost'):
-                    self._worker.report.message_unheard(live, str(message.name))
+                if live.end.reason not in ('shutdown', 'lost'):
+                    self._report.message_unheard(live, str(message.name))
                 return False
             heard = self._hear(live, task, message)
         if message.ask:
-            self._insist(live, self._worker.store.answers.give, message.ask, heard.answer)
+            self._insist(live, self._store.answers.give, message.ask, heard.answer)
         if heard.error is not None:
             self.tell(live, message, heard.error)
         return True
@@ -150,38 +151,33 @@ class Inbox:
         context = live.greenlet.gr_context.copy()
         context.run(current.set, task)
         child = context.run(gevent.spawn, message_handler.hear, task, message)
-        gevent.wait([child, live.ended_event()], count=1)
+        gevent.wait([child, live.end.over_event()], count=1)
         heard = child.value if child.dead else None
         if isinstance(heard, message_handler.Heard):
             return heard
-        if live.task is task and _hears(live) and not live.ending:  # nobody interrupted it, but itself
+        if live.task is task and _hears(live) and not live.end.reason:  # nobody interrupted it, but itself
             return message_handler.failed(PytaskError(f'message {message.name} was interrupted'))
         return None
 
     def tell(self, live: Live, message: Envelope, error: BaseException) -> None:
         """Log that a message has failed; and where nobody waits for an answer, publish it."""
         name = str(message.name)[:100]
-        self._worker.report.message_failed(live, name, error)
+        self._report.message_failed(live, name, error)
         if not message.ask:
             about = {'name': name, 'error': message_handler.why(error)}
-            self._worker.writer.note(live, events.event_head(events.MESSAGE_FAILED, about))
+            self._writer.note(live, events.event_head(events.MESSAGE_FAILED, about))
 
     def _insist(self, live: Live, call: Callable[..., Any], *args: Any) -> Any:
         """Call Redis until it answers; None where the run is over before that, or the call is refused."""
-        pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                return call(*args)
-            except Unavailable:
-                if live.greenlet.dead:
-                    return None
-                gevent.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            except PytaskError as error:
-                self._worker.report.inbox_refused(live, error)
-                return None
+        try:
+            return insist(call, *args, is_over=lambda: live.greenlet.dead)
+        except Unavailable:
+            return None
+        except PytaskError as error:
+            self._report.inbox_refused(live, error)
+            return None
 
 
 def _hears(live: Live) -> bool:
     """Tell whether a run's instance hears messages: it goes on, and is not about to have a successor."""
-    return live.ending != 'reload' and slots.goes_on(live)
+    return live.end.reason != 'reload' and goes_on(live)

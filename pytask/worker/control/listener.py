@@ -17,8 +17,11 @@ from pytask.core.commands import Command
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from pytask.store import CommandStream
-    from pytask.worker.worker import Worker
+    from collections.abc import Callable
+
+    from pytask.store import CommandStream, Store
+    from pytask.worker.control.dispatcher import Dispatcher
+    from pytask.worker.lifetime import Lifetime
 
 PROOF_EVERY_S = 2.0
 PROOF_WITHIN_S = 6.0
@@ -28,14 +31,28 @@ ECHO = 'echo'
 
 
 class ControlListener(Service):
-    def __init__(self, worker: Worker) -> None:
-        super().__init__('listener', worker.report, worker.broken)
-        self._worker = worker
+    """Subscribed to commands for one worker and for any run. `on_subscribed` is called after each subscription."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        store: Store,
+        dispatcher: Dispatcher,
+        lifetime: Lifetime,
+        on_subscribed: Callable[[], None],
+    ) -> None:
+        super().__init__('listener', lifetime)
+        self._worker_id, self._store, self._dispatcher = worker_id, store, dispatcher
+        self._on_subscribed = on_subscribed
         self._stream: CommandStream | None = None
         self._nonce = ''
         self._proved_at = self._asked_at = 0.0
         self._listens = Event()
-        self.echoed_at = monotonic_s()
+        self._echoed_at = monotonic_s()
+
+    def silent_s(self) -> float:
+        """Return how long ago the subscription last proved that it hears."""
+        return monotonic_s() - self._echoed_at
 
     def start(self) -> None:
         """Return once it listens: a worker that says it has started hears what is published from then on."""
@@ -59,10 +76,10 @@ class ControlListener(Service):
         self._unsubscribe()
 
     def _subscribe(self) -> None:
-        self._stream = self._worker.store.commands(self._worker.id)
+        self._stream = self._store.commands(self._worker_id)
         self._listens.set()
         self._proved_at, self._asked_at = monotonic_s(), 0.0  # prove a new one at once
-        self._worker.heartbeat.hurry()
+        self._on_subscribed()
 
     def _unsubscribe(self) -> None:
         stream, self._stream = self._stream, None
@@ -77,14 +94,14 @@ class ControlListener(Service):
             self._subscribe()
         if now - self._asked_at > PROOF_EVERY_S:
             self._asked_at, self._nonce = now, secrets.token_hex(4)
-            store, worker_id = self._worker.store, self._worker.id
-            store.publish(store.keys.worker_control(worker_id), f'{{"command":"{ECHO}","nonce":"{self._nonce}"}}')
+            channel = self._store.keys.worker_control(self._worker_id)
+            self._store.publish(channel, f'{{"command":"{ECHO}","nonce":"{self._nonce}"}}')
 
     def _hear(self, run_id: str, command: Command) -> None:
         if run_id:
-            self._worker.dispatcher.obey(run_id, command)
+            self._dispatcher.obey(run_id, command)
         elif command.name == ECHO:
             if command.fields.get('nonce') == self._nonce:
-                self._proved_at = self.echoed_at = monotonic_s()
+                self._proved_at = self._echoed_at = monotonic_s()
         else:
-            self._worker.dispatcher.obey_as_worker(command)
+            self._dispatcher.obey_as_worker(command)

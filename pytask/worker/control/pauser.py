@@ -10,44 +10,52 @@ from typing import TYPE_CHECKING
 
 import gevent
 
+from pytask.core import commands
 from pytask.errors import PytaskError
-from pytask.worker.slots import Halt
+from pytask.worker.live import Halt
 
 if TYPE_CHECKING:
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.core.commands import Command
+    from pytask.store import Store
+    from pytask.worker.live import Live
+    from pytask.worker.reporter import Reporter
 
 
 class Pauser:
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, store: Store, report: Reporter) -> None:
+        self._store, self._report = store, report
 
-    def pause(self, live: Live, *, is_durable: bool) -> None:
-        """Let a run halt; returns at once. What is not durable is written down first, and told again."""
-        if not is_durable:
-            gevent.spawn(self._write, live, is_pause=True)
-        elif live.halt is None:
+    def obey(self, live: Live, command: Command) -> None:
+        """Carry out a `pause` or `resume`; returns at once. A bare one is written down first, and told again."""
+        is_pause = command.name == commands.PAUSE
+        if 'at' not in command.fields:
+            gevent.spawn(self._write, live, is_pause=is_pause)
+        elif is_pause:
+            self._pause(live)
+        else:
+            self._resume(live)
+
+    def _pause(self, live: Live) -> None:
+        if live.halt is None:
             live.halt = Halt()
 
-    def resume(self, live: Live, *, is_durable: bool) -> None:
-        """Let a run go on; as `pause`."""
-        if not is_durable:
-            gevent.spawn(self._write, live, is_pause=False)
-        elif live.halt is not None:
+    def _resume(self, live: Live) -> None:
+        if live.halt is not None:
             live.halt.over.set()
             live.halt = None
 
-    def correct(self, live: Live, halt: Halt | None) -> None:
+    def correct(self, paused: tuple[Live, Halt | None]) -> None:
         """Do what a renewal says: the opposite of what was when it was asked.
 
         Unless the channel has spoken since then; the next renewal knows.
         """
+        live, halt = paused
         if live.halt is halt:
-            (self.pause if halt is None else self.resume)(live, is_durable=True)
+            (self._pause if halt is None else self._resume)(live)
 
     def _write(self, live: Live, *, is_pause: bool) -> None:
-        pauses = self._worker.store.pauses
+        pauses = self._store.pauses
         try:
             (pauses.pause if is_pause else pauses.resume)(live.run_id)
         except PytaskError as error:
-            self._worker.report.not_written(live, 'pause' if is_pause else 'resume', error)
+            self._report.not_written(live, 'pause' if is_pause else 'resume', error)

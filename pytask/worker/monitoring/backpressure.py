@@ -19,7 +19,8 @@ from pytask.core.clock import monotonic_s
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from pytask.worker.worker import Worker
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.slots import Slots
 
 EVERY_S = 0.5
 LATE_S, MEMORY_SHARE, FILES_SHARE = 1.0, 0.9, 0.8
@@ -29,10 +30,10 @@ _PAGE = resource.getpagesize()
 class Backpressure(Service):
     """`why` says what the worker is short of, '' for nothing; `lag_s` how late the hub was the last time."""
 
-    def __init__(self, worker: Worker) -> None:
-        super().__init__('pressure', worker.report, worker.broken)
-        self._worker = worker
-        self._most_bytes = memory_limit(worker.app.settings.max_memory)
+    def __init__(self, slots: Slots, max_memory_mib: int, lifetime: Lifetime) -> None:
+        super().__init__('pressure', lifetime)
+        self._slots = slots
+        self._most_bytes = memory_limit(max_memory_mib)
         self._open = _open_descriptors()
         self.lag_s = 0.0
         self.why = ''
@@ -50,8 +51,8 @@ class Backpressure(Service):
             return f'time: the hub was {self.lag_s:.1f} s late'
         used = resident_bytes()
         if used > MEMORY_SHARE * self._most_bytes:
-            if self._worker.slots.empty.is_set():
-                self._worker.restart('out of memory')
+            if self._slots.empty.is_set():
+                self._lifetime.restart('out of memory')
             return f'memory: {used >> 20:,} of {int(self._most_bytes) >> 20:,} MiB'
         most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         files = self._files_open(most_files)

@@ -22,10 +22,13 @@ from pytask.worker.log_format import tell_at_once
 from pytask.worker.monitoring import stacks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.worker.live import Live
+    from pytask.worker.monitoring.backpressure import Backpressure
+    from pytask.worker.reporter import Reporter
+    from pytask.worker.slots import Slots
 
 EVERY_S = 0.2
 BLOCKED_S = 0.5
@@ -60,8 +63,9 @@ class Block(NamedTuple):
 class HubMonitor:
     """`lag_s` is how long the hub owes a sign."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, slots: Slots, report: Reporter, backpressure: Backpressure) -> None:
+        self._slots, self._report, self._backpressure = slots, report, backpressure
+        self._publish: Callable[[Live | None, bytes], None] = lambda _live, _head: None
         self._hub_thread = _get_ident()
         self._nudge = gevent.get_hub().loop.async_()
         self._wake = _allocate_lock()
@@ -72,7 +76,9 @@ class HubMonitor:
         self._block: Block | None = None
         self._last: tuple[Block, float] | None = None
 
-    def start(self) -> None:
+    def start(self, publish: Callable[[Live | None, bytes], None]) -> None:
+        """Begin to look. `publish` sends an event of a run, or for None only the worker's record, at once."""
+        self._publish = publish
         self._nudge.start(self._turned)
         _start_thread(self._run, ())
 
@@ -93,7 +99,7 @@ class HubMonitor:
 
     def fields(self) -> dict[str, Any]:
         """Return what stands in the worker's record: how late the hub is, and the last block as JSON, if any."""
-        lag_s = max(self.lag_s, self._worker.backpressure.lag_s)
+        lag_s = max(self.lag_s, self._backpressure.lag_s)
         return {'lag_ms': round(1000 * lag_s), 'blocked': self._record()}
 
     def _record(self) -> str:
@@ -146,7 +152,7 @@ class HubMonitor:
     def _look_at(self, frame: FrameType | None) -> tuple[Live | None, stacks.CodePlace]:
         if frame is None:
             return None, stacks.NOWHERE
-        return stacks.whose(frame, self._worker.slots.all()), stacks.place_of(frame)
+        return stacks.whose(frame, self._slots.all()), stacks.place_of(frame)
 
     def _tell(self) -> None:
         frame = self._frame()
@@ -163,7 +169,7 @@ class HubMonitor:
         tell_at_once(str(self._block))
         about = {'seconds': round(self.lag_s, 1), 'file': stacks.short(place.file), 'line': place.line,
                  'function': place.function}  # fmt: skip
-        self._worker.heartbeat.publish(live, events.event_head(events.BLOCKED, about) if live else b'')
+        self._publish(live, events.event_head(events.BLOCKED, about) if live else b'')
 
     # In the hub.
 
@@ -174,5 +180,5 @@ class HubMonitor:
             now = monotonic_s()
             block = block._replace(seconds=block.seconds + min(now - self._looked_at, LATEST_S))
             self._last = (block, now)
-            self._worker.report.blocked(block.who, block.seconds, str(block.place))
-            self._worker.heartbeat.hurry()
+            self._report.blocked(block.who, block.seconds, str(block.place))
+            self._publish(None, b'')

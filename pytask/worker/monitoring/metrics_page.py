@@ -17,13 +17,15 @@ from gevent.lock import BoundedSemaphore
 from pytask.core.clock import monotonic_s
 from pytask.errors import PytaskError
 from pytask.worker.metrics import family, histogram
-from pytask.worker.monitoring import readiness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytask.store import Figures
-    from pytask.worker.worker import Worker
+    from pytask.worker.monitoring.backpressure import Backpressure
+    from pytask.worker.monitoring.readiness import Readiness
+    from pytask.worker.reporter import Reporter
+    from pytask.worker.slots import Slots
 
 ASK_WITHIN_S = 1.0
 FRESH_S = 1.0
@@ -32,8 +34,17 @@ FRESH_S = 1.0
 class MetricsPage:
     """Renders the page for one worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(
+        self,
+        report: Reporter,
+        slots: Slots,
+        readiness: Readiness,
+        backpressure: Backpressure,
+        take_figures: Callable[[], Figures],
+    ) -> None:
+        self._report, self._slots = report, slots
+        self._readiness, self._backpressure = readiness, backpressure
+        self._take_figures = take_figures
         self._one_asks = BoundedSemaphore(1)
         self._figures: Figures | None = None
         self._asked_at = 0.0
@@ -52,12 +63,12 @@ class MetricsPage:
             if monotonic_s() - self._asked_at > FRESH_S:
                 self._figures = None
                 with contextlib.suppress(PytaskError):
-                    self._figures = self._worker.store.census.take(self._worker.app.settings.queue)
+                    self._figures = self._take_figures()
                     self._asked_at = monotonic_s()
             return self._figures
 
     def _of_tasks(self) -> Iterator[str]:
-        tasks = self._worker.report.metrics.tasks()
+        tasks = self._report.metrics.tasks()
         yield from family(
             'pytask_tasks_started_total', 'counter', 'Attempts begun by this worker.',
             [({'task': of.name, 'queue': queue}, n) for of in tasks for queue, n in of.started.items()],
@@ -77,20 +88,23 @@ class MetricsPage:
         )  # fmt: skip
 
     def _of_worker(self) -> Iterator[str]:
-        worker = self._worker
-        lives = worker.slots.all()
+        slots, readiness = self._slots, self._readiness
         for name, about, value in (
-            ('pytask_worker_up', 'The hub turns and no service is broken.', int(not readiness.ills(worker))),
-            ('pytask_worker_ready', 'As /ready says.', int(not readiness.reasons(worker))),
-            ('pytask_worker_slots', 'How many runs may go at a time.', worker.slots.size),
-            ('pytask_hub_lag_seconds', 'How late the hub is.', round(worker.backpressure.lag_s, 4)),
-            ('pytask_worker_slots_taken', 'How many go now.', worker.slots.taken),
-            ('pytask_worker_greenlets', 'Greenlets of runs: their own and those they spawned.', _greenlets(lives)),
+            ('pytask_worker_up', 'The hub turns and no service is broken.', int(not readiness.ills())),
+            ('pytask_worker_ready', 'As /ready says.', int(not readiness.reasons())),
+            ('pytask_worker_slots', 'How many runs may go at a time.', slots.size),
+            ('pytask_hub_lag_seconds', 'How late the hub is.', round(self._backpressure.lag_s, 4)),
+            ('pytask_worker_slots_taken', 'How many go now.', slots.taken),
+            (
+                'pytask_worker_greenlets',
+                'Greenlets of runs: their own and those they spawned.',
+                _greenlets(slots.all()),
+            ),
         ):
             yield from _gauge(name, about, value)
         yield from family(
             'pytask_redis_errors_total', 'counter', 'Calls that Redis did not serve.',
-            [({}, worker.report.redis_errors)],
+            [({}, self._report.redis_errors)],
         )  # fmt: skip
 
     def _of_queues(self, figures: Figures) -> Iterator[str]:

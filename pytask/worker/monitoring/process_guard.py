@@ -16,7 +16,7 @@ import gevent
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from pytask.worker.worker import Worker
+    from pytask.worker.lifetime import Lifetime
 
 LOOK_EVERY_S = 1.0
 ALARMS = {
@@ -29,8 +29,8 @@ ALARMS = {
 class ProcessGuard(Service):
     """Keeps things, from `with` to its end, as they are when it begins."""
 
-    def __init__(self, worker: Worker) -> None:
-        super().__init__('guard', worker.report, worker.broken)
+    def __init__(self, lifetime: Lifetime) -> None:
+        super().__init__('guard', lifetime)
         self._handlers: dict[int, Any] = {}
         self._taken: list[signal.Signals] = []
         self._depth = sys.getrecursionlimit()

@@ -6,6 +6,8 @@ author come with their source; those of libraries are counted, pytask's own at t
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import linecache
 import os
 import sys
@@ -19,14 +21,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from greenlet import greenlet
 
 from pytask.authoring.task import current
+from pytask.core import codec
+from pytask.errors import PytaskError
 from pytask.worker.attempt import port
+from pytask.worker.attempt.launcher import Launcher
 from pytask.worker.attempt.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from types import FrameType
 
-    from pytask.worker.slots import Live
+    from pytask.store import Store
+    from pytask.worker.live import Live
+    from pytask.worker.slots import Slots
 
 _OURS = str(Path(__file__).parents[2]) + os.sep
 _LIBRARIES = tuple(
@@ -35,10 +42,12 @@ _LIBRARIES = tuple(
 _PACKAGES = (f'{os.sep}site-packages{os.sep}', f'{os.sep}dist-packages{os.sep}')
 _HERE = str(Path.cwd()) + os.sep
 # Where an attempt begins; its greenlet has one of these near its bottom.
-_ATTEMPT = frozenset({Runner.run.__code__, Runner.perform.__code__})
+_ATTEMPT = frozenset({Launcher.run.__code__, Runner.perform.__code__})
 
 # An endless recursion is told by its last frames.
 DEEPEST = 100
+LONGEST_NAME = 64
+STDERR = 2
 
 
 class CodePlace(NamedTuple):
@@ -53,6 +62,35 @@ class CodePlace(NamedTuple):
 
 
 NOWHERE = CodePlace('', 0, '')
+
+
+def answer(slots: Slots, store: Store, asked: Mapping[str, Any]) -> None:
+    """Leave the stacks of the run `run` under the name `answer`; a question that is not in order is dropped."""
+    run_id, name = asked.get('run'), asked.get('answer')
+    if not isinstance(run_id, str) or not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        return
+    live = slots.get(run_id)
+    said: dict[str, str] = {}
+    if live is not None:
+        said = {'stack': of_run(live, is_full=asked.get('full') is True), 'told': live.end.reason}
+    with contextlib.suppress(PytaskError):  # who asked says that no answer came
+        store.answers.give(name, codec.encode(said))
+
+
+def dump(worker_id: str, lives: Sequence[Live], frame: FrameType | None, descriptor: int = STDERR) -> None:
+    """Write all stacks; `frame` is what the current greenlet was doing.
+
+    Called inside a signal handler, also while a greenlet blocks the hub. So it takes no lock, never switches, and
+    writes to the descriptor itself.
+    """
+    now = '' if frame is None else f', now at {place_of(frame)}'
+    lines = [f'pytask: worker {worker_id}, {len(lives)} runs{now}. All stacks:']
+    for live in lives:
+        told = f', told to end: {live.end.reason}' if live.end.reason else ''
+        lines.append(f'run {live.run_id} {live.task_name}, attempt {live.attempt}{told}')
+        lines.append(of_run(live, is_full=True, running=frame))
+    _write(descriptor, '\n'.join([*lines, 'all threads:', '']))
+    faulthandler.dump_traceback(descriptor, all_threads=True)
 
 
 def of_run(live: Live, *, is_full: bool = False, running: FrameType | None = None) -> str:
@@ -186,3 +224,12 @@ def _lines(place: CodePlace) -> list[str]:
 def _counted(places: list[CodePlace]) -> str:
     names = dict.fromkeys(Path(short(place.file)).parts[0].removesuffix('.py') for place in places)
     return f'  … {len(places)} {"frame" if len(places) == 1 else "frames"} of {", ".join(names)}'
+
+
+def _write(descriptor: int, text: str) -> None:
+    left = text.encode('utf-8', 'backslashreplace')
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except OSError:
+            return

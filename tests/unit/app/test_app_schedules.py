@@ -116,7 +116,7 @@ def test_the_same_again_changes_nothing(app):
 
 
 def test_a_bad_name_is_refused(app):
-    with pytest.raises(ConfigError, match='a schedule is named by'):
+    with pytest.raises(ConfigError, match='the name of a schedule must be'):
         app.every(30, name='two words')(hello)
 
 

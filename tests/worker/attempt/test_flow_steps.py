@@ -320,7 +320,7 @@ def test_a_reason_is_cut_and_has_no_lone_surrogates(machine):
 
 
 @pytest.mark.parametrize(
-    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'it is no UTF-8')]
+    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'it is not valid UTF-8')]
 )
 def test_what_can_not_be_spawned_ends_the_flow(machine, how, state, why):
     flow = begun(machine, ['odd'], how=how).wait(timeout=10)
@@ -389,7 +389,7 @@ def test_a_flow_whose_worker_shuts_down_while_redis_is_away_is_given_back(app, w
     running = worker()
 
     def away(*_):
-        running.reason_to_stop.set()
+        running.lifetime.stopping.set()
         raise Unavailable('not now')
 
     monkeypatch.setattr(running.store.flows, 'advance', away)

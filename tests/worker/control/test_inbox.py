@@ -490,7 +490,7 @@ def test_an_ask_that_nobody_answers_in_time(app, worker, redis, counter):
 
 @pytest.mark.parametrize('name', ['_private', '', 'two words', 'a.b', 7, 'x' * 65])
 def test_a_bad_name_is_refused_at_once(app, redis, name):
-    with pytest.raises(InputError, match='is no name of a message'):
+    with pytest.raises(InputError, match='cannot name a message'):
         app.client.send('42', name)
 
 

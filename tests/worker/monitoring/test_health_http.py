@@ -15,13 +15,18 @@ from pytask.worker.monitoring import readiness
 from pytask.worker.monitoring.health_server import Health
 
 
+def health_of(running):
+    return Health(running.app.settings.health, running.readiness, running.metrics_page, running.report)
+
+
 @pytest.fixture
-def port(server, worker, monkeypatch):
+def port(server, worker):
     """A worker that serves health on this port, and is ready, however busy the machine is; see test_readiness."""
-    monkeypatch.setattr(readiness, 'CHECKS', ())
     port = free_port()
     app = PyTask(server.url, lease=30, health=str(port))
-    with Health(worker(app)):
+    running = worker(app)
+    running.readiness.checks = ()
+    with health_of(running):
         yield port
     app.client.close()
 
@@ -121,20 +126,20 @@ def test_a_taken_port_is_a_bad_setting(server, worker):
     with socket.create_server(('127.0.0.1', 0)) as other:
         app = PyTask(server.url, lease=30, health=str(other.getsockname()[1]))
         taken = r'^health = .*: port \d+ is taken; name another one$'
-        with pytest.raises(ConfigError, match=taken), Health(worker(app)):
+        with pytest.raises(ConfigError, match=taken), health_of(worker(app)):
             pass
         app.client.close()
 
 
 def test_a_host_that_is_not_here_is_a_bad_setting(server, worker):
     app = PyTask(server.url, lease=30, health=f'192.0.2.1:{free_port()}')
-    with pytest.raises(ConfigError, match=r'^health = '), Health(worker(app)):
+    with pytest.raises(ConfigError, match=r'^health = '), health_of(worker(app)):
         pass
     app.client.close()
 
 
 def test_without_the_setting_nothing_listens(app, worker):
-    with Health(worker()) as off:
+    with health_of(worker()) as off:
         assert off._server is None
 
 

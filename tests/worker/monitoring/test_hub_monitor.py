@@ -16,7 +16,8 @@ really_sleep = monkey.get_original('time', 'sleep')
 @pytest.fixture
 def looking(app, worker, monkeypatch):
     """A look-out that looks when it is told to, by clocks of the test's own: `pass_s(seconds, cpu)`."""
-    one = hub_monitor.HubMonitor(worker())
+    running = worker()
+    one = hub_monitor.HubMonitor(running.slots, running.report, running.backpressure)
     times = {'monotonic_s': 0.0, 'cpu_s': 0.0}
     monkeypatch.setattr(hub_monitor, 'monotonic_s', lambda: times['monotonic_s'])
     monkeypatch.setattr(hub_monitor, 'cpu_s', lambda: times['cpu_s'])
@@ -95,7 +96,7 @@ def test_what_blocks_in_no_run_is_told_without_one(worker, caplog):
     assert 'at tests/worker/monitoring/test_hub_monitor.py:' in caplog.text
     gevent.spawn(really_sleep, 1).join()  # without a frame of Python
     wait_until(lambda: 's at compiled code' in caplog.text, 'it is told')
-    assert running.heartbeat.hub_monitor.block() is None
+    assert running.hub_monitor.block() is None
 
 
 def test_a_stop_that_blocks_is_its_runs(app, worker, caplog):
