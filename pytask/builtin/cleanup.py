@@ -22,6 +22,8 @@ HAND_ON_EVERY_S = 1.0
 
 
 class Cleanup(Task):
+    """Prunes every ten seconds, in each end state; passes ended runs on every second."""
+
     NAME = 'pytask/cleanup'
 
     def start(self) -> None:

@@ -30,6 +30,8 @@ log = logging.getLogger('pytask')
 
 
 class Monitor(Task):
+    """Looks five times a lease, and queues due runs every second."""
+
     NAME = 'pytask/monitor'
 
     def start(self) -> None:

@@ -29,6 +29,8 @@ log = logging.getLogger('pytask')
 
 
 class Scheduler(Task):
+    """Fires the schedules of one app."""
+
     NAME = 'pytask/scheduler'
 
     def start(self) -> None:
@@ -43,6 +45,7 @@ class Scheduler(Task):
             self.stopping.wait(self.turn(store, declared) if declared else LONGEST_S)
 
     def declare(self, store: Store, declared: Declared) -> None:
+        """Store a schedule with the time it is first due; log it if it can never fire."""
         now_ms = store.schedules.now_ms()
         first_ms = declared.trigger.first_ms(now_ms)
         answer = store.schedules.declare(declared, _late(first_ms, declared.trigger))
@@ -81,6 +84,7 @@ class Scheduler(Task):
         return math.inf if next_ms is None else next_ms
 
     def warn(self, name: str, why: str) -> None:
+        """Log, once per schedule, why it does not fire."""
         if name not in self.told:
             self.told.add(name)
             log.warning('schedule %s does not fire: %s', name, why)

@@ -19,6 +19,7 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, 500 characters at most."""
     return (_message(error).splitlines() or [''])[0][:500]
 
 

@@ -101,6 +101,7 @@ class Halt:
         self._thread = _thread_id()
 
     def holds(self, live: Live, port: Port) -> bool:
+        """Tell whether the current greenlet, which runs code of this port's instance, must wait."""
         if live.end.reason or live.guard is not None or not goes_on(live) or _thread_id() != self._thread:
             return False
         # The successor of a reload must not wait while it is made: nothing would answer the reload.
@@ -161,6 +162,7 @@ def wait_while_paused(live: Live, port: Port) -> None:
 
 
 def has_any(task: Task | None) -> bool:
+    """Tell whether an instance has children that have not ended."""
     return task is not None and bool(task.pytask_port.children)  # type: ignore[attr-defined]
 
 

@@ -22,6 +22,8 @@ BOUNDS_S = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, 900, 3600)
 
 
 class Histogram:
+    """Counts of durations by BOUNDS_S, and their total in seconds."""
+
     __slots__ = ('counts', 'total')
 
     def __init__(self) -> None:

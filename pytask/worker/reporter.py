@@ -53,6 +53,7 @@ class Reporter:
         log.info('worker stopped, exit code %d', code)
 
     def recorded(self, live: Live, outcome: Outcome, answer: str) -> None:
+        """Report an outcome and Redis' answer: OK, DUP (recorded before) or STALE (another worker has the run)."""
         self.counts[answer if answer != 'OK' else outcome.state.value] += 1
         if answer != 'STALE' and not outcome.is_given_back:
             self.metrics.finished(live, outcome.state.value)

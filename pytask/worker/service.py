@@ -43,6 +43,7 @@ class Service:
         return self._greenlet is not None and not self._is_stopping
 
     def turn(self) -> None:
+        """Do one round, within seconds. Unavailable is retried; any other error counts as a crash."""
         raise NotImplementedError
 
     def start(self) -> None:

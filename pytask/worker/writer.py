@@ -79,6 +79,7 @@ class Writer(Service):
         self.is_away = False
 
     def end(self, live: Live, outcome: Outcome) -> None:
+        """Queue the outcome of an attempt, behind its events. Never waits."""
         live.took_s = monotonic_s() - live.begun_at
         with self._lock:
             self._line.append(Final(live, outcome, live.next_seq()))

@@ -101,6 +101,7 @@ class FlowAttempt:
 
     @property
     def message_key(self) -> bytes:
+        """The entry of the inbox that the step handles, b'' for none."""
         return self.message.key if self.message is not None else b''
 
     def _key_before(self) -> str:

@@ -48,6 +48,7 @@ def hear(task: Task, message: Message) -> Heard | None:
 
 
 def failed(error: BaseException) -> Heard:
+    """Return the result of a message that failed: its answer is `{"error", "type"}`."""
     return Heard(encode({'error': why(error), 'type': type(error).__name__}), error)
 
 

@@ -46,6 +46,7 @@ class QueueWaiter(Service):
 
     @property
     def may_claim(self) -> bool:
+        """Tell whether the queue has entries, as far as is known, and is not paused."""
         return self.is_ready and self.open.is_set()
 
     def ask(self, *, was_empty: bool) -> None:

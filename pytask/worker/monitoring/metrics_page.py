@@ -51,6 +51,7 @@ class MetricsPage:
         self._heads: dict[str, tuple[bytes | None, float]] = {}
 
     def page(self) -> str:
+        """Return the metrics as Prometheus text."""
         figures = gevent.with_timeout(ASK_WITHIN_S, self._ask, timeout_value=None)
         parts = [self._of_tasks(), self._of_worker(), _of_process()]
         if figures is not None:
