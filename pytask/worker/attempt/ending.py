@@ -45,9 +45,8 @@ class AttemptEnding:
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
         """Return the outcome of an attempt whose `start` is over, after nothing of it runs. Never raises."""
-        outcome = outcome_of(
-            live, value, error, self._promised(live, error)
-        )  # may run an error's __str__, so it is still part of `start`
+        # May run an error's __str__, so it is still part of `start`.
+        outcome = outcome_of(live, value, error, self._promised(live, error))
         live.phase = CLOSING
         task = live.task
         if live.deadline is not None and (task is None or not task.graceful):
