@@ -94,14 +94,16 @@ def test_it_is_told_while_it_lasts_and_when_it_is_over(worker, client, kind):
     function = 'parse' if kind == 'block' else 'compute'
     assert (data['file'], data['function']) == ('tasks/some.py', function)
     assert 0.5 <= data['seconds'] < 3
-    assert f'WARNING run {run_id} {kind} blocks the hub for {data["seconds"]} s at ' in worker.told()
+    assert f'WARNING run {run_id} {kind} is blocking the event loop ({data["seconds"]} s) at ' in worker.told()
     assert f'at tasks/some.py:{data["line"]} in {function}\n' in worker.told()
     (run,) = client.wait(run_id, timeout=20)
     assert (run.state, run.attempt) == ('SUCCESS', 1)
-    wait_until(lambda: f'run {run_id} {kind} blocked the hub for ' in worker.told(), 'it is told that it is over')
-    total = float(worker.told().partition(' blocked the hub for ')[2].split()[0])
+    wait_until(
+        lambda: f'run {run_id} {kind} blocked the event loop for ' in worker.told(), 'it is told that it is over'
+    )
+    total = float(worker.told().partition(' blocked the event loop for ')[2].split()[0])
     assert data['seconds'] < total < 10
-    assert worker.told().count(' blocks the hub ') == 1
+    assert worker.told().count(' is blocking the event loop ') == 1
     heard.close()
 
 
@@ -110,7 +112,7 @@ def test_a_spawned_greenlet_that_blocks_is_its_runs(worker, client):
     run = client.start('family', run_id='culprit')
     assert next(heard)['function'] == 'parse'
     heard.close()
-    wait_until(lambda: 'run culprit family blocked the hub for ' in worker.told(), 'it is over')
+    wait_until(lambda: 'run culprit family blocked the event loop for ' in worker.told(), 'it is over')
     run.stop()
 
 
@@ -153,7 +155,7 @@ def test_a_blocked_run_is_shown_and_the_others_say_why_not(worker, client, proce
     )
     assert 'in parse' in str(why.value)
     row = processes.run('workers').stdout
-    assert f'run {culprit.id} block blocks the hub for ' in row
+    assert f'run {culprit.id} block is blocking the event loop (' in row
     culprit.wait(timeout=20)
     wait_until(lambda: ' ago run ' in processes.run('workers').stdout, 'the last block stands there', 20)
     told = json.loads(processes.run('--json', 'workers').stdout)
@@ -190,6 +192,6 @@ def test_a_hang_names_its_culprit(processes, client):
     run = client.start('block', {'seconds': 60})
     assert hanging.wait(timeout=20) == 70
     shown = hanging.stderr.read()
-    assert f'exit 70. The hub is held by run {run.id} block at tasks/some.py:' in shown
+    assert f'exit 70. The event loop is blocked by run {run.id} block at tasks/some.py:' in shown
     assert 'File "' in shown  # the stacks of all threads
     run.stop()

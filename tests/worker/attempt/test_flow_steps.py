@@ -264,7 +264,7 @@ def test_state_may_be_assigned_and_must_be_json(machine):
     assert begun(machine, ['assigns'], value='y').wait(timeout=10).saved == {'value': 'y'}
     flow = begun(machine, ['assigns'], value='bad').wait(timeout=10)
     assert flow.state == 'EXCEPTION'
-    assert flow.run.output['message'].startswith('self.state is what JSON can not carry')
+    assert flow.run.output['message'].startswith('self.state cannot be JSON')
     assert flow.saved == {}
 
 

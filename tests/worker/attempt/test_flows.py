@@ -442,5 +442,5 @@ def test_a_signal_from_what_is_no_step_is_an_exception(machine):
     run = machine.start('plain').wait(timeout=10)
     assert (run.state, run.output['message']) == (
         'EXCEPTION',
-        'wait and spawn steer a flow: this run is no step of one',
+        'wait and spawn are only for steps of a flow',
     )

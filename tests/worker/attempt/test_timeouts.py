@@ -129,7 +129,7 @@ def test_a_limit_of_foreign_hands_that_is_none_is_an_error(app, worker, redis, n
     redis.hset('task-1', mapping={'task': 'nap', 'data': '{}', 'timeout': text})
     redis.lpush('new-task', '1')
     (run,) = app.client.wait('1', timeout=5)
-    assert (run.state, run.output) == (State.ERROR, f'timeout {text!r} is no number of seconds above 0')
+    assert (run.state, run.output) == (State.ERROR, f'timeout must be more than 0 seconds, not {text!r}')
 
 
 @pytest.mark.parametrize(
