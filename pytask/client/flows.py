@@ -177,7 +177,7 @@ class FlowCommands(ClientBase):
             if run.task != FLOW:
                 raise NotFound(f'run {run.id} is not a flow: its task is {run.task!r}')
         stands = self.store.flows.read([run.id for run in runs])
-        return [_flow(run, stand) for run, stand in zip(runs, stands, strict=True)]
+        return list(map(_flow, runs, stands))
 
 
 def _flow(run: Run, stand: Stand) -> Flow:
