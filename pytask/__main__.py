@@ -1,4 +1,4 @@
-"""Where every command enters: patch first where greenlets will run, then start the command line.
+"""The entry point of every command: patch first if greenlets will run, then start the command line.
 
 `python -m pytask` runs `pytask/__init__.py` before this, which is why that one stays light.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-# The commands that run a worker in this process. The others are clients and stay as they are; so does `dev`
-# where it watches the files, and has a process of its own for each worker.
-PATCHED = frozenset({'worker', 'dev', 'web'})
+# The commands that run greenlets in this process; `dev` only in its worker process, not in its supervisor.
+PATCHED = frozenset({'worker', 'web'})
 
 
 def main() -> None:
@@ -23,14 +22,12 @@ def main() -> None:
         from pytask.cli import command_line
 
         sys.exit(command_line())
-    except KeyboardInterrupt:  # while it imports
+    except KeyboardInterrupt:  # during the imports
         sys.exit(130)
 
 
 def _runs_greenlets(words: frozenset[str]) -> bool:
-    if 'dev' not in words or 'worker' in words:
-        return bool(PATCHED & words)
-    return 'PYTASK_DEV_CHANNEL' in os.environ or bool(words & {'--exit', '--no-reload'})
+    return bool(PATCHED & words) or ('dev' in words and 'PYTASK_DEV_CHANNEL' in os.environ)
 
 
 if __name__ == '__main__':

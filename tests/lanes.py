@@ -1,9 +1,10 @@
 """Several pytest processes side by side, each on some of the files: `bin/test`, or `pytest --lanes 4`.
 
 Most tests wait: for leases, outages, processes. pytest-xdist crashes with a patched conftest, so this process
-collects, hands out file after file, and reports what its lanes report as if it had run here, a file at a time.
-So the output, the summary and the exit code are pytest's own. What has no report counts as failed: a lane that
-dies is never taken for one that passed.
+collects, hands out files, or parts of long ones, and reports what its lanes report as if it had run here, a part at
+a time. A lane collects only the files it is given, since all of them take 9 s of CPU. The output, the summary and
+the exit code are pytest's own. What has no report counts as failed: a lane that dies is never taken for one that
+passed.
 """
 
 from __future__ import annotations
@@ -24,21 +25,26 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
+from _pytest.runner import collect_one_node
 from gevent.queue import Queue
 from greenlet import greenlet
 
 END_S = 30  # for a lane to end what its tests have started
+SHOW_S = 5  # for one that hangs to say where
 SECONDS = 'lanes/seconds'
+# Of a test that has no time of its own yet, as in a fresh clone; measured over each folder.
+SECONDS_A_TEST = {'faults': 4.0, 'system': 2.5, 'docs': 2.0, 'contrib': 1.0, 'worker': 0.5, 'page': 1.5}
+LONGEST_S = 30  # what one part of a file may take, so that no lane is at work long after the others
 LAST_WORDS = 4000  # of a lane that died
 GOOD_CODES = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def lanes(text):
-    return 2 * (os.cpu_count() or 1) if text == 'auto' else int(text)
+    return 3 * (os.cpu_count() or 1) if text == 'auto' else int(text)
 
 
 def pytest_addoption(parser):
-    parser.addoption('--lanes', type=lanes, default=0, help='run in so many processes; auto: two for each core')
+    parser.addoption('--lanes', type=lanes, default=0, help='run in so many processes; auto: three for each core')
     parser.addoption('--lane', type=int, help='be a lane, told of its tests through this file descriptor')
 
 
@@ -60,20 +66,49 @@ class Lane:
     """Inside a lane: runs the tests it is told of, and tells what is reported."""
 
     def __init__(self, config):
-        self._config = config
+        self._config, self._files, self._tests = config, {}, {}
         os.set_inheritable(config.option.lane, False)
         signal.signal(signal.SIGUSR2, print_stacks)
         with socket.socket(fileno=config.option.lane) as pipe:
             self._pipe = pipe.makefile('rw')
 
+    def pytest_collection(self, session):
+        # Only folders. Which tests of them are wanted is up to the process that started this.
+        self._config.option.keyword = self._config.option.markexpr = ''
+        session.perform_collect([str(self._config.rootpath)], genitems=False)
+        session.items = []
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items):
+        # Fixtures of a conftest are bound to the node of its folder, so each folder is collected once, and now.
+        args = [self._config.invocation_params.dir / arg.partition('::')[0] for arg in self._config.args]
+        nodes = [node for node in items if isinstance(node, pytest.Directory)]
+        while nodes:
+            for node in collect_one_node(nodes.pop()).result:
+                if not isinstance(node, pytest.Directory):
+                    self._files[node.path] = node
+                elif any(node.path.is_relative_to(arg) or arg.is_relative_to(node.path) for arg in args):
+                    nodes.append(node)
+        items.clear()
+
     def pytest_runtestloop(self, session):
-        found = {item.nodeid: item for item in session.items}
+        following_part = SimpleNamespace(listchain=lambda: [session])  # what ends with the session is kept
         for line in self._pipe:
-            items = [found[name] for name in json.loads(line) if name in found]
-            for item, following in zip(items, [*items[1:], None], strict=False):
+            names = json.loads(line)
+            found = self._items(session, self._config.rootpath / names[0].partition('::')[0])
+            items = [found[name] for name in names if name in found]
+            for item, following in zip(items, [*items[1:], following_part], strict=False):
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             self._tell(None)
         return True
+
+    def _items(self, session, path):
+        """Return the tests of a file by name, collected once."""
+        if path not in self._tests:
+            file = self._files.get(path)
+            self._tests[path] = {item.nodeid: item for item in (session.genitems(file) if file else ())}
+        return self._tests[path]
 
     def pytest_runtest_logreport(self, report):
         self._tell(self._config.hook.pytest_report_to_serializable(config=self._config, report=report))
@@ -84,7 +119,7 @@ class Lane:
 
 
 class Share:
-    """Tests of one file, what was reported of them, and why there is no more."""
+    """Tests of one file, all or a part, what was reported of them, and why there is no more."""
 
     def __init__(self, path, items, why='no lane has run it: has it another name in each process?'):
         self.path, self.items, self.why = path, items, why
@@ -148,7 +183,7 @@ class Process:
             for show in (signal.SIGUSR2, signal.SIGABRT):  # its greenlets, and if these have no turn, its threads
                 self._process.send_signal(show)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(2)
+                    self._process.wait(SHOW_S)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -164,7 +199,8 @@ class Lanes:
 
     def __init__(self, config):
         self._config, self._drivers = config, []
-        self._seconds = config.cache.get(SECONDS, {})  # of each file when it last ran
+        self._before = config.cache.get(SECONDS, {})  # of each file when it last ran
+        self._seconds = defaultdict(float)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
@@ -174,7 +210,7 @@ class Lanes:
             self._run(session, self._shares(session.items))
         finally:
             gevent.killall(self._drivers)
-            self._config.cache.set(SECONDS, self._seconds)
+            self._config.cache.set(SECONDS, self._before | self._seconds)
         return True
 
     def _run(self, session, shares):
@@ -208,7 +244,7 @@ class Lanes:
 
     def _tell(self, session, share):
         hook = self._config.hook
-        self._seconds[share.path] = share.seconds
+        self._seconds[share.path] += share.seconds
         for item, reports in share.told():
             hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
             for report in reports:
@@ -220,9 +256,18 @@ class Lanes:
             raise session.Interrupted(session.shouldstop)
 
     def _shares(self, items):
-        """Return the tests of each file as a share: those that took longest first, the new before."""
+        """Return the tests of each file as shares of about the same length: those that take longest first."""
         files = defaultdict(list)
         for item in items:
             files[item.nodeid.partition('::')[0]].append(item)
-        longest = sorted(files.items(), key=lambda file: -self._seconds.get(file[0], math.inf))
-        return deque(Share(path, its) for path, its in longest)
+        shares = []
+        for path, its in files.items():
+            seconds = self._expected(path, len(its))
+            size = math.ceil(len(its) / math.ceil(seconds / LONGEST_S))
+            parts = [its[i : i + size] for i in range(0, len(its), size)]
+            shares += [(seconds / len(parts), Share(path, part)) for part in parts]
+        return deque(share for _, share in sorted(shares, key=lambda share: -share[0]))
+
+    def _expected(self, path, count):
+        weights = [SECONDS_A_TEST[folder] for folder in path.split('/') if folder in SECONDS_A_TEST]
+        return max(self._before.get(path, count * (weights or [0.1])[-1]), 0.01)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gevent
 import redis
+from commands import needs_a_process, run_here
 
 from pytask.errors import Unavailable
 from pytask.store import Keys
@@ -20,18 +21,20 @@ from pytask.worker.worker import Worker
 
 ROOT = Path(__file__).parent.parent
 END_STATES = ('STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION')
+SOON_S = 20  # for what must happen, on a machine that is busy with other things too
 _hub_errors: list[str] = []
 
 
-def wait_until(predicate, what, timeout=10.0):
+def wait_until(predicate, what, timeout=SOON_S):
     """Return what `predicate` returns once it is true; fail naming what was waited for."""
-    limit = time.monotonic() + timeout
+    begun = time.monotonic()
     while True:
         value = predicate()
         if value:
             return value
-        assert time.monotonic() < limit, f'not within {timeout:g} s: {what}'
-        time.sleep(0.01)
+        waited_s = time.monotonic() - begun
+        assert waited_s < timeout, f'not within {timeout:g} s: {what}'
+        time.sleep(min(max(0.01, waited_s / 10), 0.05))  # each look costs a millisecond of CPU or two
 
 
 def keep_port():
@@ -52,6 +55,7 @@ class TestServer:
         self.port, self._keeper = keep_port()  # also while it is down
         self.more = list(more)  # options of the server's command line
         self.process = None
+        self.is_harmed = False  # it was killed or frozen, so that it is not kept for another test
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -80,10 +84,12 @@ class TestServer:
         return redis.Redis(port=self.port, decode_responses=True, protocol=2, **more)
 
     def kill(self):
+        self.is_harmed = True
         self.process.kill()
         self.process.wait()
 
     def freeze(self):
+        self.is_harmed = True
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self):
@@ -169,7 +175,13 @@ class Processes:
         return process
 
     def run(self, *arguments, stdin=None, timeout=30, **environment):
-        """Run `pytask ARGUMENTS` to its end."""
+        """Run `pytask ARGUMENTS` to its end, in this process where that shows the same."""
+        if needs_a_process(arguments, environment):
+            return self.run_process(*arguments, stdin=stdin, timeout=timeout, **environment)
+        return run_here(arguments, self.folder, self.environment(**environment), stdin, timeout)
+
+    def run_process(self, *arguments, stdin=None, timeout=30, **environment):
+        """Run `pytask ARGUMENTS` to its end as a process."""
         return subprocess.run(
             [sys.executable, '-m', 'pytask', *arguments], cwd=self.folder, env=self.environment(**environment),
             capture_output=True, text=True, timeout=timeout, input=stdin, check=False,

@@ -1,4 +1,4 @@
-"""What `doctor` makes of what it sees: facts in, findings out. Each finding has a remedy of one line."""
+"""What `doctor` concludes from what it sees: facts in, findings out. Each problem has a remedy of one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 OK, NOTE, WRONG = 'ok', 'note', 'wrong'
-OLDEST = (6, 2)
+OLDEST = (6, 2)  # BLMOVE and ZMSCORE came with it
 SLOW_MS = 20.0
 SKEW_S = 1.0
 LAGGING_MS = 500
@@ -17,7 +17,7 @@ FULL = 0.9
 
 
 class Finding(NamedTuple):
-    """One line of the report. A `note` may be meant so; what is `wrong` makes the exit code 1."""
+    """One line of the report. A `note` may be intended; anything `wrong` makes the exit code 1."""
 
     check: str
     level: str
@@ -25,38 +25,34 @@ class Finding(NamedTuple):
     remedy: str = ''
 
 
+def _wrong(check: str, text: str, remedy: str) -> Finding:
+    return Finding(check, WRONG, text, remedy)
+
+
+def _unknown(check: str, command: str) -> Finding:
+    return Finding(check, NOTE, f'unknown: this user may not call {command}', f'allow it: +{command.lower()}')
+
+
 def server(info: Mapping[str, str], url: str) -> Iterator[Finding]:
     if not info:
-        yield Finding('redis', OK, f'{url} answers; its user may not ask for more (INFO)')
+        yield Finding('redis', OK, f'{url} answers; its version is unknown, since this user may not call INFO')
         return
     name, version = 'Redis', info.get('redis_version', '?')
     if info.get('server_name') == 'valkey':
         name, version = 'Valkey', info.get('valkey_version', version)
     if tuple(map(int, re.findall(r'\d+', version)[:2])) < OLDEST:
-        yield Finding(
-            'redis', WRONG, f'{name} {version} at {url} is too old', 'install Redis 6.2 or newer, or Valkey'
-        )
+        yield _wrong('redis', f'{name} {version} at {url} is too old', 'install Redis 6.2 or newer, or Valkey')
     else:
         yield Finding('redis', OK, f'{name} {version} at {url}')
     if info.get('role') == 'slave':
-        yield Finding(
-            'role',
-            WRONG,
-            'it is a replica, which takes no writes',
-            'give the URL of the primary, or of the sentinels',
-        )
+        yield _wrong('role', 'this server is a read-only replica', 'use the URL of the primary or the sentinels')
 
 
 def latency(median_ms: float) -> Finding:
-    text = f'{median_ms:.2f} ms a round trip'
+    text = f'{median_ms:.2f} ms per round trip'
     if median_ms <= SLOW_MS:
         return Finding('latency', OK, text)
-    return Finding(
-        'latency',
-        WRONG,
-        f'{text}: each claim and each outcome waits for it',
-        'put workers and Redis near each other',
-    )
+    return _wrong('latency', f'{text}: it delays each claim and each outcome', 'put the workers close to Redis')
 
 
 def persistence(info: Mapping[str, str], config: Mapping[str, str]) -> Iterator[Finding]:
@@ -65,27 +61,18 @@ def persistence(info: Mapping[str, str], config: Mapping[str, str]) -> Iterator[
         return
     for name, what in (('aof_last_write_status', 'AOF'), ('rdb_last_bgsave_status', 'snapshot')):
         if info.get(name) == 'err':
-            yield Finding(
-                'persistence',
-                WRONG,
-                f'the last {what} could not be written',
-                "look at the disk and the server's log",
-            )
-    if info['aof_enabled'] == '1':
-        fsync = config.get('appendfsync', '')
-        if fsync == 'no':
-            yield Finding(
-                'persistence', WRONG, 'AOF with appendfsync no: a crash of the machine costs half a minute',
-                'CONFIG SET appendfsync everysec, and the same in redis.conf',
-            )  # fmt: skip
-        else:
-            yield Finding('persistence', OK, f'AOF{", appendfsync " + fsync if fsync else ""}')
+            yield _wrong('persistence', f'writing the last {what} failed', "check the disk and the server's log")
+    fsync = config.get('appendfsync', '')
+    if info['aof_enabled'] != '1':
+        lost = 'everything since the last snapshot' if config.get('save', '?') else 'everything'
+        text, setting = f'no AOF: a server restart loses {lost}', 'appendonly yes'
+    elif fsync == 'no':
+        # Linux writes dirty pages out after 30 s.
+        text, setting = 'AOF with appendfsync no: a machine crash loses half a minute', 'appendfsync everysec'
+    else:
+        yield Finding('persistence', OK, f'AOF{", appendfsync " + fsync if fsync else ""}')
         return
-    lost = 'what came since the last snapshot' if config.get('save', '?') else 'everything'
-    yield Finding(
-        'persistence', WRONG, f'no AOF: a restart of the server loses {lost}',
-        'CONFIG SET appendonly yes, and the same in redis.conf',
-    )  # fmt: skip
+    yield _wrong('persistence', text, f'CONFIG SET {setting}, and the same in redis.conf')
 
 
 def memory(info: Mapping[str, str]) -> Iterator[Finding]:
@@ -93,55 +80,41 @@ def memory(info: Mapping[str, str]) -> Iterator[Finding]:
     if policy is None:
         yield _unknown('memory', 'INFO')
         return
+    text = f'maxmemory-policy {policy}'
     if policy == 'noeviction':
-        yield Finding('memory', OK, 'maxmemory-policy noeviction')
+        yield Finding('memory', OK, text)
     else:
-        yield Finding(
-            'memory', WRONG, f'maxmemory-policy {policy}: runs are deleted when memory is full',
-            'CONFIG SET maxmemory-policy noeviction, and the same in redis.conf',
-        )  # fmt: skip
+        remedy = 'CONFIG SET maxmemory-policy noeviction, and the same in redis.conf'
+        yield _wrong('memory', f'{text}: Redis deletes runs when its memory is full', remedy)
     used, most = int(info.get('used_memory', 0)), int(info.get('maxmemory', 0))
     if most and used > FULL * most:
-        yield Finding(
-            'memory',
-            WRONG,
-            f'{used / most:.0%} of maxmemory is used',
-            'raise maxmemory, or keep ended runs shorter: keep_success, keep_ended',
-        )
+        remedy = 'raise maxmemory, or keep ended runs for less time: keep_success, keep_ended'
+        yield _wrong('memory', f'{used / most:.0%} of maxmemory is used', remedy)
 
 
 def keys(foreign: Sequence[tuple[str, str, str]] | None) -> Iterator[Finding]:
     if foreign is None:
         yield _unknown('keys', 'TYPE')
         return
+    remedy = 'another program uses this database: choose another database, or a --prefix'
     for key, kind, ours in foreign:
-        yield Finding(
-            'keys', WRONG, f'{key} is a {kind}, and a {ours} where it is of pytask',
-            'another program uses this database: take another one, or give pytask a --prefix',
-        )  # fmt: skip
+        yield _wrong('keys', f"{key} is a {kind}, but pytask's is a {ours}", remedy)
     if not foreign:
-        yield Finding('keys', OK, 'no key of ours is something else')
+        yield Finding('keys', OK, "no other program uses pytask's keys")
 
 
 def rights(lacking: Sequence[str]) -> Finding:
     if not lacking:
-        return Finding('rights', OK, 'all that pytask needs')
-    return Finding(
-        'rights',
-        WRONG,
-        f'its user may not: {", ".join(lacking)}',
-        'give it the line that docs/redis.rst has for users.acl',
-    )
+        return Finding('rights', OK, 'this user has all rights that pytask needs')
+    return _wrong('rights', f'this user lacks: {", ".join(lacking)}', 'use the users.acl line in docs/redis.rst')
 
 
 def clock(ahead_s: float) -> Finding:
     if abs(ahead_s) <= SKEW_S:
         return Finding('clock', OK, f'{abs(ahead_s) * 1000:.0f} ms between this machine and Redis')
     way = 'ahead of' if ahead_s > 0 else 'behind'
-    return Finding(
-        'clock', WRONG, f'the clock of Redis is {abs(ahead_s):.1f} s {way} that of this machine: ages are wrong',
-        'let NTP set both clocks (timedatectl set-ntp true)',
-    )  # fmt: skip
+    text = f"the clock of Redis is {abs(ahead_s):.1f} s {way} this machine's: ages are shown wrong"
+    return _wrong('clock', text, 'synchronize both clocks with NTP (timedatectl set-ntp true)')
 
 
 def workers(alive: Sequence[Mapping[str, str]], own_version: str, command: str) -> Iterator[Finding]:
@@ -152,34 +125,24 @@ def workers(alive: Sequence[Mapping[str, str]], own_version: str, command: str) 
     yield Finding('workers', OK, f'{len(alive)} alive: {ids}')
     others = sorted({worker.get('version', '?') for worker in alive} - {own_version})
     if others:
-        text = f'pytask {", ".join(others)} at work, {own_version} here'
-        yield Finding('workers', NOTE, text, 'fine during a deploy; else give all the same version')
+        text = f'pytask {", ".join(others)} in workers, {own_version} here'
+        yield Finding('workers', NOTE, text, 'normal during a deploy; else install the same version everywhere')
     for worker in alive:
-        yield from _worker(worker)
+        yield from _worker(worker, command)
 
 
-def _worker(worker: Mapping[str, str]) -> Iterator[Finding]:
+def _worker(worker: Mapping[str, str], command: str) -> Iterator[Finding]:
     if troubles := worker.get('troubles'):
-        yield Finding('workers', WRONG, f'{worker["id"]}: {troubles}', 'its log says more')
+        yield _wrong('workers', f'{worker["id"]}: {troubles}', 'read its log')
     lag_ms = worker.get('lag_ms', '')
     if lag_ms.isdecimal() and int(lag_ms) >= LAGGING_MS:
-        yield Finding(
-            'workers', WRONG, f'{worker["id"]} lags {lag_ms} ms: something in it computes without yielding',
-            'see `pytask workers` for who; move that to self.offload or another process',
-        )  # fmt: skip
+        text = f'{worker["id"]} lags {lag_ms} ms: a task blocks its event loop'
+        yield _wrong('workers', text, f'`{command} workers` shows which; use self.offload, or another process')
 
 
 def files(soft: int, concurrency: int) -> Finding:
     text = f'{soft:,} open files allowed, {concurrency:,} runs at a time'
     if soft < 0 or soft >= concurrency:
         return Finding('files', OK, text if soft >= 0 else 'any number of open files allowed')
-    return Finding(
-        'files',
-        WRONG,
-        f'{text}: with a connection each they run out',
-        f'ulimit -n {2 * concurrency} (systemd: LimitNOFILE=), or a lower --concurrency',
-    )
-
-
-def _unknown(check: str, right: str) -> Finding:
-    return Finding(check, NOTE, 'not known', f'its user may not ask; let one ask who may (+{right.lower()})')
+    remedy = f'ulimit -n {2 * concurrency} (systemd: LimitNOFILE=), or a lower --concurrency'
+    return _wrong('files', f'{text}: too few if each run opens a connection', remedy)

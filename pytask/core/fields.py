@@ -1,4 +1,4 @@
-"""What stands in the fields of Redis hashes, read. Never fails: foreign hands write there too."""
+"""Read the fields of Redis hashes. Never fails: other clients write there too."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ if TYPE_CHECKING:
 MOST_WHOLE = 2**63
 
 
+def text(raw: bytes | None) -> str:
+    """Decode a reply of Redis; bytes that are not UTF-8 become `�`, a missing field becomes ''."""
+    return raw.decode('utf-8', 'replace') if raw else ''
+
+
 def texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
     """Return a hash as text."""
-    return {key.decode('utf-8', 'replace'): value.decode('utf-8', 'replace') for key, value in raw.items()}
+    return {text(key): text(value) for key, value in raw.items()}
 
 
-def as_json(text: str | bytes) -> Any:
-    """Read JSON; what is none is text."""
+def as_json(raw: str | bytes) -> Any:
+    """Read JSON; return anything else as text."""
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return text if isinstance(text, str) else text.decode('utf-8', 'replace')
+        return raw if isinstance(raw, str) else text(raw)
 
 
-def as_number(text: str | None) -> float | None:
-    """Read a finite number; None for what is none."""
+def as_number(raw: str | None) -> float | None:
+    """Read a finite number; return None for anything else."""
     try:
-        number = float(text) if text and '_' not in text else None
+        number = float(raw) if raw and '_' not in raw else None
     except ValueError:
         return None
     return number if number is not None and math.isfinite(number) else None
 
 
-def as_whole(text: str | None) -> int | None:
-    """Read a whole number; None for what is none, or is larger than JSON's readers take."""
-    number = as_number(text)
-    if text is None or number is None or abs(number) >= MOST_WHOLE:
+def as_whole(raw: str | None) -> int | None:
+    """Read a whole number; return None for anything else, and for one that JSON readers cannot take."""
+    number = as_number(raw)
+    if raw is None or number is None or abs(number) >= MOST_WHOLE:
         return None
     try:
-        return int(text)  # all its digits: a float has 16
+        return int(raw)  # all its digits: a float has 16
     except ValueError:
         return int(number)

@@ -1,6 +1,6 @@
 """States, the allowed moves between them, and the outcome of an attempt.
 
-The six states are the whole life of a run; what else is to say stands in `reason`. `MOVES` is the
+The six states are the whole life of a run; `reason` has further detail. `MOVES` is the
 table the scripts implement; tests hold them to it.
 """
 
@@ -24,6 +24,9 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.STOPPED, State.SUCCESS, State.ERROR, State.EXCEPTION})
+# Lists of runs show what needs attention first.
+LIST_ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
+
 
 MOVES: dict[State, frozenset[State]] = {
     State.WAIT: frozenset({State.RUNNING, State.STOPPED}),  # claim; stop

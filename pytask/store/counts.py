@@ -1,12 +1,13 @@
-"""The census: how many runs there are, by queue and state, and how long the oldest has waited."""
+"""Counts of runs by queue and state, and how long the oldest has been waiting: for the metrics page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytask.core.events import MAX_ID_BYTES
+from pytask.core.fields import as_number, text
 from pytask.core.states import ENDED, State
-from pytask.errors import PytaskError, Unavailable
+from pytask.store.connection.database import unix_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
 
-# Foreign hands may name any number of queues.
+# Any client may create queues, so their number is limited here.
 MAX_QUEUES = 100
 
 
 class QueueFigures(NamedTuple):
-    """One queue: how many wait, which has waited longest, and since when; None where its hash does not say."""
+    """One queue: how many runs wait, the id of the oldest, and its age in seconds; None if unknown."""
 
     waiting: int
     oldest: bytes | None
@@ -36,17 +37,15 @@ class Census:
         self._db, self._keys = db, keys
 
     def take(self, served: Sequence[str]) -> Figures:
-        """Count in three round trips; `served` queues, and up to 100 in all that ever had a run."""
+        """Count in three round trips: the `served` queues first, then others, up to 100 in all."""
         ended = sorted(ENDED)
         sizes = [self._keys.leases, self._keys.due, self._keys.held, *map(self._keys.ended_in, ended)]
         now, used, *found = self._db.pipe([
             ('TIME',), ('SMEMBERS', self._keys.queues), *(('ZCARD', key) for key in sizes),
         ])  # fmt: skip
-        names = [*served, *sorted(raw.decode('utf-8', 'replace') for raw in used)]
+        names = [*served, *sorted(text(raw) for raw in used)]
         states = dict(zip((State.RUNNING.value, 'due', 'held', *ended), found, strict=True))
-        return Figures(
-            states, self._lines(list(dict.fromkeys(names))[:MAX_QUEUES], int(now[0]) + int(now[1]) / 1e6)
-        )
+        return Figures(states, self._lines(list(dict.fromkeys(names))[:MAX_QUEUES], unix_ms(now) / 1000))
 
     def _lines(self, names: list[str], now_s: float) -> dict[str, QueueFigures]:
         if not names:
@@ -64,14 +63,5 @@ class Census:
     def _created(self, ids: list[bytes]) -> dict[bytes, float]:
         usable = [raw for raw in ids if len(raw) <= MAX_ID_BYTES]
         reads = [('HGET', self._keys.runs.encode() + raw, 'created') for raw in usable]
-        try:
-            found = self._db.pipe(reads) if reads else []
-        except Unavailable:
-            raise
-        except PytaskError:  # one of them is a foreign key of another type: the others count all the same
-            return {raw: at for one in ids if len(ids) > 1 for raw, at in self._created([one]).items()}
-        return {raw: float(at) for raw, at in zip(usable, found, strict=True) if _is_number(at)}
-
-
-def _is_number(raw: bytes | None) -> bool:
-    return raw is not None and raw.replace(b'.', b'', 1).isdigit()
+        times = (as_number(text(raw)) for raw in self._db.read(reads, None))
+        return {raw: at for raw, at in zip(usable, times, strict=True) if at is not None}

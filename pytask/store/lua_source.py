@@ -8,10 +8,11 @@ from functools import cache
 from importlib.resources import files
 
 NAMES = (
-    'advance', 'begin', 'claim', 'command', 'declare', 'emit', 'explain', 'extend', 'finish', 'fire', 'flow',
-    'force', 'handle', 'handled', 'pause', 'pause_schedule', 'place', 'promote', 'prune', 'recover', 'register',
-    'release', 'reload', 'reloaded', 'remove_schedule', 'renew', 'resume', 'resume_schedule', 'retry', 'routine',
-    'send', 'start', 'submit', 'sweep', 'taken', 'tell', 'wait',
+    'accept_flow', 'advance_flow', 'answer_reload', 'begin_local', 'begin_reload', 'claim', 'command',
+    'declare_schedule', 'define_routine', 'emit', 'explain_parked', 'extend', 'finish', 'fire_schedule',
+    'force_flow', 'hold_flow', 'next_message', 'pause', 'pause_schedule', 'place_flow', 'promote', 'prune',
+    'recover', 'register', 'release', 'release_ended', 'remove_schedule', 'renew', 'resume', 'resume_schedule',
+    'retry', 'send', 'start', 'stop_worker', 'submit_flow', 'sweep', 'take_ended',
 )  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def _read(name: str) -> str:
 
 def _header(text: str, label: str) -> list[str]:
     found = re.search(rf'^-- {label} +(.*)$', text, re.MULTILINE)
-    # Two blanks end the names: what follows is prose.
+    # Two spaces end the names; prose follows.
     return found.group(1).split('  ')[0].split() if found else []
 
 

@@ -1,7 +1,7 @@
-"""pytask over HTTP: a page, an API with server-sent events, and the surface of one task at a time.
+"""pytask over HTTP: a page, an API with server-sent events, and a small API for one task at a time.
 
-`application` makes the WSGI application; `server` puts it on gevent's own server, for `pytask web` and
-`pytask worker --web`. It speaks to the client, and to nothing below it.
+`application` makes a WSGI application; `server` runs it on our own server, for `pytask web` and `pytask worker
+--web`. It talks to the client, and to nothing below it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.app.app import PyTask
-    from pytask.web.wsgi import Site
+    from pytask.web.wsgi import WebApplication
 
     WSGI = Callable[..., Any]
 
 __all__ = ['application', 'mount']
 
 
-def application(  # noqa: PLR0913 - what may be said of who is let in
+def application(  # noqa: PLR0913 - all that decides who has access
     app: PyTask,
     *,
     auth: Callable[[dict[str, Any]], Any] | None = None,
@@ -28,37 +28,37 @@ def application(  # noqa: PLR0913 - what may be said of who is let in
     hosts: Sequence[str] = (),
     is_read_only: bool = False,
     exposes_all: bool = False,
-) -> Site:
-    """Return the web of an app, as a WSGI application: for `mount`, or for a server of your own.
+) -> WebApplication:
+    """Return the web of an app as a WSGI application: for `mount`, or for a server of your own.
 
-    `auth` is called with the WSGI environment of each request: what it returns tells whether that one is let in, or
-    which roles it has (`'read'`, `'start'`, `'control'`, `'remove'`; one, or a set). With a `token`, who
-    shows it is let in, too; both may come from the app and its settings instead. `hosts` are names by which it is
-    called, besides those of this machine. Raises ConfigError where nobody could be let in, for a coroutine
-    function, and for a token that could be guessed.
+    `auth` is called with the WSGI environment of each request; it returns whether that request has access, or the
+    roles it has (`'read'`, `'start'`, `'control'`, `'remove'`; one, or a set). A client that shows the `token` has
+    access too. Both default to those of the app and its settings. `hosts` are host names it accepts besides those
+    of this machine. Raises ConfigError without `auth` and token, for an `auth` that is a coroutine function, and
+    for a token that is too short.
     """
-    from pytask.web.access.guard import Guard
-    from pytask.web.wsgi import Site
+    from pytask.web.access.guard import AccessGuard
+    from pytask.web.wsgi import WebApplication
 
     settings = app.settings
-    guard = Guard(
+    guard = AccessGuard(
         auth=auth or app.web_auth,
         token=token or settings.web_token,
         hosts=[*hosts, *settings.web_hosts],
         is_read_only=is_read_only or settings.web_read_only,
     )
-    return Site(app, guard, exposes_all=exposes_all)
+    return WebApplication(app, guard, exposes_all=exposes_all)
 
 
 def mount(other: WSGI, path: str, site: WSGI) -> WSGI:
-    """Return a WSGI application that serves `site` below a path, as `/tasks`, and another one elsewhere."""
+    """Return a WSGI application that serves `site` below a path such as `/tasks`, and `other` everywhere else."""
     path = f'/{path.strip("/")}' if path.strip('/') else ''
 
     def both(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         asked, root = environ.get('PATH_INFO', ''), environ.get('SCRIPT_NAME', '') + path
         if asked != path and not asked.startswith(f'{path}/'):
             return other(environ, start_response)
-        if asked == path and environ['REQUEST_METHOD'] in ('GET', 'HEAD'):  # what the page asks for is below it
+        if asked == path and environ['REQUEST_METHOD'] in ('GET', 'HEAD'):  # the page's links are relative
             return _moved(f'{quote(root)}/', environ.get('QUERY_STRING', ''), start_response)
         return site({**environ, 'SCRIPT_NAME': root, 'PATH_INFO': asked[len(path) :] or '/'}, start_response)
 

@@ -1,4 +1,4 @@
-"""Lists of runs: how far they are looked through, and how much of each is told. A run of its own is told whole."""
+"""Lists of runs: how many are searched, and how much of each is shown. A single run is shown whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytask.core.states import State
+from pytask.core.states import LIST_ORDER, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,23 +15,22 @@ if TYPE_CHECKING:
     from pytask.client.client import Client
     from pytask.core.run import Run
 
-# So many runs are looked at for one list, however many there are.
+# Runs searched for one list.
 LOOKED_AT = 5000
-# Of a run's data, and of its output: the page shows a line of each.
+# Bytes of a run's data, and of its output: the page shows one line of each.
 LARGEST_PART = 4096
 LONGEST_TEXT = 500
-ORDER = (State.RUNNING, State.WAIT, State.EXCEPTION, State.ERROR, State.STOPPED, State.SUCCESS)
 
 
 class Look:
-    """A look through the runs, until so many were found; `is_cut` tells that it ended before all were looked at."""
+    """A search through the runs; `is_cut` is set if it ended before the last one."""
 
-    def __init__(self, client: Client, states: Sequence[State] = ORDER, queues: Sequence[str] = ()) -> None:
+    def __init__(self, client: Client, states: Sequence[State] = LIST_ORDER, queues: Sequence[str] = ()) -> None:
         self._runs = client.store.runs.listed(states, queues, client)
         self.is_cut = False
 
     def find(self, finds: Callable[[Run], Any], limit: int) -> list[Any]:
-        """Return what `finds` makes of the first runs for which that is not None."""
+        """Return the results of `finds` that are not None, up to `limit`."""
         found: list[Any] = []
         looked_at = 0
         for run in islice(self._runs, LOOKED_AT):
@@ -46,13 +45,13 @@ class Look:
 
 
 def cut(told: dict[str, Any], *parts: str) -> dict[str, Any]:
-    """Return JSON with what is large in these parts cut; then it says `is_cut`."""
+    """Return JSON in which large parts are cut, and `is_cut` says so."""
     large = {name: _shortened(told[name]) for name in parts if size_of(told[name]) > LARGEST_PART}
     return told | large | {'is_cut': True} if large else told
 
 
 def text_of(value: Any) -> str:
-    """Return it as compact JSON, as it is shown; '' for what can not be written so."""
+    """Return a value as compact JSON, '' if it cannot be written as JSON."""
     try:
         return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, RecursionError, OverflowError):
@@ -64,7 +63,7 @@ def size_of(value: Any) -> int:
 
 
 def _shortened(value: Any) -> Any:
-    """Return the beginning of a text, the small fields of an object, and null for what is large all the same."""
+    """Return the beginning of a text, the small fields of an object, or None if that is still too large."""
     if isinstance(value, str):
         return f'{value[:LONGEST_TEXT]}…'
     if isinstance(value, dict):

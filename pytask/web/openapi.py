@@ -1,4 +1,4 @@
-"""OpenAPI 3.1, made from the routes and the tasks: what they take stands in their signatures."""
+"""OpenAPI 3.1, made from the signatures of the routes and the tasks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from pytask.web.routing import Route, Routes
 
 STREAM = 'text/event-stream'
-# Where the data of a task stands in the body of what starts one.
+# The field for a task's data, in the routes that start a run.
 DATA_OF = {'start_run': 'data', 'start_task': 'inputs'}
 
 
 def document(
     routes: Routes, registry: Registry, tasks: Iterable[type[Task]], root: str, redactor: Redactor
 ) -> Schema:
-    """Describe these routes; `tasks` are those that may be started, `root` is the path they are below."""
+    """Describe the routes; `tasks` are those that may be started, `root` is the path below which all is served."""
     parts: dict[str, Schema] = dict(SHAPES)
     starts = {task.NAME: redactor.without_defaults(_data_of(registry, task, parts)) for task in tasks}
     paths: dict[str, Schema] = {}
@@ -34,7 +34,7 @@ def document(
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(routes, route, starts)
     return {
         'openapi': '3.1.0',
-        'info': {'title': 'pytask', 'version': VERSION, 'description': 'Start, see and steer runs.'},
+        'info': {'title': 'pytask', 'version': VERSION, 'description': 'Start, inspect and control runs.'},
         'servers': [{'url': root or '/'}],
         'security': [{'bearer': []}, {'cookie': []}],
         'paths': paths,
@@ -85,17 +85,17 @@ def _body_of_start(schema: Schema, where: str, starts: dict[str, Schema]) -> Sch
 
 def _answer(route: Route) -> Schema:
     if route.shape == 'Events':
-        return {'description': 'Events, as they happen', 'content': {STREAM: {'schema': TEXT}}}
+        return {'description': 'Events as they happen', 'content': {STREAM: {'schema': TEXT}}}
     schema = ref(route.shape) if route.shape else {'type': 'object'}
     return {'description': 'Done', 'content': {JSON: {'schema': schema}}}
 
 
 def _problem() -> Schema:
-    return {'description': 'What is wrong, all of it', 'content': {PROBLEM: {'schema': ref('Problem')}}}
+    return {'description': 'Everything that is wrong', 'content': {PROBLEM: {'schema': ref('Problem')}}}
 
 
 def _data_of(registry: Registry, task: type[Task], parts: dict[str, Any]) -> Schema:
-    # What a schema refers to moves to where all schemas stand; names of different tasks must not meet there.
+    # Nested schemas move to the shared components, so their names get the task's as a prefix.
     prefix = re.sub(r'[^\w.-]', '.', task.NAME, flags=re.ASCII)
     schema = registry.inputs(task).schema(f'#/components/schemas/{prefix}.{{name}}')
     parts |= {f'{prefix}.{name}': part for name, part in schema.pop('$defs', {}).items()}

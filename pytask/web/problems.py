@@ -1,4 +1,4 @@
-"""What is answered where the client has raised: its errors as problems, with their codes."""
+"""Turns errors of the client into problems, with their HTTP codes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CODES: tuple[tuple[type[errors.PytaskError], int], ...] = (
     (errors.Unavailable, 503),
     (errors.PytaskError, 400),
 )
-# A page asks every few seconds, and there may be hundreds of them.
-SAID_EVERY_S = 60.0
+# Hundreds of pages may ask, every few seconds each.
+LOGGED_EVERY_S = 60.0
 
 
 def as_problem(error: errors.PytaskError) -> Problem:
@@ -36,13 +36,13 @@ def as_problem(error: errors.PytaskError) -> Problem:
         return unfit(error)
     code = next(code for kind, code in CODES if isinstance(error, kind))
     if code == 503:
-        return Problem(503, 'Redis can not be reached just now', headers=(('Retry-After', '2'),))
+        return Problem(503, 'Redis is unavailable; try again in a moment', headers=(('Retry-After', '2'),))
     return Problem(code, str(error))
 
 
 @contextlib.contextmanager
 def hidden(redactor: Redactor, secrets: Sequence[str]) -> Iterator[None]:
-    """Let errors that come from here not tell these secrets."""
+    """Hide these secrets in errors raised inside."""
     try:
         yield
     except errors.PytaskError as error:
@@ -53,13 +53,13 @@ def hidden(redactor: Redactor, secrets: Sequence[str]) -> Iterator[None]:
 
 
 class Outage:
-    """Says in the log that Redis is away, once a minute however many ask."""
+    """Logs that Redis is unavailable, at most once a minute."""
 
     def __init__(self) -> None:
-        self._said_at = 0.0
+        self._logged_at = 0.0
 
-    def say(self, error: Exception) -> None:
+    def log(self, error: Exception) -> None:
         now = monotonic_s()
-        if not self._said_at or now - self._said_at > SAID_EVERY_S:
-            self._said_at = now
+        if not self._logged_at or now - self._logged_at > LOGGED_EVERY_S:
+            self._logged_at = now
             log.warning('web: %s', error)

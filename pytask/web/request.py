@@ -1,19 +1,21 @@
-"""A request, and what is answered: both small, both over WSGI's own words."""
+"""A request, its answer, and its problems: a thin layer over WSGI."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import msgspec
+
+from pytask.core.codec import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_BODY_BYTES = 1024 * 1024
-# Deeper than this is no data, it is an attack on whoever walks through it.
+# Deeper JSON is an attack on the code that walks through it.
 MAX_DEPTH = 64
 MAX_FIELDS = 50
 JSON, TEXT, PROBLEM = 'application/json', 'text/plain; charset=utf-8', 'application/problem+json'
@@ -24,7 +26,7 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: bytes, or what yields them as they come."""
+    """What goes back: bytes, or an iterable that yields them as they come."""
 
     body: bytes | Iterable[bytes] = b''
     code: int = 200
@@ -32,8 +34,18 @@ class Answer:
     headers: Headers = ()
 
 
+def as_json(value: Any, code: int = 200, headers: Headers = ()) -> Answer:
+    return Answer(encode(value), code, JSON, headers)
+
+
+def created(request: Request, path: str, run_id: str, value: Any) -> Answer:
+    """Answer 201, with the location of what was created: `path` with the id put in."""
+    where = request.root + path.format(quote(run_id, safe=''))
+    return as_json(value, 201, (('Location', where),))
+
+
 class Problem(Exception):
-    """Becomes the answer, by RFC 9457. `errors` are (path, what is wrong), all of them at once."""
+    """Becomes the answer, in the format of RFC 9457. `errors` are (path, message), all of them at once."""
 
     def __init__(
         self, code: int, detail: str, *, errors: Iterable[tuple[str, str]] = (), headers: Headers = ()
@@ -52,7 +64,7 @@ class Problem(Exception):
 
 
 class Request:
-    """One request, read from a WSGI environment; the body only when it is asked for."""
+    """One request, read from a WSGI environment; its body is read on demand."""
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
@@ -66,7 +78,7 @@ class Request:
 
     @property
     def address(self) -> str:
-        """Where it comes from."""
+        """The client's IP address."""
         return str(self.environ.get('REMOTE_ADDR', ''))
 
     @property
@@ -74,7 +86,7 @@ class Request:
         return self.method in SAFE
 
     def cookie(self, name: str) -> str:
-        """Return the value of a cookie of ours; those of others on this host may be as odd as they like."""
+        """Return the value of a cookie; cookies of other sites on this host may be malformed."""
         for pair in self.header('cookie').split(';'):
             key, _, value = pair.partition('=')
             if key.strip() == name:
@@ -85,16 +97,16 @@ class Request:
         try:
             return dict(parse_qsl(self.environ.get('QUERY_STRING', ''), max_num_fields=MAX_FIELDS))
         except ValueError:
-            raise Problem(400, f'more than {MAX_FIELDS} fields in the query') from None
+            raise Problem(400, f'the query has more than {MAX_FIELDS} fields') from None
 
     def data(self) -> dict[str, Any]:
-        """Read the body: a JSON object, or nothing. Raises Problem."""
+        """Return the JSON object in the body, {} if it is empty. Raises Problem."""
         raw = self._body()
         if not raw:
             return {}
         kind = self.environ.get('CONTENT_TYPE', '').partition(';')[0].strip().lower()
-        if kind != JSON:  # no form of another site's can be that
-            raise Problem(415, f'the body must be {JSON}, and say so in Content-Type')
+        if kind != JSON:  # which a form on another site cannot send
+            raise Problem(415, f'the body must be JSON, with Content-Type: {JSON}')
         try:
             decoded = msgspec.json.decode(raw)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -102,7 +114,7 @@ class Request:
         if not isinstance(decoded, dict):
             raise Problem(400, 'the body must be a JSON object')
         if _is_deeper(decoded, MAX_DEPTH):
-            raise Problem(400, f'the body is nested more than {MAX_DEPTH} deep')
+            raise Problem(400, f'the body is nested more than {MAX_DEPTH} levels deep')
         return decoded
 
     def _body(self) -> bytes:
@@ -126,7 +138,7 @@ class Request:
                 parts.append(part)
                 got += len(part)
         except OSError:
-            raise Problem(408, 'the body did not come, or was none') from None
+            raise Problem(408, 'the body did not arrive in time, or is malformed') from None
         if got > MAX_BODY_BYTES:
             raise Problem(413, f'the body is larger than {MAX_BODY_BYTES:,} bytes')
         return b''.join(parts)

@@ -1,8 +1,8 @@
-"""Routes: which function answers what, who may ask it, and what it takes.
+"""Routes: which function answers a request, which role it needs, and which fields it takes.
 
-A route's function is called with a `Call`, the names in its path, and what its signature asks for besides: fields
-of the query of a GET, fields of the JSON body of any other. They are checked as the inputs of a task are, so all
-that is wrong is told at once, and the signature is the documentation: OpenAPI is made from it.
+A route's function is called with a `Call`, the names in its path, and the other parameters of its signature: fields
+of the query for a GET, of the JSON body otherwise. They are checked like the inputs of a task, so every problem is
+reported at once, and OpenAPI is made from the signature.
 """
 
 from __future__ import annotations
@@ -10,23 +10,39 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytask.errors import InputError
-from pytask.schema.inputs import Inputs, inputs_of_call
+from pytask.schema.inputs import Inputs
+from pytask.schema.signatures import inputs_of_call
 from pytask.web.request import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytask.app.app import PyTask
+    from pytask.authoring.task import Task
     from pytask.client.client import Client
+    from pytask.web.redaction.redactor import Redactor
     from pytask.web.request import Request
-    from pytask.web.wsgi import Site
+    from pytask.web.streaming.feed import Feed
+
+
+class Site(Protocol):
+    """What a route's function uses of the application."""
+
+    app: PyTask
+    feed: Feed
+    redactor: Redactor
+    routes: Routes
+
+    def exposed(self, name: str) -> type[Task] | None: ...
+    def exposed_tasks(self) -> list[type[Task]]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a route's function is called with."""
+    """One call of a route's function."""
 
     request: Request
     site: Site
@@ -38,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Route:
-    """`is_clean` where the function itself has hidden what is secret, or there is nothing."""
+    """`is_clean` means that the function's answer has no secrets left to hide."""
 
     method: str
     path: str
@@ -50,22 +66,22 @@ class Route:
 
     @property
     def names(self) -> list[str]:
-        """The names in its path."""
+        """The names of the parameters in its path."""
         return re.findall(r'{(\w+)}', self.path)
 
     def pattern(self) -> re.Pattern[str]:
-        # An id may hold slashes, as names of tasks do.
+        # An id may contain slashes, as the names of tasks do.
         return re.compile(re.sub(r'\\{(\w+)\\}', r'(?P<\1>.+)', re.escape(self.path)))
 
     def inputs(self) -> Inputs:
-        """Return what it takes besides."""
+        """Return the fields it takes from the query or the body."""
         inputs = inputs_of_call(f'{self.method} {self.path}', self.function, is_unbound=True)
         fields = {name: field for name, field in inputs.fields.items() if name not in self.names}
         return dataclasses.replace(inputs, fields=fields)
 
 
 class Routes:
-    """All of them; the first that fits counts."""
+    """All routes; the first that matches is taken."""
 
     def __init__(self, routes: list[Route]) -> None:
         self.all = routes
@@ -73,19 +89,21 @@ class Routes:
         self._inputs = {route: route.inputs() for route in routes}
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """Return the route, and the names in its path. Raises Problem."""
+        """Return the route, and the parameters in its path. Raises Problem."""
         fits = [(route, match) for pattern, route in self._patterns if (match := pattern.fullmatch(path))]
         asked = 'GET' if method == 'HEAD' else method
         for route, match in fits:
             if route.method == asked:
                 return route, match.groupdict()
         if not fits:
-            raise Problem(404, 'there is nothing here')
+            raise Problem(404, f'no route {path[:100]}')
         methods = sorted({route.method for route, _ in fits})
-        raise Problem(405, f'here is {", ".join(methods)}', headers=(('Allow', ', '.join(methods)),))
+        raise Problem(
+            405, f'method not allowed; use {" or ".join(methods)}', headers=(('Allow', ', '.join(methods)),)
+        )
 
     def bind(self, route: Route, request: Request) -> dict[str, Any]:
-        """Return what the function takes of the request. Raises Problem with all that is wrong."""
+        """Return the fields that the function takes. Raises Problem with everything that is wrong with them."""
         given = request.query() if route.method == 'GET' else request.data()
         try:
             return self._inputs[route].bind(given)
@@ -97,6 +115,6 @@ class Routes:
 
 
 def unfit(error: InputError, below: str = '') -> Problem:
-    """Return the problem that bad inputs are."""
+    """Return an InputError as a problem; `below` is put before each path."""
     errors = [(f'{below}{name}', what) for name, what in error.problems]
     return Problem(400, str(error).partition('\n')[0], errors=errors)

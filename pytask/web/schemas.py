@@ -1,4 +1,4 @@
-"""What the API's answers look like, as JSON Schema. Tests hold real answers against these."""
+"""The API's answers as JSON Schema. Tests check real answers against these."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Schema = dict[str, Any]
 
 ANY: Schema = {}
 TEXT: Schema = {'type': 'string'}
-TIME: Schema = {'type': ['number', 'null'], 'description': 'Unix seconds, by Redis'}
+TIME: Schema = {'type': ['number', 'null'], 'description': 'Unix seconds, by the clock of Redis'}
 WHOLE: Schema = {'type': 'integer'}
 MAYBE_WHOLE: Schema = {'type': ['integer', 'null']}
 FLAG: Schema = {'type': 'boolean'}
-CUT: Schema = {'type': 'boolean', 'description': 'true where some of it, or some runs, were left out'}
+CUT: Schema = {'type': 'boolean', 'description': 'true if something was left out to keep the answer short'}
 
 
 def ref(name: str) -> Schema:
@@ -26,7 +26,7 @@ def some(items: Schema) -> Schema:
 
 
 def shape(*, also: Schema | None = None, **fields: Schema) -> Schema:
-    """Return the schema of an object with these fields; `also` are those that may be missing."""
+    """Return the schema of an object with these fields; those in `also` are optional."""
     return {'type': 'object', 'properties': fields | (also or {}), 'required': list(fields)}
 
 
@@ -43,7 +43,7 @@ SHAPES: dict[str, Schema] = {
         runs=some(ref('Run')), counts={'type': 'object', 'additionalProperties': WHOLE}, is_cut=CUT
     ),
     'Answer': shape(
-        answer=TEXT | {'description': 'applied, requested, full, or the state to which that could not be done'}
+        answer=TEXT | {'description': 'applied, requested, full, or the state that made it impossible'}
     ),
     'Value': shape(value=ANY),
     'Task': shape(name=TEXT, doc=TEXT, inputs={'type': 'object'}, output={'type': 'object'}, queue=TEXT),

@@ -1,4 +1,4 @@
-"""The page and its modules: the files of `static`, by name; no other path is ever opened."""
+"""The page and its modules: the files in `static`, by name; no other path is ever opened."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ KINDS = {
 
 @cache
 def names() -> frozenset[str]:
-    """Return the files there are, as paths below the folder."""
+    """Return the files, as paths relative to the folder."""
     found = (path for path in FOLDER.rglob('*') if path.is_file() and path.suffix in KINDS)
     return frozenset(path.relative_to(FOLDER).as_posix() for path in found)
 
 
 def serve(name: str, request: Request) -> Answer:
-    """Return a file, or that it has not changed. Raises Problem."""
+    """Return a file, or 304 if the client has it. Raises Problem."""
     if name not in names():
-        raise Problem(404, 'there is nothing here')
+        raise Problem(404, f'no file {name[:100]}')
     if request.method not in ('GET', 'HEAD'):
-        raise Problem(405, 'here is GET', headers=(('Allow', 'GET'),))
+        raise Problem(405, 'method not allowed; use GET', headers=(('Allow', 'GET'),))
     path = FOLDER / name
     body = path.read_bytes()
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
     headers = (('ETag', etag), ('Cache-Control', 'no-cache'))
-    if etag in request.header('if-none-match'):
-        return Answer(b'', 304, KINDS[path.suffix], headers)
-    return Answer(body, 200, KINDS[path.suffix], headers)
+    is_known = etag in request.header('if-none-match')
+    return Answer(b'' if is_known else body, 304 if is_known else 200, KINDS[path.suffix], headers)

@@ -1,10 +1,9 @@
-"""The site: one WSGI application. It finds the route, asks the guard, calls the function, and answers."""
+"""The WSGI application: find the route, check access, call the function, send its answer."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +14,8 @@ from pytask.web import static_files
 from pytask.web.access.roles import READ
 from pytask.web.problems import Outage, as_problem
 from pytask.web.redaction.redactor import Redactor
-from pytask.web.request import (
-    JSON,
-    PROBLEM,
-    TEXT,
-    Answer,
-    Headers,
-    Problem,
-    Request,
-)
-from pytask.web.routes import events as events_
-from pytask.web.routes import flows, meta, runs, schedules, single_task
+from pytask.web.request import PROBLEM, TEXT, Answer, Headers, Problem, Request, as_json
+from pytask.web.routes import events, flows, meta, runs, schedules, single_task
 from pytask.web.routing import Call, Routes
 from pytask.web.streaming.feed import Feed
 
@@ -34,7 +24,7 @@ if TYPE_CHECKING:
 
     from pytask.app.app import PyTask
     from pytask.authoring.task import Task
-    from pytask.web.access.guard import Guard
+    from pytask.web.access.guard import AccessGuard
 
 log = logging.getLogger('pytask')
 POLICY = (
@@ -47,20 +37,18 @@ SECURITY: Headers = (
     ('X-Content-Type-Options', 'nosniff'), ('X-Frame-Options', 'DENY'), ('Referrer-Policy', 'no-referrer'),
     ('Cross-Origin-Opener-Policy', 'same-origin'), ('Cross-Origin-Resource-Policy', 'same-origin'),
 )  # fmt: skip
-ROUTES = Routes(
-    [*events_.ROUTES, *runs.ROUTES, *schedules.ROUTES, *flows.ROUTES, *meta.ROUTES, *single_task.ROUTES]
-)
-# No redirect: where a link of another site was followed, the browser would keep back the cookie that it just got.
+ROUTES = Routes([*events.ROUTES, *runs.ROUTES, *schedules.ROUTES, *flows.ROUTES, *meta.ROUTES, *single_task.ROUTES])
+# Not a redirect: after a link from another site, a browser would not send the SameSite cookie it was just given.
 ENTER = b"""\
 <!doctype html><title>pytask</title><meta http-equiv="refresh" content="0;url=./"><a href="./">to the page</a>
 """
-GREETING = 'open the URL with the token, which pytask has printed: .../login?token=...\n'
+GREETING = 'open the URL with the token that pytask printed: .../login?token=...\n'
 
 
-class Site:
+class WebApplication:
     """The web of one app."""
 
-    def __init__(self, app: PyTask, guard: Guard, *, exposes_all: bool = False) -> None:
+    def __init__(self, app: PyTask, guard: AccessGuard, *, exposes_all: bool = False) -> None:
         self.app, self.guard = app, guard
         self._exposes_all = exposes_all
         self.routes = ROUTES
@@ -75,7 +63,7 @@ class Site:
             answer = self._problem(problem)
         except errors.PytaskError as error:
             if isinstance(error, errors.Unavailable):
-                self._outage.say(error)
+                self._outage.log(error)
             answer = self._problem(as_problem(error))
         except Exception:
             number = secrets.token_hex(4)
@@ -84,24 +72,16 @@ class Site:
         return _send(answer, environ['REQUEST_METHOD'], start_response)
 
     def close(self) -> None:
-        """End what follows events, and the subscription."""
+        """End the streams of events, and the subscription behind them."""
         self.feed.close()
 
     def exposed(self, name: str) -> type[Task] | None:
-        """Return a task that the web may start."""
+        """Return a task, if the web may start it."""
         task = self.app.registry.get(name)
         return task if task is not None and self._is_exposed(task) else None
 
     def exposed_tasks(self) -> list[type[Task]]:
         return [task for task in self.app.registry if self._is_exposed(task)]
-
-    def no_such_task(self, name: str) -> str:
-        """Say that there is none, and what is near of those there are."""
-        near = get_close_matches(name, [task.NAME for task in self.exposed_tasks()], n=3, cutoff=0.5)
-        return f'there is none; did you mean {" or ".join(near)}?' if near else 'there is none'
-
-    def as_json(self, value: Any, code: int = 200, headers: Headers = ()) -> Answer:
-        return Answer(encode(value), code, JSON, headers)
 
     def _is_exposed(self, task: type[Task]) -> bool:
         if task.NAME.startswith(RESERVED):
@@ -123,7 +103,7 @@ class Site:
         value = route.function(Call(request, self), **names, **given)
         if isinstance(value, Answer):
             return value
-        return self.as_json(value if route.is_clean else self.redactor.clean_answer(value), route.code)
+        return as_json(value if route.is_clean else self.redactor.clean_answer(value), route.code)
 
     def _page(self, request: Request) -> Answer:
         try:
@@ -135,8 +115,8 @@ class Site:
         return static_files.serve('index.html', request)
 
     def _problem(self, problem: Problem) -> Answer:
-        told = self.redactor.clean_answer(problem.to_json())
-        return Answer(encode(told), problem.code, PROBLEM, problem.headers)
+        cleaned = self.redactor.clean_answer(problem.to_json())
+        return Answer(encode(cleaned), problem.code, PROBLEM, problem.headers)
 
 
 def _send(answer: Answer, method: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -146,7 +126,7 @@ def _send(answer: Answer, method: str, start_response: Callable[..., Any]) -> It
         headers.append(('Cache-Control', 'no-store'))
     body = answer.body
     if isinstance(body, bytes):
-        if answer.code != 304:  # it would be the length of what is not sent
+        if answer.code != 304:  # there it would be the length of the file, which is not sent
             headers.append(('Content-Length', str(len(body))))
         body = [body]
     start_response(f'{answer.code} {HTTPStatus(answer.code).phrase}', headers)

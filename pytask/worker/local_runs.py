@@ -47,7 +47,7 @@ class LocalRuns:
     ) -> None:
         self._registration, self._launcher, self._writer = registration, launcher, writer
         self._hurry = hurry
-        self._supervisors = [Supervisor(task.NAME, self, lifetime) for task in BUILTINS]
+        self._supervisors = [BuiltinSupervisor(task.NAME, self, lifetime) for task in BUILTINS]
 
     def start(self, tasks: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Begin pytask's own tasks, then these, given as names with data."""
@@ -88,7 +88,7 @@ class LocalRuns:
             self._registration.remove(live.run_id)
 
 
-class Supervisor(Service):
+class BuiltinSupervisor(Service):
     """Keeps one of pytask's own tasks running: whenever it ends, the next turn starts it again."""
 
     def __init__(self, name: str, local_runs: LocalRuns, lifetime: Lifetime) -> None:

@@ -12,7 +12,7 @@ import gevent
 
 from pytask.builtin import BUILTINS
 from pytask.builtin.flow import FlowTask
-from pytask.core import events
+from pytask.core import commands
 from pytask.core.exit_codes import EXIT_BROKEN, EXIT_CONFIG, EXIT_OK, EXIT_RESTART
 from pytask.store import Store
 from pytask.worker.app_hooks import AppHooks
@@ -90,13 +90,14 @@ class Worker:
         self.reloader = Reloader(self.store, self.slots, self.report, self.stopper, self.builder)
         self.timeouts = Timeouts(self.store, self.stopper)
         of_runs = {
-            events.STOP: self.stopper.obey, events.RELOAD: self.reloader.obey, events.EXTEND: self.timeouts.obey,
-            events.SEND: self.inbox.obey, events.PAUSE: self.pauser.obey, events.RESUME: self.pauser.obey,
+            commands.STOP: self.stopper.obey, commands.RELOAD: self.reloader.obey,
+            commands.EXTEND: self.timeouts.obey, commands.SEND: self.inbox.obey,
+            commands.PAUSE: self.pauser.obey, commands.RESUME: self.pauser.obey,
         }  # fmt: skip
         of_worker = {
             # A durable one arrives twice, here and by the heartbeat; that must not hurry.
-            events.STOP: lambda command: self.lifetime.obey_stop(may_hurry='is_durable' not in command.fields),
-            events.STACK: lambda command: gevent.spawn(stacks.answer, self.slots, self.store, command.fields),
+            commands.STOP: lambda command: self.lifetime.obey_stop(may_hurry='is_durable' not in command.fields),
+            commands.STACK: lambda command: gevent.spawn(stacks.answer, self.slots, self.store, command.fields),
         }
         self.dispatcher = Dispatcher(self.slots, self.inbox, of_runs, of_worker)
 

@@ -20,7 +20,7 @@ from pytask.core import events as events_
 from pytask.core.clock import monotonic_s
 from pytask.core.states import Outcome, State
 from pytask.errors import PytaskError, Unavailable
-from pytask.store import Ending, Note
+from pytask.store import Ended, Note
 from pytask.worker.live import Notes
 from pytask.worker.service import Service
 
@@ -182,7 +182,7 @@ class Writer(Service):
                 self._take_out(event)
 
     def _send(self, notes: Sequence[Note], finals: Sequence[Final]) -> None:
-        items = [Ending(live.run_id, live.token, outcome, seq) for live, outcome, seq in finals]
+        items = [Ended(live.run_id, live.token, outcome, seq) for live, outcome, seq in finals]
         answers = self._store.queues.record(notes, items)
         for (live, outcome, _), answer in zip(finals, answers, strict=True):
             self._slots.remove(live)

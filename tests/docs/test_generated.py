@@ -102,3 +102,11 @@ def test_the_readme_links_to_pages_that_exist():
     links = re.findall(r'<((?:docs/|[A-Z])[\w./-]+\.rst)>`_', Page('README.rst').text)
     assert len(links) >= 11
     assert all((ROOT / link).is_file() for link in links)
+
+
+def test_the_index_links_to_every_page_in_its_text_too():
+    """GitHub shows no toctree."""
+    text = Page('docs/index.rst').text
+    linked = re.findall(r'<([\w-]+)\.rst>`_', text)
+    assert sorted(linked) == sorted(re.findall(r'^   ([\w-]+)$', text, re.MULTILINE))
+    assert Page('docs/index.rst').titles() == ['Start', 'Guides', 'Reference', 'Explanation']

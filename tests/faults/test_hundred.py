@@ -12,7 +12,6 @@ from tools import BACK_S, Watch, check_ended_once, states, stats
 
 from pytask.client.starting import Launch
 
-TURNS, FIRST_LOOK = 100, 20
 VICTIMS, RUNS_A_TURN = 3, 10
 # A worker ends, by design, where a run is not gone a quarter of a lease after its fence: the survivor of a busy
 # machine has to be given that turn.
@@ -77,24 +76,25 @@ def footprint(process, redis):
 
 
 @pytest.mark.timeout(420)
-def test_a_hundred_restarts_and_a_hundred_kills(start_worker, server, client, redis, journal):
+def test_a_hundred_restarts_and_a_hundred_kills(start_worker, server, client, redis, journal, turns):
+    first_look, last = turns(20), turns(100)
     chance = random.Random(seed := random.randrange(2**32))
     print('seed', seed)
     survivor = start_worker('--queue', 'default', '--queue', 'own', name='survivor', lease=LEASE_S)
     endless = [run.id for run in client.start_many([Launch('endless', queue='own')] * 3)]
     wait_until(lambda: len(journal.begins()) == 3, 'the survivor is there', 20)
     hunt, watch, looks = Hunt(start_worker, client), Watch(), []
-    for turn in range(1, TURNS + 1):
+    for turn in range(1, last + 1):
         hunt.start_runs(chance)
         steps = [lambda: hunt.kill_one(chance), lambda: (server.kill(), server.start())]
         chance.shuffle(steps)
         for step in steps:
             step()
-        if turn in (FIRST_LOOK, TURNS):
+        if turn in (first_look, last):
             wait_until(lambda: set(states(client, hunt.ids)) == {'SUCCESS'}, 'all have ended so far', 30)
             looks.append(footprint(survivor, redis))
-    assert len(hunt.dead) == TURNS
-    watch.took(f'{TURNS} restarts and kills with {len(hunt.ids)} runs')
+    assert len(hunt.dead) == last
+    watch.took(f'{last} restarts and kills with {len(hunt.ids)} runs')
     check_ended_once(client, redis, hunt.ids)
     journal.check_alone(dead=hunt.dead)
     assert survivor.poll() is None

@@ -55,7 +55,7 @@ def test_workers_die_again_and_again_while_flows_pass_their_steps(start_worker, 
 
 
 @pytest.mark.parametrize('when', MOMENTS)
-@pytest.mark.parametrize('step', ['advance', 'wait', 'claim', 'finish'])
+@pytest.mark.parametrize('step', ['advance_flow', 'hold_flow', 'claim', 'finish'])
 def test_a_kill_at_any_move_of_a_flow(step, when, proxy, start_worker, client, journal, heard, worker):
     def kill():
         victim.kill()

@@ -7,7 +7,7 @@ from tools import check_ended_once
 
 from pytask.client.starting import Launch
 
-STEPS = ('begin', 'claim', 'renew', 'emit', 'finish')
+STEPS = ('begin_local', 'claim', 'renew', 'emit', 'finish')
 
 
 def start_runs(client):

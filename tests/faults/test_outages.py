@@ -210,19 +210,21 @@ def test_a_local_run_outlasts_an_outage(fault, herd, server, redis, client):
 
 
 @pytest.mark.timeout(300)
-def test_endless_runs_survive_a_hundred_short_outages(make_app, worker, server, client, redis, journal, caplog):
+def test_endless_runs_survive_a_hundred_short_outages(
+    make_app, worker, server, client, redis, journal, caplog, turns
+):
     chance = random.Random(seed := random.randrange(2**32))
     print('seed', seed)
     running = worker(make_app(lease=1.2))  # a quarter of it is left to interrupt a run, or the process ends
     ids = [run.id for run in client.start_many([Launch('endless')] * 10)]
     wait_until(lambda: len(journal.begins()) == 10, 'they run')
     watch = Watch()
-    for turn in range(100):
+    for turn in range(turns(100)):
         with (frozen if turn % 2 else killed)(server, redis):
             gevent.sleep(chance.uniform(0, 1))
         beat_at = running.heartbeat.beat_at
         wait_until(lambda beat_at=beat_at: running.heartbeat.beat_at > beat_at, f'a beat in turn {turn}')
-    watch.took('a hundred outages')
+    watch.took('all outages')
     wait_until(lambda: states(client, ids) == ['RUNNING'] * 10, 'all run on')
     assert client.start('quick').wait(timeout=BACK_S).output == 'quick'
     assert {run.crashes or 0 for run in client.store.runs.read(ids)} == {0}

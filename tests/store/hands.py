@@ -3,7 +3,7 @@
 from itertools import count
 
 from pytask.core.states import Outcome, State
-from pytask.store import Claimant, Ending, Line, NewRun, Note
+from pytask.store import Claimant, Ended, Line, NewRun, Note
 
 LEASE_MS = 60_000
 PAST_MS = 1000  # long ago by any server's clock
@@ -49,7 +49,7 @@ class Hands:
 
     def finish(self, claimed, state='SUCCESS', *, output=b'1', reason='', seq=1):
         outcome = Outcome(State(state), output, reason)
-        return self.record(Ending(claimed.run_id, claimed.token, outcome, seq))[0]
+        return self.record(Ended(claimed.run_id, claimed.token, outcome, seq))[0]
 
     def release(self, claimed, reason='shutdown'):
         return self.finish(claimed, 'WAIT', reason=reason)

@@ -24,7 +24,7 @@ from model import CONVICTED_AT, ENDS, Run
 from support import check_keys
 
 from pytask.core.states import Outcome, State
-from pytask.store import Ending
+from pytask.store import Ended
 
 TASKS = {'w1': ['hello'], 'w2': ['hello'], 'w3': ['hello', 'other']}
 QUEUES = {'w1': 'default', 'w2': 'default', 'w3': 'default,mail'}
@@ -840,7 +840,7 @@ class Machine(RuleBasedStateMachine):
 
     def finish_all(self, worker):
         claims = list(self.held[worker].values())
-        answers = self.hands.record(*(Ending(c.run_id, c.token, Outcome(State.SUCCESS), 1) for c in claims))
+        answers = self.hands.record(*(Ended(c.run_id, c.token, Outcome(State.SUCCESS), 1) for c in claims))
         for claimed, answer in zip(claims, answers, strict=True):
             run = self.runs.get(claimed.run_id)
             if answer == 'OK':

@@ -98,6 +98,7 @@ def test_the_oldest_ends_come_first_and_only_so_many(hands, ends):
     assert taken_ids(hands) == ['3']
 
 
+@pytest.mark.every_server
 def test_what_was_handled_is_let_go(hands, ends):
     hands.finish(hands.run('1'))
     take(hands)

@@ -1,7 +1,7 @@
 """When memory is full, what would take up more is refused whole, and what ends or saves a run passes."""
 
 import pytest
-from test_script_declare import declared
+from test_script_declare_schedule import declared
 
 from pytask import Unavailable
 

@@ -9,10 +9,10 @@ from machine import run_machine
 
 @pytest.mark.one_server
 @pytest.mark.timeout(600)  # seconds while all is well; to make a failure short takes minutes
-def test_whatever_happens_no_run_is_lost_doubled_or_overwritten(hands):
+def test_whatever_happens_no_run_is_lost_doubled_or_overwritten(hands, turns):
     seed = random.randrange(2**32)
     print(f'seed {seed}')
-    died_of, _ = run_machine(hands, seed, examples=250)
+    died_of, _ = run_machine(hands, seed, examples=turns(250))
     if died_of is not None:
         raise died_of
 

@@ -79,6 +79,7 @@ def test_of_nothing_there_is_no_oldest(hands):
     assert hands.store.parked.oldest([]) == []
 
 
+@pytest.mark.every_server
 def test_a_better_reason_may_be_written_down_while_it_is_parked(hands, parked):
     hands.store.parked.explain([('1', 'did you mean "hallo"?')])
     assert hands.hash()['reason'] == 'did you mean "hallo"?'

@@ -29,22 +29,22 @@ def trouble(server):
     return trouble
 
 
-pytestmark = pytest.mark.any_rights
+pytestmark = [pytest.mark.any_rights, pytest.mark.every_server]
 
 
 def test_a_server_that_wants_a_password_says_how_to_write_it(trouble, redis):
     redis.config_set('requirepass', PASSWORD)
-    assert trouble() == 'it wants a password: redis://user:password@host:6379/0'
+    assert trouble() == 'it requires a password: redis://user:password@host:6379/0'
 
 
 @pytest.mark.parametrize(('who', 'user'), [('', 'default'), ('me', 'me')])
 def test_a_wrong_password_is_that_of_whom(trouble, redis, who, user):
     redis.config_set('requirepass', 'another')
-    assert trouble(f'{who}:{PASSWORD}@') == f"it does not take this password of user '{user}'"
+    assert trouble(f'{who}:{PASSWORD}@') == f"it rejects the password of user '{user}'"
 
 
 def test_a_password_that_nobody_asked_for(trouble):
-    assert trouble(f':{PASSWORD}@') == 'it has no password set, but the URL has one: leave that out'
+    assert trouble(f':{PASSWORD}@') == 'it has no password, but the URL gives one: remove it'
 
 
 def permit(redis, **rights):
@@ -88,18 +88,18 @@ def test_what_an_old_server_says_from_within_a_script():
     from redis.exceptions import ResponseError
 
     from pytask.store.connection.errors import explained
-    from pytask.store.connection.server import Server
+    from pytask.store.connection.server import ServerAddress
 
     text = (
         'Error running script (call to f_0a9a51ee): @user_script:41: @user_script: 41: '
         "The user executing the script can't run this command or subcommand"
     )
-    error = explained(ResponseError(text), Server('redis://me:pw@h', 1))
+    error = explained(ResponseError(text), ServerAddress('redis://me:pw@h', 1))
     assert isinstance(error, Unavailable)
     assert "its user 'me' lacks a right" in str(error)
 
 
-# The minimal user. The whole of tests/store runs as it, too: see the conftest.
+# The minimal user. A test of each script runs as it, and with `--all` the whole of tests/store.
 
 
 def documented():
@@ -109,8 +109,8 @@ def documented():
 def used():
     """Every command that stands in a script, or in a tuple that goes to `call` or `pipe`."""
     scripts = ''.join(path.read_text() for path in STORE.rglob('*.lua'))
-    # The checkup may be refused what it asks: that is an answer, too.
-    python = ''.join(path.read_text() for path in STORE.rglob('*.py') if path.name != 'checkup.py')
+    # The diagnosis may be refused what it asks: that is an answer, too.
+    python = ''.join(path.read_text() for path in STORE.rglob('*.py') if path.name != 'diagnosis.py')
     found = set(re.findall(r"redis\.p?call\('([A-Z]+)'", scripts)) | set(re.findall(r"[(]'([A-Z]{3,})'", python))
     found = {name.lower() for name in found} - {'sentinel', 'withscores'}
     return found - {'script'} | {'script|load', 'subscribe', 'psubscribe', 'select'}

@@ -1,7 +1,7 @@
 import pytest
 
 from pytask.core.states import Outcome, State
-from pytask.store import Ending
+from pytask.store import Ended
 
 ENDS = ['STOPPED', 'SUCCESS', 'ERROR', 'EXCEPTION']
 
@@ -124,7 +124,7 @@ def test_answers_come_one_by_one_and_in_order(hands):
     hands.redis.set('task-3', 'of another type')
     states = [State.SUCCESS, State.SUCCESS, State.ERROR, State.WAIT]
     endings = [
-        Ending(run.run_id, run.token, Outcome(state, b'1', 'why'), 1)
+        Ended(run.run_id, run.token, Outcome(state, b'1', 'why'), 1)
         for run, state in zip(runs, states, strict=True)
     ]
     assert hands.record(*endings) == ['OK', 'DUP', 'STALE', 'OK']
@@ -136,9 +136,9 @@ def test_a_mixed_batch_answers_in_its_own_order(hands):
     hands.start('1', '2')
     one, two = hands.claim().runs
     endings = [
-        Ending('1', one.token, Outcome(State.WAIT, reason='shutdown'), 0),
-        Ending('2', two.token, Outcome(State.SUCCESS), 1),
-        Ending('2', 'stranger', Outcome(State.SUCCESS), 1),
+        Ended('1', one.token, Outcome(State.WAIT, reason='shutdown'), 0),
+        Ended('2', two.token, Outcome(State.SUCCESS), 1),
+        Ended('2', 'stranger', Outcome(State.SUCCESS), 1),
     ]
     assert hands.record(*endings) == ['OK', 'OK', 'STALE']
 
@@ -167,7 +167,7 @@ def test_a_field_taken_away_by_foreign_hands_jams_no_batch(hands):
     hands.start('1', '2')
     one, two = hands.claim().runs
     hands.redis.hdel('task-1', 'task')
-    answers = hands.record(*(Ending(run.run_id, run.token, Outcome(State.SUCCESS), 1) for run in (one, two)))
+    answers = hands.record(*(Ended(run.run_id, run.token, Outcome(State.SUCCESS), 1) for run in (one, two)))
     assert answers[1] == 'OK'
     assert (hands.state('2'), hands.redis.zscore('leases', '2')) == ('SUCCESS', None)
 
@@ -177,7 +177,7 @@ def test_hundreds_end_in_one_call(hands):
     hands.start(*map(str, range(500)))
     runs = hands.claim(limit=500).runs
     outcome = Outcome(State.SUCCESS)
-    assert hands.record(*(Ending(run.run_id, run.token, outcome, 1) for run in runs)) == ['OK'] * 500
+    assert hands.record(*(Ended(run.run_id, run.token, outcome, 1) for run in runs)) == ['OK'] * 500
     assert (hands.redis.zcard('ended-SUCCESS'), hands.redis.zcard('leases')) == (500, 0)
 
 

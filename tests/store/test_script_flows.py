@@ -6,7 +6,7 @@ import pytest
 
 from pytask.core.states import State
 from pytask.store.flows import Child, Held, NewFlow
-from pytask.store.records import Ending
+from pytask.store.records import Ended
 
 STEPS = b'[["one","hello","one"],["two","other","two"]]'
 INF = float('inf')
@@ -39,7 +39,7 @@ class FlowHands:
 
     def hold(self, claimed, reason='because', **how):
         held = Held(State.WAIT, reason=reason, **how)
-        return self.hands.record(Ending(claimed.run_id, claimed.token, held, 1))[0]
+        return self.hands.record(Ended(claimed.run_id, claimed.token, held, 1))[0]
 
     def held(self, flow_id='f', **how):
         """Make a flow that waits."""
@@ -99,6 +99,7 @@ def test_what_is_submitted_and_does_not_wait_is_left_alone(flows, hands):
     assert flows.submit(data=b'{"n":2}') == 'SUCCESS'
 
 
+@pytest.mark.every_server
 def test_what_is_no_flow_is_refused(flows, hands):
     hands.start('1', queue='mail')
     hands.redis.set('task-2', 'mine')
@@ -145,6 +146,7 @@ def test_a_claim_asks_for_the_task_of_the_step(flows, hands):
     assert (claimed.run_id, claimed.task) == ('f', 'pytask/flow')
 
 
+@pytest.mark.every_server
 def test_an_entry_that_was_parked_for_another_step_is_parked_for_this_one(flows, hands):
     flows.make()
     flows.submit()
@@ -202,6 +204,7 @@ def test_what_is_claimed_is_held_no_more(flows, hands):
     assert (flows.score('g'), hands.redis.hget('task-g', 'draft')) == (None, None)
 
 
+@pytest.mark.every_server
 def test_place_is_for_the_holder(flows, hands):
     claimed = flows.run()
     place = hands.store.flows.place
@@ -229,6 +232,7 @@ def test_place_is_for_the_holder(flows, hands):
 # A step is passed.
 
 
+@pytest.mark.every_server
 def test_advance_records_all_at_once(flows, hands, events):
     claimed = flows.run()
     events()
@@ -363,6 +367,7 @@ def test_what_came_meanwhile_is_looked_at_at_once(flows, hands):
 # Children.
 
 
+@pytest.mark.every_server
 def test_a_child_is_started_where_its_flow_is_held(flows, hands):
     flows.held(child=CHILD)
     child = hands.hash('f.1')
@@ -380,7 +385,7 @@ def test_a_child_never_takes_the_id_of_another(flows, hands):
     assert hands.hash('f.1')['task'] == 'other'
     assert hands.redis.hmget('task-f', 'child', 'children') == ['f.2', '2']
     hands.command('f')
-    assert hands.state('f.1') == 'WAIT', 'it is none of its children'
+    assert hands.state('f.1') == 'WAIT', 'it is not one of its children'
 
 
 def test_a_flow_may_be_the_child(flows, hands):
@@ -586,6 +591,7 @@ def test_retry_of_what_went_well_begins_where_it_began(flows, hands):
     assert not {'1:two', 'saved'} & flows.of().keys()
 
 
+@pytest.mark.every_server
 def test_retry_from_a_step_forgets_by_whose_hand_it_was_passed(flows, hands):
     flows.held()
     force(hands)
@@ -595,6 +601,7 @@ def test_retry_from_a_step_forgets_by_whose_hand_it_was_passed(flows, hands):
     assert not {'0:one', 'forced:0'} & flows.of().keys()
 
 
+@pytest.mark.every_server
 def test_a_routine_has_a_new_version_where_its_steps_are_new(hands):
     define = hands.store.flows.define
     assert [define('r', steps) for steps in (b'[1]', b'[1]', b'[2]', b'[1]')] == [1, 1, 2, 3]

@@ -1,7 +1,7 @@
 """Pausing, resuming, removing and reading schedules."""
 
 import pytest
-from test_script_declare import declared
+from test_script_declare_schedule import declared
 
 INFINITY = float('inf')
 
@@ -25,6 +25,7 @@ def test_it_is_paused_since_the_first_time(hands, schedules):
     assert hands.redis.hget('schedule-nightly', 'paused') == '5'
 
 
+@pytest.mark.every_server
 def test_a_resumed_schedule_has_the_time_it_is_given(hands, schedules):
     schedules.pause('nightly')
     assert schedules.resume('nightly', 9000, is_missed=False) == 'APPLIED'
@@ -52,6 +53,7 @@ def test_what_is_not_there_is_not_found(hands):
     assert hands.redis.keys('*') == []
 
 
+@pytest.mark.every_server
 def test_a_removed_schedule_leaves_nothing(hands, schedules):
     assert schedules.remove('nightly') == 'APPLIED'
     assert not hands.redis.exists('schedules', 'schedule-nightly')

@@ -25,8 +25,8 @@ def doctor(processes, redis):
     redis.config_set('appendonly', 'yes')
     redis.config_set('appendfsync', 'everysec')
 
-    def doctor(*words, **environment):
-        done = processes.run('doctor', '--json', *words, **environment)
+    def doctor(*words, run=processes.run, **environment):
+        done = run('doctor', '--json', *words, **environment)
         assert 'Traceback' not in done.stderr, done.stderr
         found = {}
         for line in done.stdout.splitlines():
@@ -85,12 +85,12 @@ def test_without_a_redis_the_code_is_69_and_the_rest_is_told_all_the_same(doctor
 @pytest.mark.parametrize(
     ('settings', 'text'),
     [
-        ({'appendonly': 'no', 'save': ''}, 'no AOF: a restart of the server loses everything'),
+        ({'appendonly': 'no', 'save': ''}, 'no AOF: a server restart loses everything'),
         (
             {'appendonly': 'no', 'save': '60 1'},
-            'no AOF: a restart of the server loses what came since the last snapshot',
+            'no AOF: a server restart loses everything since the last snapshot',
         ),
-        ({'appendfsync': 'no'}, 'AOF with appendfsync no: a crash of the machine costs half a minute'),
+        ({'appendfsync': 'no'}, 'AOF with appendfsync no: a machine crash loses half a minute'),
     ],
 )
 def test_what_a_restart_would_lose_is_told(doctor, redis, settings, text):
@@ -107,7 +107,7 @@ def test_a_policy_that_deletes_runs_and_a_full_memory_are_told(doctor, redis):
     code, found = doctor()
     assert code == 1
     texts = [one['text'] for one in found['memory', 'wrong']]
-    assert texts[0] == 'maxmemory-policy allkeys-lru: runs are deleted when memory is full'
+    assert texts[0] == 'maxmemory-policy allkeys-lru: Redis deletes runs when its memory is full'
     assert texts[1].endswith('of maxmemory is used')
 
 
@@ -115,7 +115,7 @@ def test_a_replica_is_told(doctor, redis):
     redis.replicaof('127.0.0.1', '1')
     code, found = doctor()
     assert code == 1
-    assert only(found, 'role') == 'it is a replica, which takes no writes'
+    assert only(found, 'role') == 'this server is a read-only replica'
     assert redis.config_get('appendonly')
 
 
@@ -126,8 +126,8 @@ def test_keys_of_others_under_our_names_are_named(doctor, redis):
     code, found = doctor()
     assert (code, wrong(found)) == (1, ['keys'])
     assert {one['text'] for one in found['keys', 'wrong']} == {
-        'task-42 is a string, and a hash where it is of pytask',
-        'leases is a set, and a zset where it is of pytask',
+        "task-42 is a string, but pytask's is a hash",
+        "leases is a set, but pytask's is a zset",
     }
     assert wrong(doctor('--prefix', 'a:')[1]) == ['keys']
     assert wrong(doctor('--prefix', 'b:')[1]) == []
@@ -178,10 +178,10 @@ def test_clocks_that_differ_are_told(doctor, processes):
     path = f'{processes.folder}:{processes.environment().get("PYTHONPATH", "")}'
     code, found = doctor(PYTHONPATH=path)
     assert (code, wrong(found)) == (1, ['clock'])
-    assert 'behind that of this machine' in only(found, 'clock')
+    assert "behind this machine's" in only(found, 'clock')
 
 
-def test_a_slow_way_to_redis_is_told(doctor, server):
+def test_a_slow_way_to_redis_is_told(doctor, server, processes):
     def pass_on(near, _):
         with socket.create_connection(('127.0.0.1', server.port)) as far:
             back = gevent.spawn(copy, far, near, 0)
@@ -197,11 +197,11 @@ def test_a_slow_way_to_redis_is_told(doctor, server):
     slow = StreamServer(('127.0.0.1', 0), pass_on)
     slow.start()
     try:
-        code, found = doctor('-r', f'redis://127.0.0.1:{slow.server_port}/0')
+        code, found = doctor('-r', f'redis://127.0.0.1:{slow.server_port}/0', run=processes.run_process)
     finally:
         slow.stop()
     assert (code, wrong(found)) == (1, ['latency'])
-    assert only(found, 'latency').endswith('ms a round trip: each claim and each outcome waits for it')
+    assert only(found, 'latency').endswith('ms per round trip: it delays each claim and each outcome')
 
 
 def test_troubled_and_different_workers_are_told(doctor, processes, redis):
@@ -215,13 +215,13 @@ def test_troubled_and_different_workers_are_told(doctor, processes, redis):
     assert (code, wrong(found)) == (1, ['workers'])
     assert [one['text'] for one in found['workers', 'wrong']] == [
         f'{worker_id}: no memory',
-        f'{worker_id} lags 900 ms: something in it computes without yielding',
+        f'{worker_id} lags 900 ms: a task blocks its event loop',
     ]
-    assert only(found, 'workers', 'note') == f'pytask 0.0.1 at work, {pytask.__version__} here'
+    assert only(found, 'workers', 'note') == f'pytask 0.0.1 in workers, {pytask.__version__} here'
 
 
 def test_a_folder_that_can_not_hold_a_redis_is_told(doctor, processes):
     (processes.folder / '.pytask').write_text('a file')
     code, found = doctor()
     assert (code, wrong(found)) == (1, ['folder'])
-    assert only(found, 'folder').startswith(f'{processes.folder}/.pytask can not be written: ')
+    assert only(found, 'folder').startswith(f'cannot write to {processes.folder}/.pytask: ')

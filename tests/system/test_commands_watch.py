@@ -118,7 +118,7 @@ def test_sigterm_restores_the_terminal(processes):
 def test_without_a_terminal_it_says_what_there_is(processes, words):
     done = processes.run(*words)
     assert (done.returncode, done.stdout) == (2, '')
-    assert done.stderr.startswith('Error: --watch draws on a terminal; for a pipe or file there is `pytask tail`')
+    assert done.stderr.startswith('Error: --watch needs a terminal; for a pipe or file use `pytask tail`')
 
 
 def test_redis_away_at_the_start_is_an_error_like_any_other(processes):

@@ -82,7 +82,7 @@ def test_while_a_run_is_going_on(devs):
     dev.shows('begun')
     dev.type(CTRL_C)
     dev.shows('asked')
-    dev.shows('Ctrl-C again cuts it short')
+    dev.shows('Ctrl-C again interrupts them')
     assert_clean(dev)
 
 
@@ -126,7 +126,7 @@ def test_while_new_code_is_being_imported(devs):
 def test_while_nothing_imports(devs):
     devs.save('tasks/some.py', 'import no_such_module\n')
     dev = devs.start(terminal=True)
-    dev.shows('No worker runs')
+    dev.shows('No worker is running')
     dev.type(CTRL_C)
     assert_clean(dev)
 
@@ -138,7 +138,7 @@ def test_three_times_end_what_does_not_answer(devs):
     for _ in range(3):
         dev.type(CTRL_C)
     assert dev.ended() == 130
-    assert 'The worker did not let go and was killed' in dev.text
+    assert 'The worker did not stop in time and was killed' in dev.text
 
 
 def test_a_signal_to_the_first_process_alone_does_as_well(devs):

@@ -79,10 +79,10 @@ def test_what_does_not_import_is_shown_with_its_line_and_the_next_save_cures_it(
     dev = devs.start()
     runs(devs, 1)
     resident(devs, '(2')
-    shown = dev.shows('the next save is tried')
+    shown = dev.shows('Save a file to try again')
     assert 'tasks/resident.py:8 does not import: SyntaxError: ' in shown
     assert '\n    8 |         self.progress((2)\n' in shown
-    assert 'The code from before goes on' in shown
+    assert 'The old code keeps running' in shown
     assert runs(devs, 1)['attempt'] == '1'
     resident(devs, 3)
     assert runs(devs, 3)['attempt'] == '2'
@@ -92,7 +92,7 @@ def test_what_does_not_import_is_shown_with_its_line_and_the_next_save_cures_it(
 def test_a_folder_that_does_not_import_is_shown_at_the_start_too(devs):
     answer(devs, 'no_such_name\nno_such_name')
     dev = devs.start()
-    shown = dev.shows('No worker runs; the next save is tried.')
+    shown = dev.shows('No worker is running. Save a file to try again.')
     assert 'tasks/answer.py:7 does not import: NameError: ' in shown
     assert '\n    7 | no_such_name\n' in shown
     answer(devs, 7)
@@ -106,7 +106,7 @@ def test_what_is_imported_from_the_folder_counts_also_where_the_error_stands(dev
     dev = devs.start()
     dev.shows('Try, in another terminal')
     devs.save('shared.py', 'VALUE = 2 +\n')
-    shown = dev.shows('the next save is tried')
+    shown = dev.shows('Save a file to try again')
     assert 'shared.py:1 does not import: SyntaxError' in shown
     assert 'imported by tasks/answer.py:1' in shown
     devs.save('shared.py', 'VALUE = 3\n')
@@ -207,7 +207,7 @@ def test_a_task_that_blocks_does_not_keep_the_new_code_from_running(devs):
     [run_id] = devs.run('start', 'block')[1].split()
     wait_until(lambda: devs.hash_of(run_id).get('state') == 'RUNNING', 'it blocks')
     answer(devs, 2)
-    dev.shows('The worker did not let go and was killed')
+    dev.shows('The worker did not stop in time and was killed')
     dev.shows('\nworker  ', 2)
     assert devs.run('run', 'answer') == (0, '2\n')
     assert dev.process.poll() is None
@@ -218,8 +218,8 @@ def test_code_that_ends_its_process_is_told(devs):
     dev = devs.start()
     dev.shows('Try, in another terminal')
     answer(devs, '2\nimport os\nos._exit(3)')
-    dev.shows('The code ended its process, exit code 3, while it was imported.')
-    dev.shows('The code from before goes on')
+    dev.shows('The code exited with code 3 while it was imported.')
+    dev.shows('The old code keeps running')
     answer(devs, 4)
     dev.shows('\nworker  ', 2)
     assert devs.run('run', 'answer') == (0, '4\n')
@@ -231,7 +231,7 @@ def test_a_worker_that_dies_at_once_is_replaced_at_the_next_save(devs):
     dev = devs.start()
     dev.shows('Try, in another terminal')
     devs.run('start', 'die')
-    dev.shows('The worker has ended, exit code 9.')
+    dev.shows('The worker exited with code 9.')
     answer(devs, 2)
     dev.shows('\nworker  ', 2)
     assert devs.run('run', 'answer') == (0, '2\n')

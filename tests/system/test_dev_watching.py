@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import wait_until
 
-from pytask.cli.dev.file_watcher import Watch, forget_bytecode
+from pytask.cli.dev.file_watcher import FileWatcher, forget_bytecode
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def watch(folder):
-    return Watch(folder / 'tasks')
+    return FileWatcher(folder / 'tasks')
 
 
 def saved(watch, folder):

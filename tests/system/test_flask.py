@@ -247,9 +247,9 @@ def test_an_app_of_any_name_is_made_again_by_the_file_that_has_made_it(sites, fi
 def test_where_nobody_has_named_the_app_it_is_told_how_to(sites):
     sites.write('factory.py', FACTORY.replace("'factory'", "'shop'"))
     gunicorn(sites, 'factory:create_app()')
-    wait_until(lambda: 'looked for' in sites.log, 'it is told', 20)
+    wait_until(lambda: 'FLASK_APP=' in sites.log, 'it is told', 20)
     assert "Could not import 'shop'" in sites.log
-    assert 'the app was looked for at shop; say where it is:  FLASK_APP=module:attribute' in sites.log
+    assert 'name the app:  FLASK_APP=module:attribute' in sites.log
     assert 'named by' not in sites.log
 
 
@@ -266,7 +266,7 @@ def test_what_another_process_can_not_import_is_told_once_and_the_site_goes_on(b
     )
     beside.serve('serve.py')
     wait_until(lambda: 'does not import' in beside.log, 'it is told', 20)
-    assert "app.py:2: app:app does not import: ModuleNotFoundError: No module named 'only_here'" in beside.log
+    assert "app.py:2 does not import: ModuleNotFoundError: No module named 'only_here'" in beside.log
     assert beside.ask('')['gevent'] is False
 
 
@@ -340,7 +340,7 @@ def test_under_gunicorn_blocking_start_refuses_to_take_its_place(sites):
     sites.write('app.py', SITE.format(kind='BlockingTaskWorker') + START)
     done = sites.run('-m', 'gunicorn', '-b', f'127.0.0.1:{sites.port}', 'app:app')
     assert done.returncode != 0
-    assert 'BlockingTaskWorker.start() would make a worker of this web server (gunicorn)' in done.stderr
+    assert 'BlockingTaskWorker.start() would turn this web server (gunicorn) into a worker' in done.stderr
 
 
 @pytest.mark.parametrize('words', [('-m', 'flask', 'run'), ('app.py',), ('-m', 'app')], ids=' '.join)
@@ -364,7 +364,7 @@ def test_each_command_is_there_below_flask_with_its_exit_code_and_its_name(besid
         3, "Error: no run 'nothing'; `flask pytask ls` shows what there is\n",
     )  # fmt: skip
     assert 'worker' in beside.run('-m', 'flask', 'pytask', '--help').stdout
-    assert 'Start tasks, see them, stop them' in beside.run('-m', 'flask', '--help').stdout
+    assert 'Start tasks, list and stop their runs' in beside.run('-m', 'flask', '--help').stdout
 
 
 def child(beside, line, **environment):

@@ -55,7 +55,7 @@ def serve(processes, tasks, port, *more, **options):
     return worker
 
 
-@pytest.mark.promise('Is it well?')
+@pytest.mark.promise('Is it healthy?')
 def test_the_probe_answers_by_its_exit_code(processes, tasks, port):
     worker = serve(processes, tasks, port)
     ready = processes.run('health', str(port))
@@ -99,9 +99,9 @@ def test_the_probe_imports_neither_gevent_nor_redis(port):
 @pytest.mark.parametrize(
     ('address', 'why'),
     [
-        ('here:x', 'must be host:port, :port or port, with a port of 1 to 65535'),
-        ('70000', 'must be host:port, :port or port, with a port of 1 to 65535'),
-        ('::1:8080', "'::1' is not a host; IPv6 stands in brackets: [::1]:8080"),
+        ('here:x', 'must be host:port, :port or port, with a port from 1 to 65535'),
+        ('70000', 'must be host:port, :port or port, with a port from 1 to 65535'),
+        ('::1:8080', "'::1' is not a host name; write IPv6 addresses in brackets: [::1]:8080"),
     ],
 )
 def test_a_bad_address_is_a_bad_setting(processes, tasks, address, why):

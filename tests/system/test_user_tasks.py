@@ -373,7 +373,7 @@ REFUSED = {
         class T(Task):
             def start(self, url, depth=2): pass
         """,
-        "start of 't' is called without arguments, and takes url: inputs belong to `__init__`",
+        "start of 't' is called without arguments, but takes url: inputs belong to `__init__`",
     ),
     'stop takes something': (
         """
@@ -381,7 +381,7 @@ REFUSED = {
             def start(self): pass
             def stop(self, why): pass
         """,
-        "stop of 't' is called without arguments, and takes why: `self` is all it gets",
+        "stop of 't' is called without arguments, but takes why: it receives only `self`",
     ),
     'function with self': (
         """

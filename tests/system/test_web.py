@@ -81,7 +81,7 @@ def test_for_others_than_this_machine_it_needs_auth(processes):
         done = processes.run(*words)
         assert done.returncode == 78
         first, *rest = done.stderr.splitlines()
-        assert first.startswith("Error: web = '0.0.0.0:8275' is for others than this machine")
+        assert first.startswith("Error: web = '0.0.0.0:8275' is reachable from other machines")
         assert any('PYTASK_WEB_TOKEN' in line for line in rest)
 
 
@@ -192,8 +192,8 @@ def test_dev_goes_on_to_the_next_port_only_where_one_is_taken(monkeypatch):
     """Whatever else is wrong is told: it is wrong at each port."""
     with socket.create_server(('127.0.0.1', 0)) as other:
         port = other.getsockname()[1]
-        place = web_socket.Place(f':{port}')
-        assert place.words()['note'] == f'   {port} is taken'
+        place = web_socket.PageSocket(f':{port}')
+        assert place.message()['note'] == f'   {port} is taken'
         place._listening.close()
     tried = []
 
@@ -203,5 +203,5 @@ def test_dev_goes_on_to_the_next_port_only_where_one_is_taken(monkeypatch):
 
     monkeypatch.setattr(web_socket, 'listener', forbidden)
     with pytest.raises(ConfigError, match='not allowed'):
-        web_socket.Place(':80')
+        web_socket.PageSocket(':80')
     assert tried == [':80']

@@ -1,5 +1,6 @@
 """The house, by folder: which package may import which, imports for types included. `imports.py` reads them."""
 
+import ast
 import subprocess
 import sys
 
@@ -26,14 +27,14 @@ BELOW = {
     'builtin': KERNEL,
     'worker': KERNEL | {'builtin'},
     'app': KERNEL | {'client', 'builtin'},
-    'web': KERNEL | {'client', 'builtin', 'app'},
+    'web': KERNEL - {'store'} | {'client', 'app'},
     'cli': EVERYTHING,
     'contrib': EVERYTHING,
     '__main__': EVERYTHING,
     '': EVERYTHING,  # pytask/__init__.py: the public names, on first use
 }
 GEVENT = {'worker', 'builtin', 'contrib', '__main__'}
-GEVENT_FILES = {'pytask.net.bounded', 'pytask.web.server'}
+GEVENT_FILES = {'pytask.net.http_server', 'pytask.web.server'}
 
 
 def layer(module):
@@ -85,6 +86,20 @@ def test_no_package_is_named_as_a_public_name():
 def test_no_module_is_named_as_one_of_the_standard_library():
     names = {module.rpartition('.')[2] for module in MODULES} - {'__main__'}
     assert names & set(sys.stdlib_module_names) == set()
+
+
+def test_no_class_name_stands_twice():
+    named = [
+        node.name
+        for path in MODULES.values()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert {name for name in named if named.count(name) > 1} == set()
+
+
+def test_no_files_make_a_circle():
+    assert circles((tie.module, tie.imported) for tie in ties()) == []
 
 
 def test_packages_make_no_circle():

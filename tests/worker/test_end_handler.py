@@ -25,7 +25,7 @@ class Waits(Task):
         self.sleep(60)
 
 
-@pytest.mark.promise('Something is to happen after every run')
+@pytest.mark.promise('After every run')
 def test_every_ended_run_is_handed_on_whatever_its_state(app, worker, handled, redis):
     app.task(name='fine')(lambda: 'fine')
     app.task(name='fails')(lambda: 1 / 0)

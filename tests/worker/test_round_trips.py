@@ -162,6 +162,6 @@ def test_a_flow_costs_one_command_a_step_and_a_few_at_its_begin(busy, listen, re
     app.client.submit(flow)
     wait_until(lambda: running.report.counts['SUCCESS'] == 2, 'it has run')
     heard = ear.until(redis)
-    assert heard.count('advance') == 20
-    assert [heard.count(name) for name in ('submit', 'claim', 'HMGET', 'LINDEX', 'finish')] == [1] * 5
-    assert set(heard) <= {'submit', 'claim', 'HMGET', 'HGETALL', 'LINDEX', 'advance', 'finish', 'BLMOVE'}
+    assert heard.count('advance_flow') == 20
+    assert [heard.count(name) for name in ('submit_flow', 'claim', 'HMGET', 'LINDEX', 'finish')] == [1] * 5
+    assert set(heard) <= {'submit_flow', 'claim', 'HMGET', 'HGETALL', 'LINDEX', 'advance_flow', 'finish', 'BLMOVE'}

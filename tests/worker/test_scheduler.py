@@ -171,7 +171,7 @@ def test_what_foreign_hands_have_spoilt_is_named_once_and_harms_no_other(app, wo
     fired(client, 'other', 'other@2001-09-09T01:46:40Z')
     come_due(redis, 'other', PAST_MS + 1000)
     fired(client, 'other', 'other@2001-09-09T01:46:41Z')
-    assert caplog.text.count('schedule hello does not fire: no trigger of a schedule') == 1
+    assert caplog.text.count('schedule hello does not fire: not a trigger') == 1
     assert caplog.text.count('schedule taken does not fire: its key in Redis holds something else') == 1
     redis.delete('schedule-taken')
 

@@ -1,8 +1,7 @@
 """Completion: the script for a shell, and the answers to it: commands, options, tasks, run ids.
 
-An answer comes within 0.3 s or not at all, and nothing that goes wrong is ever seen: the user is typing.
-Nothing of the user's is run for it: tasks are read from the text of ./tasks, and where there is none they are
-those that live workers know.
+An answer comes within 0.3 s or not at all, and errors are never shown: the user is typing. None of the user's code
+runs: tasks are read from the text of ./tasks; without that folder they are those that live workers know.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import ast
 import contextlib
 import io
 import os
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import click
 from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
 from pytask.cli.options import common
+from pytask.core.exit_codes import EXIT_OK
 from pytask.core.names import is_own
 from pytask.core.states import State
 
@@ -29,32 +30,37 @@ if TYPE_CHECKING:
 
 SHELLS = ('bash', 'zsh', 'fish')
 ASKED = '_PYTASK_COMPLETE'
-# From here on; the interpreter and click took the rest. Tests on slow machines have their own.
+# Starting the interpreter and click takes the rest of 0.3 s. Tests on slow machines set their own.
 LIMIT_S = float(os.environ.get('_PYTASK_COMPLETE_WITHIN') or 0.24)
 MOST_FILES, MOST_IDS = 500, 30
+# As `ast.unparse` writes them; in `@cron(name=…)` the name is the schedule's.
+_DECORATOR = re.compile(r"(?:\w+\.)*(?:task(?:\(.*\bname='([^']*)'|\b(?!\.))|(?:cron|date|every)\b)")
+_NAME = re.compile(r"NAME(?:: .*)? = '(.*)'")
 
 
 @click.command()
 @click.argument('shell', type=click.Choice(SHELLS))
 @common
 def completion(shell: str) -> None:
-    """Print the script that makes a shell complete commands, options, tasks and ids.
+    """Print the completion script for a shell.
+
+    It completes commands, options, tasks and ids.
 
     \b
     bash, in ~/.bashrc:   eval "$(pytask completion bash)"
     zsh, in ~/.zshrc:     eval "$(pytask completion zsh)"
     fish:   pytask completion fish > ~/.config/fish/completions/pytask.fish
-    """  # noqa: D301 - the character is click's mark for what is not to be wrapped
+    """  # noqa: D301 - the character is click's mark for text that is not wrapped
     kind = get_completion_class(shell)
     assert kind is not None
     root = click.get_current_context().find_root().command
-    # Not the method of bash's own class: that starts a bash to ask for its version.
+    # Not the method of bash's own class, which starts a bash to ask for its version.
     click.echo(ShellComplete.source(kind(root, {}, 'pytask', ASKED)))
 
 
 def answer(cli: click.Command) -> int:
-    """Answer a shell that asks for completions; 0 whatever happens."""
-    limit = threading.Timer(LIMIT_S, os._exit, (0,))  # a signal would wait for a name server
+    """Answer a shell that asks for completions; return EXIT_OK whatever happens."""
+    limit = threading.Timer(LIMIT_S, os._exit, (EXIT_OK,))  # a signal would wait for a name server
     limit.daemon = True
     limit.start()
     text = ''
@@ -65,7 +71,7 @@ def answer(cli: click.Command) -> int:
     limit.cancel()
     with contextlib.suppress(OSError):
         click.echo(text, nl=bool(text))
-    return 0
+    return EXIT_OK
 
 
 def task_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -76,7 +82,7 @@ def task_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 def run_ids(*states: State) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Return what completes the id of a run in one of these states, or in any; the latest first."""
+    """Return a completer of the ids of runs in these states, or in any; the latest come first."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from pytask.cli.options import client
@@ -111,14 +117,14 @@ def _live_tasks() -> list[str]:
     from pytask.cli.options import client
 
     names = [name for worker in client().store.workers.alive() for name in worker.get('tasks', '').split('\n')]
-    # What a worker answers to has each task twice: by its name, and by that of its class.
+    # A worker lists each task twice: by its name, and by that of its class.
     return [name for name in names if name and not name.startswith('pytask') and '.' not in name]
 
 
 def _written_tasks() -> Iterator[tuple[str, str]]:
-    """Yield (name, first line of what it says of itself) of the tasks in ./tasks, without importing any."""
+    """Yield (name, first line of its docstring) of the tasks in ./tasks, without importing any."""
     from pytask.cli.options import given
-    from pytask.config import settings  # not the app: that imports Redis's client, which takes half of the time
+    from pytask.config import settings  # not the app, whose import of redis takes half of the time
 
     folder = Path(settings.load({'tasks': given().get('tasks')}).tasks)
     for path in sorted(folder.rglob('*.py'))[:MOST_FILES]:
@@ -132,33 +138,12 @@ def _written_tasks() -> Iterator[tuple[str, str]]:
 
 
 def _task_name(node: ast.FunctionDef | ast.ClassDef) -> str:
-    """Return the name of the task that is defined here; '' for what is none."""
+    """Return the name of the task that this defines; '' if it is not a task."""
     from pytask.authoring.task import kebab
 
-    named = [name for call in node.decorator_list if (name := _of_decorator(call)) is not None]
+    names = [found[1] for one in node.decorator_list if (found := _DECORATOR.match(ast.unparse(one)))]
     if isinstance(node, ast.ClassDef) and node.bases:
-        given = [_text(one.value) for one in node.body if _assigns_name(one)]  # type: ignore[attr-defined]
-        has_start = any(isinstance(one, ast.FunctionDef) and one.name == 'start' for one in node.body)
-        named += [*given, ''] if given or has_start else []
-    return next(filter(None, named), kebab(node.name)) if named else ''
-
-
-def _of_decorator(node: ast.expr) -> str | None:
-    """Return the name that `@task(name=…)` gives, '' for one that gives none; None for another decorator."""
-    call = node.func if isinstance(node, ast.Call) else node
-    decorator = getattr(call, 'id', getattr(call, 'attr', ''))
-    if decorator in {'cron', 'date', 'every'}:  # there `name` is the schedule's
-        return ''
-    if decorator != 'task':
-        return None
-    given = [word.value for word in node.keywords if word.arg == 'name'] if isinstance(node, ast.Call) else []
-    return _text(given[0]) if given else ''
-
-
-def _assigns_name(node: ast.stmt) -> bool:
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, 'target', None)]
-    return any(getattr(target, 'id', '') == 'NAME' for target in targets)
-
-
-def _text(node: ast.expr | None) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ''
+        assigned = [ast.unparse(one) for one in node.body if isinstance(one, ast.Assign | ast.AnnAssign)]
+        names += [found[1] for text in assigned if (found := _NAME.fullmatch(text))]
+        names += ['' for one in node.body if isinstance(one, ast.FunctionDef) and one.name == 'start']
+    return next(filter(None, names), kebab(node.name)) if names else ''

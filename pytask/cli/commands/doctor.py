@@ -1,4 +1,4 @@
-"""`doctor`: looks at this machine, at Redis and at the workers, and says what to do about what is wrong."""
+"""`doctor`: checks this machine, Redis and the workers, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -26,65 +26,75 @@ if TYPE_CHECKING:
     from pytask.app.app import PyTask
 
 DEPENDENCIES = ('gevent', 'redis', 'hiredis', 'msgspec', 'click')
-MARKS = {OK: '✓', NOTE: '!', WRONG: '✗'}
-ASCII_MARKS = {OK: ' ', NOTE: '!', WRONG: 'x'}
+# In Unicode, in ASCII, and the state whose colour it has.
+MARKS = {OK: ('✓', ' ', 'SUCCESS'), NOTE: ('!', '!', 'WAIT'), WRONG: ('✗', 'x', 'ERROR')}
 
 
 @click.command()
 @common
 def doctor() -> int:
-    """Look for what is wrong here, with Redis and with the workers, and say what to do.
+    """Check this machine, Redis and the workers, and say how to fix what is wrong.
 
-    Exit code 0 where nothing is, 1 where something is, 69 where Redis can not be reached.
+    Exit code: 0 nothing is wrong, 1 something is, 69 Redis is unreachable.
     """
     app = make_app()
-    worst = 0
-    for finding in (*_here(app), *_versions()):
-        worst = max(worst, _tell(finding))
+    code = EXIT_OK
     try:
-        for finding in _redis(app):
-            worst = max(worst, _tell(finding))
+        for finding in _findings(app):
+            _print(finding)
+            code = EXIT_FAILED if finding.level == WRONG else code
     except Unavailable as error:
-        _tell(
-            Finding(
-                'redis',
-                WRONG,
-                str(error),
-                f'start one with: {program()} redis start; or give its URL: --redis, PYTASK_REDIS',
-            )
-        )
+        remedy = f'start one with: {program()} redis start; or set its URL: --redis, PYTASK_REDIS'
+        _print(Finding('redis', WRONG, str(error), remedy))
         return EXIT_UNAVAILABLE
     finally:
         app.client.close()
-    return worst
+    return code
 
 
-def _tell(finding: Finding) -> int:
-    """Print a finding; return its exit code."""
+def _print(finding: Finding) -> None:
+    level, check, text, remedy = finding.level, finding.check, finding.text, finding.remedy
     if is_json():
         formatting.json_line(finding._asdict())
     elif not formatting.is_terminal():
-        click.echo(
-            '\t'.join(map(formatting.plain, (finding.level, finding.check, finding.text, finding.remedy))).rstrip()
-        )
+        click.echo('\t'.join(map(formatting.plain, (level, check, text, remedy))).rstrip())
     else:
-        mark = (MARKS if formatting.is_utf8() else ASCII_MARKS)[finding.level]
-        state = {OK: 'SUCCESS', NOTE: 'WAIT', WRONG: 'ERROR'}[finding.level]
-        click.echo(f'{formatting.colour(mark, state)} {finding.check:<12} {formatting.plain(finding.text)}')
-        if finding.remedy:
-            click.echo(f'{"":<15}{formatting.plain(finding.remedy)}')
-    return EXIT_FAILED if finding.level == WRONG else EXIT_OK
+        mark, ascii_mark, state = MARKS[level]
+        shown = formatting.colour(mark if formatting.is_utf8() else ascii_mark, state)
+        click.echo(f'{shown} {check:<12} {formatting.plain(text)}')
+        if remedy:
+            click.echo(f'{"":<15}{formatting.plain(remedy)}')
+
+
+def _findings(app: PyTask) -> Iterator[Finding]:
+    yield from _machine(app)
+    yield from _versions()
+    yield from _redis(app)
+
+
+def _machine(app: PyTask) -> Iterator[Finding]:
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    yield doctor_checks.files(-1 if soft == resource.RLIM_INFINITY else soft, app.settings.concurrency)
+    home = Path.cwd() / '.pytask'
+    if not home.exists():
+        return
+    folder = home / 'redis' if (home / 'redis').is_dir() else home
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b'\0' * 65_536)
+    except OSError as error:
+        remedy = 'fix it, or remove it: `dev` keeps its data there'
+        yield Finding('folder', WRONG, f'cannot write to {folder}: {error.strerror}', remedy)
+    else:
+        yield Finding('folder', OK, f'{folder} is writable')
 
 
 def _versions() -> Iterator[Finding]:
     found = [f'{name} {version}' if (version := _version(name)) else f'no {name}' for name in DEPENDENCIES]
     yield Finding('versions', OK, ', '.join([f'pytask {VERSION}', f'Python {platform.python_version()}', *found]))
-    other = name_clash.other_version()
-    if other:
-        yield Finding(
-            'distribution', WRONG, f'`pytask` {other}, another project, has written over the package of `pytaskd`',
-            ' && '.join(name_clash.REMEDY.splitlines()),
-        )  # fmt: skip
+    if other := name_clash.other_version():
+        text = f'`pytask` {other}, another project, has overwritten files of `pytaskd`'
+        yield Finding('distribution', WRONG, text, ' && '.join(name_clash.REMEDY.splitlines()))
 
 
 def _version(distribution: str) -> str:
@@ -92,28 +102,6 @@ def _version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return ''
-
-
-def _here(app: PyTask) -> Iterator[Finding]:
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    yield doctor_checks.files(-1 if soft == resource.RLIM_INFINITY else soft, app.settings.concurrency)
-    home = Path.cwd() / '.pytask'
-    if home.exists():
-        yield _writable(home / 'redis' if (home / 'redis').is_dir() else home)
-
-
-def _writable(folder: Path) -> Finding:
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b'\0' * 65_536)
-    except OSError as error:
-        return Finding(
-            'folder',
-            WRONG,
-            f'{folder} can not be written: {error.strerror}',
-            'mend that, or move it away: a Redis of its own keeps its data there',
-        )
-    return Finding('folder', OK, f'{folder} can be written')
 
 
 def _redis(app: PyTask) -> Iterator[Finding]:

@@ -78,7 +78,9 @@ def dev(*, exits: bool, no_demo: bool, no_reload: bool, no_web: bool) -> int:
     """
     from pytask.cli.commands.init import offer_first_task
     from pytask.cli.dev.channel import Channel
-    from pytask.cli.dev.web_socket import Place
+    from pytask.cli.dev.child import Serving
+    from pytask.cli.dev.supervisor import Supervisor
+    from pytask.cli.dev.web_socket import PageSocket
     from pytask.cli.finding import apps, name_clash
 
     channel = Channel.inherited()
@@ -88,13 +90,8 @@ def dev(*, exits: bool, no_demo: bool, no_reload: bool, no_web: bool) -> int:
         return follow(channel)
     name_clash.check()
     offer_first_task()
-    place = None if no_web or exits else Place(chosen(chosen_here()).get('web', ('',))[0])
-    if exits or no_reload:
-        from pytask.cli.dev.worker import Dev
-
-        return Dev(exits=exits, with_demo=not no_demo, web=place.words() if place else None).run(Path.cwd())
-    from pytask.cli.dev.supervisor import Reloading
-
-    folder = apps.folder_to_watch(chosen(chosen_here()), command_name())
-    url = given().get('redis', '')
-    return Reloading(Path.cwd(), folder, url=url, with_demo=not no_demo, place=place).run()
+    set_ = chosen(chosen_here())
+    page = None if no_web or exits else PageSocket(set_.get('web', ('',))[0])  # open as long as this function runs
+    how = Serving(not no_demo, reloads=not (exits or no_reload), exits=exits, web=page.message() if page else None)
+    tasks = apps.folder_to_watch(set_, command_name())
+    return Supervisor(Path.cwd(), tasks, given().get('redis', ''), how).run()

@@ -1,1 +1,1 @@
-"""`pytask dev`: a supervisor, its child worker and the file watcher."""
+"""`pytask dev`: a supervisor, its worker process and the file watcher."""

@@ -1,4 +1,4 @@
-"""The first lines of `pytask dev`, and how both of its processes write: whole lines, at once."""
+"""The first lines of `pytask dev`, and how both of its processes print: whole lines, flushed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from pytask.config.settings import redacted
 from pytask.core.version import VERSION
 
 if TYPE_CHECKING:
-    from pytask.embedded.server import Server
+    from pytask.embedded.server import EmbeddedServer
 
-
-_is_read = True
+_has_reader = True
 
 
 def header(redis: str) -> None:
@@ -24,25 +23,24 @@ def header(redis: str) -> None:
     line(redis)
 
 
-def redis_line(server: Server | None, url: str, *, is_anew: bool = False) -> str:
-    """Say which Redis it is, and whose; `is_anew` where it had ended."""
+def redis_line(server: EmbeddedServer | None, url: str, *, is_restarted: bool = False) -> str:
+    """Return the line about Redis: its URL, and who runs it; `server` is None if it is the user's own."""
     if server is None:
         return f'redis   {redacted(url)}'
     if server.is_joined:
         whose = f'joined: {"another `dev`" if server.owner else "`redis start`"} runs it'
-    elif is_anew:
-        whose = 'it had ended: this `dev` has started it anew'
     else:
-        whose = f'{Path(server.binary).name}, data in .pytask/redis'
+        own = f'{Path(server.binary).name}, data in .pytask/redis'
+        whose = 'it had exited; this `dev` restarted it' if is_restarted else own
     return f'redis   {url}   {whose}'
 
 
 def line(text: str) -> bool:
-    """Write lines; what the terminal's encoding lacks is escaped. False where nobody reads any more.
+    """Print lines, with escapes for what the terminal's encoding lacks.
 
-    What is written after that goes nowhere.
+    Return False if the reader has closed the pipe; from then on nothing is printed.
     """
-    global _is_read  # noqa: PLW0603 - a process has one stdout
+    global _has_reader  # noqa: PLW0603 - a process has one stdout
     encoding = sys.stdout.encoding or 'ascii'
     try:
         sys.stdout.write(text.encode(encoding, 'backslashreplace').decode(encoding) + '\n')
@@ -50,5 +48,5 @@ def line(text: str) -> bool:
     except BrokenPipeError:
         with open(os.devnull, 'w') as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        _is_read = False
-    return _is_read
+        _has_reader = False
+    return _has_reader

@@ -1,6 +1,6 @@
-"""What the two processes of `pytask dev` say to each other: one JSON object a line, over a pair of sockets.
+"""What the two processes of `pytask dev` tell each other: one JSON object a line, over a pair of sockets.
 
-The one that ends, however it ends, is told from by the end of the stream.
+The end of the stream tells each that the other is gone, however it ended.
 """
 
 from __future__ import annotations
@@ -8,24 +8,22 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections import deque
 from contextlib import suppress
 from typing import Any
 
-# Names the descriptor to the worker's process, which forgets it: what its tasks start is no part of this.
+# Names the descriptor to the worker process, which removes it: processes that its tasks start must not inherit it.
 DESCRIPTOR = 'PYTASK_DEV_CHANNEL'
 
 
 class Channel:
     def __init__(self, end: socket.socket) -> None:
-        self._end = end
-        self._rest = b''
-        self._heard: deque[dict[str, Any]] = deque()
+        self._end, self._rest = end, b''
+        self._received: list[dict[str, Any]] = []
         self.is_over = False
 
     @classmethod
     def inherited(cls) -> Channel | None:
-        """Return this process's end, where another process has started it as a part of `dev`."""
+        """Return this process's end if a supervisor started it, else None."""
         descriptor = os.environ.pop(DESCRIPTOR, '')
         if not descriptor:
             return None
@@ -35,13 +33,13 @@ class Channel:
     def fileno(self) -> int:
         return self._end.fileno()
 
-    def tell(self, **words: Any) -> None:
-        """Say something; who has gone hears nothing."""
+    def send(self, **message: Any) -> None:
+        """Send a message; if the other process is gone, do nothing."""
         with suppress(OSError):
-            self._end.sendall(json.dumps(words).encode() + b'\n')
+            self._end.sendall(json.dumps(message).encode() + b'\n')
 
-    def hear(self) -> list[dict[str, Any]]:
-        """Wait for what the other says next, and return it; `is_over` where that was all."""
+    def receive(self) -> list[dict[str, Any]]:
+        """Wait for data; return the messages that are complete. Afterwards `is_over` may be true."""
         try:
             data = self._end.recv(65536)
         except OSError:
@@ -51,10 +49,10 @@ class Channel:
         return [json.loads(line) for line in lines]
 
     def next(self) -> dict[str, Any]:
-        """Wait for the next thing the other says, and return it; nothing where there is no more."""
-        while not self._heard and not self.is_over:
-            self._heard.extend(self.hear())
-        return self._heard.popleft() if self._heard else {}
+        """Wait for the next message and return it; {} once the stream has ended."""
+        while not self._received and not self.is_over:
+            self._received += self.receive()
+        return self._received.pop(0) if self._received else {}
 
     def close(self) -> None:
         self._end.close()

@@ -1,4 +1,4 @@
-"""One worker process of `pytask dev`, as the process that watches sees it: it imports, and serves when told to."""
+"""One worker process of `pytask dev`, as its supervisor sees it: it imports the tasks, and serves when told to."""
 
 from __future__ import annotations
 
@@ -8,27 +8,37 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytask.cli.dev.channel import DESCRIPTOR, Channel
 from pytask.core.clock import monotonic_s
 
-# What the terminal sends to all processes of `dev`; only the one that watches heeds it, and tells the others.
+# A terminal sends these to all processes of `dev`; only the supervisor obeys them, and tells the worker process.
 FROM_TERMINAL = frozenset({signal.SIGINT, signal.SIGHUP})
 KILLED_WITHIN_S = 5.0
-# Between the end of what it says and the end of its process.
+# From the end of its channel to the end of its process.
 LAST_STEPS_S = 1.0
 
 
-class Generation:
+class Serving(NamedTuple):
+    """How a worker process serves: `exits` when the demo runs have ended; `web` describes the page's socket."""
+
+    with_demo: bool
+    reloads: bool
+    exits: bool
+    web: dict[str, Any] | None
+    is_first: bool = True
+
+
+class WorkerProcess:
     """`is_loaded` once the tasks are imported; `is_leaving` once it was told to end.
 
-    It inherits `more` descriptors.
+    It inherits the descriptors in `more`.
     """
 
     def __init__(self, *more: int) -> None:
         self.is_loaded = self.is_leaving = False
-        self._is_serving = self._has_heard = self._is_hurried = False
+        self._is_serving = self._has_answered = self._is_hurried = False
         self._begun_at = self._told_at = monotonic_s()
         ours, its = socket.socketpair()
         with its:
@@ -48,52 +58,52 @@ class Generation:
         return monotonic_s() - self._begun_at
 
     @property
-    def told_for_s(self) -> float:
-        """For how long it was told to end."""
+    def leaving_for_s(self) -> float:
+        """How long ago it was told to end."""
         return monotonic_s() - self._told_at
 
     def is_deaf(self, after_s: float) -> bool:
-        """Tell whether it was told to end for so long, and has not even answered: a task blocks it."""
-        return self.is_leaving and not self._has_heard and self.told_for_s > after_s
+        """Tell whether it has not even answered in this time after it was told to end: a task blocks it."""
+        return self.is_leaving and not self._has_answered and self.leaving_for_s > after_s
 
-    def hear(self) -> list[dict[str, Any]]:
-        """Return what it says; call this when its channel is readable."""
-        heard = self._channel.hear()
-        for words in heard:
-            self.is_loaded = self.is_loaded or 'loaded' in words
-            self._has_heard = self._has_heard or 'leaving' in words
-        if self._channel.is_over and not heard:
+    def receive(self) -> list[dict[str, Any]]:
+        """Return its messages; call this when its channel is readable."""
+        messages = self._channel.receive()
+        for message in messages:
+            self.is_loaded = self.is_loaded or 'loaded' in message
+            self._has_answered = self._has_answered or 'leaving' in message
+        if self._channel.is_over and not messages:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(LAST_STEPS_S)
-        return heard
+        return messages
 
     def load(self, url: str) -> None:
-        """Let it import the tasks; runs will come from there."""
-        self._channel.tell(url=url)
+        """Let it import the tasks; its runs will come from this Redis."""
+        self._channel.send(url=url)
 
-    def serve(self, *, is_first: bool, with_demo: bool, web: dict[str, Any] | None) -> None:
-        """Let it begin to claim runs."""
+    def serve(self, how: Serving) -> None:
+        """Let it claim runs."""
         self._is_serving = True
-        self._channel.tell(serve={'is_first': is_first, 'with_demo': with_demo, 'web': web})
+        self._channel.send(serve=how)
 
     def leave(self) -> None:
-        """Tell it to end: what runs is given back to its queue."""
+        """Tell it to requeue its runs and end."""
         if self.is_leaving:
             return
         self.is_leaving, self._told_at = True, monotonic_s()
         if self._is_serving:
-            self._channel.tell(leave=True)
+            self._channel.send(leave=True)
         else:
-            self.kill()  # it holds no run, and may hang in an import
+            self.kill()  # it has no runs, and may hang in an import
 
-    def press(self, after_s: float) -> None:
-        """Have what still runs interrupted, if it was told to end for so long."""
-        if not self._is_hurried and self.told_for_s >= after_s:
+    def hurry(self, after_s: float) -> None:
+        """Have its runs interrupted if it was told to end this long ago."""
+        if not self._is_hurried and self.leaving_for_s >= after_s:
             self._is_hurried = True
-            self._channel.tell(hurry=True)
+            self._channel.send(hurry=True)
 
     def kill(self) -> None:
-        """End it at once, and return when it has ended."""
+        """Kill it, and wait until it has ended."""
         with suppress(ProcessLookupError):
             self._process.kill()
         with suppress(subprocess.TimeoutExpired):
@@ -104,24 +114,19 @@ class Generation:
 
 
 def _start(descriptor: int, *more: int) -> subprocess.Popen[bytes]:
-    # It is born deaf to the terminal, and hears no Ctrl-C before it can answer it.
+    # Blocked from the start, so that no Ctrl-C arrives before the child can handle it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FROM_TERMINAL)
     try:
-        return subprocess.Popen(
-            [sys.executable, *sys.orig_argv[1:]], pass_fds=[descriptor, *more],
-            env={**os.environ, DESCRIPTOR: str(descriptor)},
-        )  # fmt: skip
+        environment = {**os.environ, DESCRIPTOR: str(descriptor)}
+        command = [sys.executable, *sys.orig_argv[1:]]
+        return subprocess.Popen(command, pass_fds=[descriptor, *more], env=environment)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ignore_the_terminal() -> None:
-    """Do nothing on Ctrl-C in this process, which another one tells to end. Called by the worker's process."""
+    """Do nothing on Ctrl-C in this process; the supervisor tells it to end. Called by the worker process."""
     for number in FROM_TERMINAL:
-        # Not SIG_IGN, which a process that a task starts would inherit.
-        signal.signal(number, _nothing)
+        # Not SIG_IGN: processes that a task starts would inherit it.
+        signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FROM_TERMINAL)
-
-
-def _nothing(_number: int, _frame: Any) -> None:
-    pass

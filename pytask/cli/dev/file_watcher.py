@@ -1,8 +1,7 @@
-"""Watches files for saves, by looking: a save is new content that has settled, however an editor writes it.
+"""Watches files for saves by polling: a save is new content that has settled, however an editor writes it.
 
-Looking needs no dependency and works on every file system: 300 files take a millisecond. An editor that writes a
-temporary file and renames it, a checkout that touches a hundred files, and a file that is gone for a moment each
-count once; the same content again counts not at all.
+Polling needs no dependency, works on network and container mounts, and 300 files take a millisecond. `watchfiles`
+was rejected: it misses saves on such mounts, and never again sees a folder that a checkout deletes and restores.
 """
 
 from __future__ import annotations
@@ -19,63 +18,56 @@ from pytask.core.clock import monotonic_s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# How often the files are looked at: seldom enough that a large folder costs at most a twentieth of a CPU.
+# How often to look, and seldom enough that a large folder takes at most one in SHARE parts of a CPU.
 LOOK_EVERY_S, SHARE = 0.1, 20
 
 Signature = tuple[int, int, int]
 
 
-class Watch:
-    """Looks at the Python files below some folders, and at single ones beside them."""
+class FileWatcher:
+    """Watches the Python files below some folders, and single files elsewhere."""
 
     def __init__(self, *folders: Path) -> None:
-        self._folders = set(folders)
-        self._files: set[str] = set()
+        self._folders, self._files = set(folders), set[str]()
         self._look_at = 0.0
-        self._seen = self._look()
-        self._content = {path: _digest(path) for path in self._seen}
-        self._stable = self._seen
+        self._seen = self._settled = self._look()
+        self._digests = {path: _digest(path) for path in self._seen}
 
     def add(self, files: Iterable[str], folder: str = '') -> None:
-        """Watch these files too, and what is below a folder; as they are now."""
+        """Watch these files too, and those below a folder; changes count from now on."""
+        new = set(files) - self._files
         if folder and Path(folder) not in self._folders:
             self._folders.add(Path(folder))
-            files = [*files, *_python_files(Path(folder))]
-        for path in set(files) - self._files:
-            self._files.add(path)
-            if path not in self._seen and (signature := _signature(path)):
-                self._seen[path] = signature
-                self._content[path] = _digest(path)
+            new.update(_python_files(Path(folder)))
+        self._files |= new
+        for path in new - self._seen.keys():
+            if signature := _signature(path):
+                self._seen[path], self._digests[path] = signature, _digest(path)
 
     def saved(self) -> list[str]:
         """Return the files that were saved, made or deleted since the last call, once they have settled."""
         now = monotonic_s()
         if now < self._look_at:
             return []
-        seen = self._look()
+        before, self._seen = self._seen, self._look()
         self._look_at = now + max(LOOK_EVERY_S, SHARE * (monotonic_s() - now))
-        before, self._seen = self._seen, seen
-        if seen != before or seen == self._stable:
-            return []  # somebody is still writing, or nobody did
-        touched = {path for path, _ in seen.items() ^ self._stable.items()}
-        self._stable = seen
-        return sorted(path for path in touched if self._is_new(path))
-
-    def _is_new(self, path: str) -> bool:
-        before, now = self._content.get(path), _digest(path)
-        self._content[path] = now
-        return before != now
+        if self._seen != before or self._seen == self._settled:
+            return []  # a file is still being written, or nothing has changed
+        touched = {path for path, _ in self._seen.items() ^ self._settled.items()}
+        self._settled = self._seen
+        before_digests, now_digests = self._digests, {path: _digest(path) for path in touched}
+        self._digests = before_digests | now_digests
+        return sorted(path for path in touched if now_digests[path] != before_digests.get(path))
 
     def _look(self) -> dict[str, Signature]:
-        found = {path: _signature(path) for folder in self._folders for path in _python_files(folder)}
-        found |= {path: _signature(path) for path in self._files}
-        return {path: signature for path, signature in found.items() if signature}
+        paths = self._files.union(*map(_python_files, self._folders))
+        return {path: signature for path in paths if (signature := _signature(path))}
 
 
 def forget_bytecode(paths: Iterable[str]) -> None:
-    """Delete what Python has compiled these files to.
+    """Delete the bytecode of these files.
 
-    It compares whole seconds and sizes, and takes a second save of the same length for the first.
+    Python compares whole seconds and sizes, and would take a second save of the same length for the first.
     """
     for path in paths:
         with suppress(OSError, NotImplementedError):
@@ -85,7 +77,7 @@ def forget_bytecode(paths: Iterable[str]) -> None:
 def _python_files(folder: Path) -> Iterator[str]:
     for parent, below, names in os.walk(folder):
         below[:] = [name for name in below if not name.startswith(('.', '__'))]
-        # What editors keep beside a file begins with a dot, or does not end like one of ours.
+        # Files that editors keep beside a module begin with a dot, or do not end in .py.
         yield from (f'{parent}/{name}' for name in names if name.endswith('.py') and not name.startswith('.'))
 
 

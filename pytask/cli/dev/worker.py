@@ -1,147 +1,102 @@
-"""The worker of `pytask dev`: demo runs, and a window on all that happens.
+"""The worker process of `pytask dev`: demo runs, and a window that shows all events.
 
-It is a process of its own, made anew for each reload, and told what to do by the one that watches; where
-nothing is reloaded, it is the only one, and has the server too.
+It is new for each reload, and does what the supervisor tells it.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
 
 from pytask.cli.commands.ls import Names
-from pytask.cli.dev.banner import header, line, redis_line
-from pytask.cli.dev.child import ignore_the_terminal
-from pytask.cli.dev.file_watcher import LOOK_EVERY_S
+from pytask.cli.dev.banner import line
+from pytask.cli.dev.child import Serving, ignore_the_terminal
 from pytask.cli.dev.web_socket import opened
 from pytask.cli.finding.apps import elsewhere, where_from
-from pytask.cli.finding.import_report import explain, files_of
-from pytask.cli.options import command_name, given, load_tasks, make_app
+from pytask.cli.finding.import_errors import explain, files_of
+from pytask.cli.options import command_name, load_tasks, make_app
 from pytask.cli.output import formatting
 from pytask.cli.output.tracebacks import folded
 from pytask.core.events import ENDING_EVENTS
-from pytask.core.exit_codes import EXIT_CONFIG, EXIT_RESTART
+from pytask.core.exit_codes import EXIT_CONFIG, EXIT_FAILED, EXIT_OK
 from pytask.core.names import is_own
 from pytask.core.states import State
-from pytask.embedded.server import Server
 from pytask.errors import ConfigError, Unavailable
-from pytask.worker import restart
 from pytask.worker.attempt import stdout
 from pytask.worker.process import run_worker
 from pytask.worker.reporter import ENDED_EXCEPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pytask.app.app import PyTask
     from pytask.cli.dev.channel import Channel
     from pytask.core.events import Event
     from pytask.core.run import Run
     from pytask.store.channels import EventStream
 
-# Of the ids that are made; those of users come under them.
+# The length of generated ids, so that the columns of most lines are aligned.
 ID_WIDTH = 16
-SIGNALS = ('SIGTERM', 'SIGINT', 'SIGHUP')
-MARKS = {State.SUCCESS: '✓+', State.STOPPED: '■=', State.ERROR: '✗x', State.EXCEPTION: '✗x'}  # and in ASCII
+MARKS = {State.SUCCESS: '✓+', State.STOPPED: '■=', State.ERROR: '✗x', State.EXCEPTION: '✗x'}  # Unicode, ASCII
 
 
 class Dev:
-    """A worker with a window on what happens; `is_first` for the one that greets and starts the demo runs.
+    """A worker with a window on all events; the first of a `dev` greets."""
 
-    `web` says where the page is, None for nowhere.
-    """
-
-    def __init__(
-        self,
-        *,
-        with_demo: bool,
-        exits: bool = False,
-        is_first: bool = True,
-        reloads: bool = False,
-        web: dict[str, Any] | None = None,
-    ) -> None:
-        self._with_demo, self._exits, self._is_first, self._reloads = with_demo, exits, is_first, reloads
-        self._web, self._web_line = web, ''
-        self._app: PyTask
+    def __init__(self, app: PyTask, how: Serving) -> None:
+        self._app, self._how = app, how
+        self._web_line = ''
         self._demo: list[Run] = []
         self._ended_well = True
 
-    def run(self, folder: Path) -> int:
-        """Run server and worker in this process, without a reload, and return the exit code."""
-        url = given().get('redis')
-        if url:
-            return self._alone(url, redis_line(None, url))
-        with Server(folder) as server:
-            keeper = gevent.spawn(self._keep, server)
-            code = self._alone(server.url, redis_line(server, server.url))
-            keeper.kill()
-        if code == EXIT_RESTART and restart.is_possible(self._app.settings):
-            restart.restart()  # not before the server of this one has ended
-        return code
-
-    def serve(self, app: PyTask, *, signals: Sequence[str] = SIGNALS) -> int:
-        """Run the worker, and return its exit code."""
-        self._app = app
+    def serve(self) -> int:
+        """Run the worker; return its exit code, EXIT_FAILED if a demo run failed that it was to wait for."""
         logging.getLogger('pytask').addFilter(_is_not_in_the_window)
         web = None
-        if self._web is not None:
-            web, self._web_line = opened(app, self._web)
-        return run_worker(
-            app, level=logging.WARNING, on_ready=self._begin, restarts=False, signals=signals, beside=web
+        if self._how.web is not None:
+            web, self._web_line = opened(self._app, self._how.web)
+        code = run_worker(
+            self._app, level=logging.WARNING, on_ready=self._begin, restarts=False, signals=['SIGTERM'], beside=web
         )
-
-    def _alone(self, url: str, redis: str) -> int:
-        app = make_app(redis=url, drain=0)
-        stdout.show(head)
-        load_tasks(app, is_needed=True)
-        header(redis)
-        code = self.serve(app)
-        line('stopped')
-        return code or int(self._exits and not self._ended_well)
-
-    @staticmethod
-    def _keep(server: Server) -> None:
-        while True:
-            gevent.sleep(LOOK_EVERY_S)
-            if server.keep():
-                line(redis_line(server, server.url, is_anew=True))
+        return code or (EXIT_OK if self._ended_well else EXIT_FAILED)
 
     def _begin(self) -> None:
         app = self._app
         own = [task for task in app.registry if not task.NAME.startswith('pytask/')]
-        count = f'{len(own)} task' if len(own) == 1 else f'{len(own)} tasks'
-        if self._is_first and (note := elsewhere(app, command_name())):
-            formatting.say(note)
-        slots = f'{app.settings.concurrency:,} slots   ' if self._is_first else ''
-        blank = '\n' if self._is_first else ''
-        stream = self._events()  # before anybody reads that the worker is there
-        web = f'\n{self._web_line}' if self._is_first and self._web_line else ''
-        self._say(f'worker  {app.worker_id}   {slots}{count} from {where_from(app)}{web}{blank}')
+        stream = self._events()  # before the line that says that the worker is there
+        self._say(self._greeting(len(own)))
         window = gevent.spawn(self._watch, stream)
-        if self._with_demo:
+        if self._how.with_demo:
             self._demo = [app.client.start(task, data) for task in own if (data := task.DEMO) is not None]
-        if self._exits:
+        if self._how.exits:
             gevent.spawn(self._end_with_demo, window)
-        elif self._is_first:
+        elif self._how.is_first:
             self._hint(own)
+
+    def _greeting(self, count: int) -> str:
+        app = self._app
+        tasks = f'{count} task{"" if count == 1 else "s"} from {where_from(app)}'
+        if not self._how.is_first:
+            return f'worker  {app.worker_id}   {tasks}'
+        if note := elsewhere(app, command_name()):
+            formatting.say(note)
+        web = f'\n{self._web_line}' if self._web_line else ''
+        return f'worker  {app.worker_id}   {app.settings.concurrency:,} slots   {tasks}{web}\n'
 
     def _hint(self, own: list[Any]) -> None:
         first = next((task.NAME for task in own if task.DEMO is not None), own[0].NAME if own else 'TASK')
         pytask_ = command_name()
-        reloads = 'Save a file, and its new code takes over.\n' if self._reloads else ''
+        reloads = 'Save a file to reload its code.\n' if self._how.reloads else ''
         self._say(
             f'Try, in another terminal:   {pytask_} run {first}\n'
             f'                            {pytask_} ls\n'
             f'                            {pytask_} tail\n'
-            f'{reloads}Ctrl-C stops everything; what still runs is given back to its queue.\n'
+            f'{reloads}Ctrl-C stops everything; unfinished runs are requeued.\n'
         )
 
     def _say(self, text: str) -> None:
-        if not line(text):  # who reads has seen enough: `pytask dev | head`
+        if not line(text):  # the reader has closed the pipe: `pytask dev | head`
             self._app.stop()
 
     def _events(self) -> EventStream | None:
@@ -167,12 +122,12 @@ class Dev:
         if is_own(task):
             return
         text = formatting.plain(event.data) if event.data is not None else ''
-        state = event.event.upper()
         mark, shown = ' ', event.event
         if event.event in ENDING_EVENTS:
-            mark, shown = MARKS[State(state)][not _has_unicode()], state
-            if state == State.EXCEPTION and isinstance(event.data, dict):
-                text = _told(event.data)
+            shown = event.event.upper()
+            mark = MARKS[State(shown)][not formatting.is_utf8()]
+            if shown == State.EXCEPTION and isinstance(event.data, dict):
+                text = _traceback(event.data)
         elif event.event == 'running':
             shown, text = 'RUNNING', ''
         elif event.event == 'progress':
@@ -183,62 +138,58 @@ class Dev:
     def _end_with_demo(self, window: gevent.Greenlet[..., None]) -> None:
         ended = self._app.client.wait(*self._demo) if self._demo else []
         self._ended_well = all(run.state is State.SUCCESS for run in ended)
-        gevent.sleep(0.05)  # the last events
+        gevent.sleep(0.05)  # for the last events
         window.kill()
         self._app.stop()
 
 
 def follow(channel: Channel) -> int:
-    """Be the worker's process of a `dev` that reloads: import, say how that went, and do as told."""
+    """Be the worker process of a supervisor: import, report how that went, and do as told."""
     ignore_the_terminal()
-    words = channel.next()
-    if 'url' not in words:
-        return 0
+    message = channel.next()
+    if 'url' not in message:
+        return EXIT_OK
     try:
         stdout.show(head)
-        app = make_app(redis=words['url'], drain=0)
+        app = make_app(redis=message['url'], drain=0)
         load_tasks(app, is_needed=True)
     except ConfigError as error:
-        channel.tell(failed=explain(error), files=files_of(error))
+        channel.send(failed=explain(error), files=files_of(error))
         return EXIT_CONFIG
     folder = app.settings.tasks
-    channel.tell(loaded=True, files=files_of(), folder=str(Path(folder).resolve()) if folder else '')
-    words = channel.next()
-    if 'serve' not in words:
-        return 0
+    channel.send(loaded=True, files=files_of(), folder=str(Path(folder).resolve()) if folder else '')
+    message = channel.next()
+    if 'serve' not in message:
+        return EXIT_OK
     gevent.spawn(_obey, channel, app)
-    return Dev(**words['serve'], reloads=True).serve(app, signals=['SIGTERM'])
+    return Dev(app, Serving(*message['serve'])).serve()
 
 
 def _obey(channel: Channel, app: PyTask) -> None:
-    # Told to leave, or left alone by the process that watches: what runs is given back either way.
+    # Told to leave, or left alone because the supervisor died: runs are requeued either way.
     while channel.next():
         while not app.worker_id:
-            gevent.sleep(0.01)  # it is just beginning
-        channel.tell(leaving=True)
-        app.stop()  # the second time it hurries
+            gevent.sleep(0.01)  # it is just starting
+        channel.send(leaving=True)
+        app.stop()  # the second call interrupts the runs
     app.stop()
     gevent.sleep(1.0)
     app.stop()
 
 
 def head(task: str, run_id: str) -> str:
-    """Return what stands in front of what a task prints."""
+    """Return what is printed before each line of a task's own output."""
     if not formatting.is_terminal():
         return f'{task} {run_id} | '
-    return formatting.dim(f'{task} {run_id} {"│" if _has_unicode() else "|"}') + ' '
+    return formatting.dim(f'{task} {run_id} {"│" if formatting.is_utf8() else "|"}') + ' '
 
 
-def _told(error: dict[str, Any]) -> str:
+def _traceback(error: dict[str, Any]) -> str:
     trace = str(error.get('traceback') or '')
     first = formatting.plain(f'{error.get("type")}: {error.get("message")}')
     return f'{first}\n{formatting.plain_lines(folded(trace))}' if trace else first
 
 
 def _is_not_in_the_window(record: logging.LogRecord) -> bool:
-    # The event tells the same, traceback and all.
+    # The window shows the event, which has the same traceback.
     return record.msg is not ENDED_EXCEPTION
-
-
-def _has_unicode() -> bool:
-    return (sys.stdout.encoding or '').lower().startswith('utf')

@@ -1,1 +1,1 @@
-"""Which app and which tasks a command uses, and what is said when they do not import."""
+"""Which app and which tasks a command uses, and errors in their imports."""

@@ -1,8 +1,8 @@
 """The Flask app of this folder, found as `flask run` finds it: FLASK_APP, wsgi.py, app.py.
 
-A file is only imported where it looks like Flask: other programs are called app.py too. Flask itself is only
-imported where there is something to find. Then .flaskenv and .env are read, where python-dotenv is installed: what
-they say, of pytask's settings too, is what `flask run` and `flask shell` go by.
+A file is only imported if it looks like Flask: other programs have an app.py too. Flask itself is only imported if
+there is something to find. .flaskenv and .env are then read as well, if python-dotenv is installed: `flask run` and
+`flask shell` obey them, so pytask's settings in them must count too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytask.cli.finding import import_errors
+from pytask.cli.finding.import_errors import failure
 from pytask.config.sources import here
 from pytask.errors import ConfigError
 
@@ -29,13 +29,12 @@ _FILES = {
     'wsgi.py': re.compile(r'flask|create_app|make_app|\bapp\b', re.IGNORECASE),
     'app.py': re.compile(r'flask|create_app|make_app', re.IGNORECASE),
 }
-# Flask's own word for: a command has imported this, so `app.run()` is not to serve.
+# Flask's own variable: a command imported this, so `app.run()` must not serve.
 _LOOKED_AT = 'FLASK_RUN_FROM_CLI'
-_DOTENV = ('.flaskenv', '.env')
 
 
 def place_here() -> str:
-    """Return where the Flask app of this folder is, as FLASK_APP would say it; '' where nothing looks like one."""
+    """Return where the Flask app of this folder is, as FLASK_APP would say it; '' if nothing looks like one."""
     if find_spec('flask') is None:
         return ''
     read_dotenv()
@@ -43,12 +42,12 @@ def place_here() -> str:
 
 
 def file_here() -> str:
-    """Return the file that Flask would take by itself; '' where none looks like an app."""
+    """Return the file that Flask takes by default; '' if neither looks like a Flask app."""
     return next((name for name, looks in _FILES.items() if looks.search(_text(Path(name)))), '')
 
 
 def read_dotenv(named: str = '') -> None:
-    """Let .flaskenv and .env count as for `flask`, where `module:attribute` or this folder looks like Flask."""
+    """Read .flaskenv and .env as `flask` does, if `module:attribute`, or this folder, looks like Flask."""
     if find_spec('flask') is None or find_spec('dotenv') is None:
         return
     if _looks_like_flask(named) if named else _is_one_here():
@@ -60,13 +59,11 @@ def read_dotenv(named: str = '') -> None:
 
 
 def app_at(place: str, *, is_named: bool) -> PyTask | None:
-    """Return the PyTask of a Flask app; None where that has none. Raises ConfigError where it should have."""
+    """Return the PyTask of a Flask app, or None. Raises ConfigError if it has none although it was named."""
     with being_found():
         app = as_app(_load(place))
     if app is None and is_named:
-        raise ConfigError(
-            f'the Flask app {place} has no task worker: BackgroundTaskWorker(app), or its init_app(app)'
-        )
+        raise ConfigError(f'the Flask app {place} has no task worker; add BackgroundTaskWorker(app)')
     return app
 
 
@@ -83,7 +80,7 @@ def as_app(thing: Any) -> PyTask | None:
 
 @contextmanager
 def being_found() -> Iterator[None]:
-    """Let what is imported only be looked at: `start()` of a task worker and Flask's `app.run()` do nothing."""
+    """Import without side effects: `start()` of a task worker and Flask's `app.run()` do nothing meanwhile."""
     from pytask.app.app import is_being_found
 
     token, before = is_being_found.set(True), os.environ.get(_LOOKED_AT)
@@ -98,27 +95,24 @@ def being_found() -> Iterator[None]:
 
 
 def _load(place: str) -> Flask | None:
-    """Import a Flask app. Raises ConfigError; None for a file that has none, and that nobody has named."""
+    """Import a Flask app. Raises ConfigError; returns None for a default file without one."""
     from flask.cli import NoAppException, ScriptInfo
 
     try:
-        # Debug as the environment says it; else as the app does.
+        # FLASK_DEBUG decides about debug mode if it is set, else the app itself.
         return ScriptInfo(app_import_path=place, set_debug_flag='FLASK_DEBUG' in os.environ).load_app()
     except NoAppException as error:
-        if isinstance(error.__context__, ImportError) and 'Traceback' in error.message:
-            raise import_errors.import_error(place, error.__context__) from error
-        if place in _FILES and not os.environ.get('FLASK_APP'):
+        inner = error.__context__
+        if isinstance(inner, ImportError) and 'Traceback' in error.message:
+            raise failure(f'{place} does not import', inner) from inner
+        named = os.environ.get('FLASK_APP')
+        if place in _FILES and not named:
             return None
-        raise ConfigError(f'{error.message}\n  - {_why(place)}') from error
+        # A Flask site that started this worker may have found the place by itself.
+        why = f'named by  FLASK_APP={place}' if place == named else 'name the app:  FLASK_APP=module:attribute'
+        raise ConfigError(f'{error.message}\n  - {why}') from error
     except (Exception, SystemExit) as error:
-        raise import_errors.import_error(place, error) from error
-
-
-def _why(place: str) -> str:
-    """Say who has named a place; one that a site has found for its worker nobody has."""
-    if place == os.environ.get('FLASK_APP'):
-        return f'named by  FLASK_APP={place}'
-    return f'the app was looked for at {place}; say where it is:  FLASK_APP=module:attribute'
+        raise failure(f'{place} does not import', error) from error
 
 
 def _looks_like_flask(named: str) -> bool:
@@ -128,16 +122,11 @@ def _looks_like_flask(named: str) -> bool:
 
 
 def _is_one_here() -> bool:
-    return bool(os.environ.get('FLASK_APP') or file_here()) or _dotenv_names_one()
+    from dotenv import dotenv_values, find_dotenv
 
-
-def _dotenv_names_one() -> bool:
-    folder = here()
-    for name in _DOTENV:
-        nearest = next((path for above in (folder, *folder.parents) if (path := above / name).is_file()), None)
-        if nearest is not None and 'FLASK_APP' in _text(nearest):
-            return True
-    return False
+    if os.environ.get('FLASK_APP') or file_here():
+        return True
+    return any('FLASK_APP' in dotenv_values(find_dotenv(name, usecwd=True)) for name in ('.flaskenv', '.env'))
 
 
 def _text(path: Path) -> str:

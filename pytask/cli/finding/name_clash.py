@@ -1,6 +1,6 @@
-"""The other project: on PyPI `pytask` is not ours, which is called pytaskd there, but its package is.
+"""The other project: the distribution `pytask` on PyPI is not ours, but has the same package name as `pytaskd`.
 
-Where both are installed, each has overwritten files of the other, and pip says nothing about it.
+If both are installed, each has overwritten files of the other, and pip does not report it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ python -m pip install --force-reinstall --no-deps pytaskd"""
 
 
 def other_version() -> str:
-    """Return the version of the other project's distribution, '' where it is not installed. Takes 10 ms."""
+    """Return the version of the other project's distribution, '' if it is not installed. Takes 10 ms."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -23,10 +23,9 @@ def other_version() -> str:
 
 
 def check() -> None:
-    """Raise ConfigError where the other project is installed too."""
-    found = other_version()
-    if found:
+    """Raise ConfigError if the other project is installed, too."""
+    if found := other_version():
         lines = ''.join(f'\n  {line}' for line in REMEDY.splitlines())
         raise ConfigError(
-            f'another project, pytask {found}, is installed beside pytaskd and shares its files; do this:{lines}'
+            f'another project, pytask {found}, is installed beside pytaskd and shares its files; run:{lines}'
         )

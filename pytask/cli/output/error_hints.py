@@ -1,4 +1,4 @@
-"""What an error says on the command line: what is wrong, and below it what to do."""
+"""The text of an error on the command line: what is wrong, and below it what to do."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 
 from pytask.errors import ConfigError, PytaskError, Unavailable
 
-# By what the first line says of Redis; the first that fits.
+# By a pattern in the first line of what Redis said; the first that fits.
 _REMEDIES = {
     'maxmemory': (
         'make room:             {pytask} rm --state SUCCESS --all',
-        'or let it have more:   redis-cli CONFIG SET maxmemory 1gb',
+        'or raise the limit:    redis-cli CONFIG SET maxmemory 1gb',
     ),
-    "password|its user '": ('say who you are:       PYTASK_REDIS=redis://user:password@host:6379/0',),
+    "password|its user '": ('log in:                PYTASK_REDIS=redis://user:password@host:6379/0',),
     '': (
         'use the built-in one:  pytask dev',
-        'or point at yours:     --redis redis://host:6379/0   or PYTASK_REDIS=...',
+        'or name yours:         --redis redis://host:6379/0   or PYTASK_REDIS=...',
     ),
 }
 
 
 def told(error: PytaskError) -> str:
     """Return all lines of an error."""
-    if isinstance(error, ConfigError) and error.__cause__ is not None and ' does not import' in str(error):
-        from pytask.cli.finding.import_report import explain
+    if isinstance(error, ConfigError):
+        from pytask.cli.finding.import_errors import explain
 
         return explain(error)
     if not isinstance(error, Unavailable) or '\n  - ' in str(error):

@@ -1,1 +1,1 @@
-"""Who may do what."""
+"""Who has access, and to what."""

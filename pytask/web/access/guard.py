@@ -1,10 +1,10 @@
-"""The guard: who is let in. Closed by default; every answer of it is the same for what is not there.
+"""Access control. Closed by default; its answers do not reveal whether a run or task exists.
 
-Three questions, in this order. Is it us who are called (the Host header: a name that a stranger's DNS points to
-this machine is not ours)? Who asks: who shows the token, as Bearer or by the cookie of /login, or whom `auth` lets
-in? And, since browsers send cookies along for other sites too: does it come from our own page?
+It checks three things, in this order. The Host header, since an attacker's DNS name may point to this machine
+(DNS rebinding). The caller: one that shows the token, as Bearer or by the cookie of /login, or one that `auth`
+accepts. And, since browsers send cookies with requests of other sites too, that a request comes from our own page.
 
-Names are compared, not ports: a tunnel changes those, and a stranger's name stays one.
+Hosts are compared without their ports: a tunnel changes the port, and an attacker's name is wrong on any port.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from pytask.web.request import Request
 
 OWN_NAMES = ('localhost', '127.0.0.1', '::1')
-# So many wrong tokens within so many seconds are enough, of one address; so many addresses are kept in mind.
+# Wrong tokens that one client address may try in this many seconds, and how many addresses are remembered.
 WRONG, WITHIN_S, ADDRESSES = 20, 10.0, 1000
 CLOSED = """\
-the web lets nobody in: there is neither a token nor `auth`
-  - a token:            PYTASK_WEB_TOKEN=..., 16 characters or more
-  - or your own rules:  application(app, auth=...), or @app.auth"""
+no one could use the web: there is neither a token nor `auth`
+  - set a token:       PYTASK_WEB_TOKEN=..., 16 characters or more
+  - or check access:   application(app, auth=...), or @app.auth"""
 
 
-class Guard:
+class AccessGuard:
     def __init__(
         self,
         *,
@@ -49,9 +49,9 @@ class Guard:
             raise ConfigError(CLOSED)
         check_auth(auth)
         if token and (problem := bad_token(token)):
-            raise ConfigError(f'token: {problem}')  # which is not to be read in a log
+            raise ConfigError(f'token: {problem}')  # without the token itself: errors are logged
         self._auth, self.has_token = auth, bool(token)
-        # Kept and compared as digests: of equal length, and of no use to who reads them.
+        # Kept and compared as digests: they have equal length, and are useless to someone who reads memory.
         self._token = _digest(token)
         self._cookie = hmac.new(token.encode(), b'cookie', hashlib.sha256).hexdigest()
         self._hosts = frozenset({*OWN_NAMES, *(host.lower() for host in hosts)})
@@ -59,25 +59,25 @@ class Guard:
         self._wrong: dict[str, deque[float]] = {}
 
     def check_host(self, request: Request) -> None:
-        """Raise Problem unless it is us who are called."""
+        """Raise Problem unless the Host header names this server."""
         name = _host_name(request.header('host'))
         is_address = name is not None and _is_address(name)
-        # An address is no name that a stranger's DNS could point here.
+        # An IP address is always accepted: DNS cannot point it anywhere else.
         if name is None or not (name in self._hosts or is_address or '*' in self._hosts):
-            raise Problem(421, f'not called {name or "so"!r} here; web_hosts lists names that are')
+            raise Problem(421, f'host {name or ""!r} is not allowed; add it to web_hosts')
 
     def check(self, request: Request, role: str) -> None:
-        """Raise Problem unless who asks has this role, and asks from our own page where it is a browser."""
+        """Raise Problem unless the caller has this role and, if it is a browser, asks from our own page."""
         is_bearer = request.header('authorization').lower().startswith('bearer ')
         if role not in self._roles(request, is_bearer=is_bearer):
-            raise Problem(403, 'not yours to do')
+            raise Problem(403, f'permission denied: this needs the role {role!r}')
         if self._is_read_only and role != READ:
             raise Problem(403, 'this web is read-only')
         if not (self._is_from_us(request) or is_bearer):
-            raise Problem(403, 'this came from another site')
+            raise Problem(403, 'requests from other sites are not allowed')
 
     def login(self, request: Request) -> Headers:
-        """Return the headers that let a browser in. Raises Problem for a wrong token."""
+        """Return the header that gives a browser its cookie. Raises Problem for a wrong token."""
         self._check_token(request.query().get('token', ''), request.address)
         is_tls = request.environ.get('wsgi.url_scheme') == 'https'
         parts = [f'{_cookie_name(request)}={self._cookie}', f'Path={request.root}/', 'HttpOnly', 'SameSite=Strict']
@@ -98,14 +98,16 @@ class Guard:
     def _check_token(self, text: str, address: str) -> None:
         if self.has_token and hmac.compare_digest(_digest(text), self._token):
             return
-        # A right one is always taken: of 16 characters it is not guessed, and nobody is to lock out the others.
+        # Only wrong tokens count: 16 characters cannot be guessed, and an attacker must not lock out the others.
         now = monotonic_s()
         wrong = self._wrong.pop(address, deque(maxlen=WRONG))
         self._wrong[address] = wrong
         if len(self._wrong) > ADDRESSES:
             del self._wrong[next(iter(self._wrong))]
         if len(wrong) == WRONG and now - wrong[0] < WITHIN_S:
-            raise Problem(429, 'too many wrong tokens', headers=(('Retry-After', str(round(WITHIN_S))),))
+            raise Problem(
+                429, f'too many wrong tokens; wait {WITHIN_S:g} s', headers=(('Retry-After', str(round(WITHIN_S))),)
+            )
         wrong.append(now)
         raise _unknown()
 
@@ -117,12 +119,12 @@ class Guard:
         origin = request.header('origin')
         if origin:
             return _netloc(origin) == request.header('host').lower()
-        # A browser that sends cookies with a change says where it comes from.
+        # Browsers send Sec-Fetch-Site or Origin with every change, so a cookie without them is suspicious.
         return request.is_safe or not request.header('cookie')
 
 
 def _is_followed_link(request: Request) -> bool:
-    """Tell whether somebody has followed a link of another site to the page, which that site can not read."""
+    """Tell whether a user followed a link from another site to the page; that site cannot read the answer."""
     is_page = request.method == 'GET' and request.path == '/' and request.header('sec-fetch-mode') == 'navigate'
     return is_page and request.header('sec-fetch-dest') in ('', 'document')
 
@@ -135,7 +137,7 @@ def _netloc(origin: str) -> str:
 
 
 def _unknown() -> Problem:
-    how = 'open the URL with the token, which was printed at the start, or send it as Authorization: Bearer'
+    how = 'open the URL with the token that was printed at start, or send the token as Authorization: Bearer'
     return Problem(401, how, headers=(('WWW-Authenticate', 'Bearer'),))
 
 
@@ -148,7 +150,7 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def _cookie_name(request: Request) -> str:
-    # Cookies of one host are shared by its ports, and two webs on them are not the same.
+    # All ports of a host share its cookies, and each may serve another web.
     return f'pytask-{request.environ.get("SERVER_PORT", "")}'
 
 

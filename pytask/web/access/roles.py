@@ -1,4 +1,4 @@
-"""Roles: what somebody may do, and how they are read from what a site's own `auth` returns."""
+"""Roles: what a caller may do, and how they are read from what `auth` returns."""
 
 from __future__ import annotations
 
@@ -19,29 +19,27 @@ _ODD = (Iterator, Mapping, bytes, bytearray)
 
 
 def check_auth(auth: Callable[..., Any] | None) -> None:
-    """Raise ConfigError for what answers only when it is awaited or gone through: its mere answer would be true."""
-    for function in (auth, getattr(auth, '__call__', None)):  # noqa: B004 - the method, where it is an object
+    """Raise ConfigError for a coroutine or generator function: what it returns is always true."""
+    for function in (auth, getattr(auth, '__call__', None)):  # noqa: B004 - the method of a callable object
         if function is not None and _is_delayed(function):
-            raise ConfigError(
-                f'auth {auth!r} must be a plain function, no coroutine or generator: it is not awaited'
-            )
+            raise ConfigError(f'auth {auth!r} must be a plain function, not async and not a generator')
 
 
 def as_roles(said: Any) -> frozenset[str]:
-    """Read what `auth` has returned: what is true for all roles, or some. Raises TypeError for an oddity."""
+    """Return the roles in what `auth` returned: true means all of them. Raises TypeError for other types."""
     if isinstance(said, str):
         return _as_words(said)
     if isinstance(said, Set | Sequence) and not isinstance(said, bytes | bytearray):
         return ROLES & {role for role in said if isinstance(role, str)}
-    # All of these are true, and were hardly meant so.
+    # All of these are true, but hardly meant as "all roles".
     if isinstance(said, _ODD) or inspect.isawaitable(said) or inspect.isroutine(said):
         getattr(said, 'close', lambda: None)()
-        raise TypeError(f'auth returned {type(said).__name__}; it returns true, false, or a set of {sorted(ROLES)}')
+        raise TypeError(f'auth returned {type(said).__name__}; it must return a bool, or a set of {sorted(ROLES)}')
     return ROLES if said else frozenset()
 
 
 def _as_words(said: str) -> frozenset[str]:
-    """Read a role or some, with blanks or commas between; any other text is true, as a user's name is."""
+    """Read roles, separated by blanks or commas; any other text, such as a user's name, is true."""
     words = frozenset(re.findall(r'[^\s,]+', said))
     if not words:
         return frozenset()

@@ -1,1 +1,1 @@
-"""What the page and the API hide."""
+"""What the page and the API hide, and how."""

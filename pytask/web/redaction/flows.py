@@ -1,4 +1,4 @@
-"""The secrets of flows: of their data, of what their steps keep and have left, and of the runs they started."""
+"""The secrets of flows: in their data, saved state and results, and in the data of the runs they started."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from pytask.flows.flow import Flow
     from pytask.web.redaction.redactor import Redactor
 
-# The last ones: what an error tells is of one of them.
+# Only the last runs that a flow started: its error quotes one of them.
 MOST_CHILDREN = 3
 
 
 def secrets_of_flows(client: Client, redactor: Redactor, flows: Sequence[Flow]) -> list[list[str]]:
-    """Return the secrets of each, in two round trips. Raises Unavailable."""
+    """Return the secrets of each flow, in two round trips. Raises Unavailable."""
     data = _data_of_children(client, [flow.id for flow in flows])
     return [
         redactor.secrets_of(flow.run.data, flow.saved, flow.results.to_json(), *below)
@@ -27,12 +27,12 @@ def secrets_of_flows(client: Client, redactor: Redactor, flows: Sequence[Flow]) 
 
 
 def secrets_of_flow_run(client: Client, redactor: Redactor, run_id: str, *parts: Any) -> list[str]:
-    """Return the secrets of the run behind a flow, of which `parts` are known. Raises Unavailable."""
+    """Return the secrets of the run behind a flow: in `parts`, and of the runs it started. Raises Unavailable."""
     return redactor.secrets_of(*parts, *_data_of_children(client, [run_id])[0])
 
 
 def clean_flow_runs(client: Client, redactor: Redactor, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return runs of a list, cleaned before, without what the flows among them know. Raises Unavailable."""
+    """Hide, in a list of cleaned runs, what the flows among them quote from their children. Raises Unavailable."""
     flows = [told for told in listed if told['task'] == FLOW]
     data = _data_of_children(client, [told['id'] for told in flows])
     known = {told['id']: redactor.secrets_of(*below) for told, below in zip(flows, data, strict=True)}
@@ -43,7 +43,7 @@ def clean_flow_runs(client: Client, redactor: Redactor, listed: Sequence[dict[st
 
 
 def _whole(told: dict[str, Any]) -> dict[str, Any]:
-    # Half of a secret would not be found.
+    # A cut text may end in half a secret, which would not be found.
     return told | {'output': None} if told.get('is_cut') else told
 
 

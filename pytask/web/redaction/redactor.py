@@ -1,8 +1,8 @@
-"""Secrets are not shown: one place through which all passes that leaves by HTTP, answers and events.
+"""Hide secrets: every answer and event passes through here before it leaves by HTTP.
 
-What is a secret is told by its name, anywhere in data (`password`, `api_key`, …, and what a task lists in REDACT),
-by its place in a text (`texts`), and by its value: a secret of a run's data is hidden wherever else it comes up, as
-in the text of an error. Names count in what came from outside; the fields of an answer are pytask's own.
+A value is a secret by its name, anywhere in data (`password`, `api_key`, … and the names in a task's REDACT), by
+its place in a text (`texts`), or by itself: a secret in a run's data is hidden wherever else it appears, such as in
+an error's text. Names are checked in data from outside; the fields of our own answers are never secret.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from pytask.authoring.registry import Registry
 
 _NAME = re.compile(WORDS, re.IGNORECASE)
-# The fields of our answers under which stands what came from outside.
+# Fields of our answers that hold data from outside.
 PARTS = frozenset({'data', 'inputs', 'output', 'outputs', 'value', 'saved', 'error'})
-# And those that somebody's code may have worded.
+# Fields whose texts a task may have written.
 SAID = frozenset({'text', 'messages', 'message', 'reason', 'detail', 'traceback'})
 _EXCEPTION = frozenset({'type', 'message', 'traceback'})
-# What is nested deeper is no data, and nobody walks through it.
+# Shown instead of anything nested deeper than MAX_DEPTH.
 TOO_DEEP = '…'
-# Shorter ones are words like any other.
+# Shorter secrets would hide ordinary words.
 SHORTEST = 4
 MOST_SECRETS = 50
-# Stands for secrets that are too many to look for: every text may hold one.
+# Stands for too many secrets to look for: then every text is hidden.
 ANY_TEXT = ''
 
 
 class Redactor:
-    """Hides the secrets in what is shown. It never changes what is kept."""
+    """Hides the secrets in what is shown; what Redis keeps is not changed."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -43,7 +43,7 @@ class Redactor:
         self._known = -1
 
     def clean_answer(self, value: Any, secrets: Sequence[str] = (), *, is_said: bool = False) -> Any:
-        """Return an answer of ours without secrets: what came from outside is cleaned as that, texts by value."""
+        """Return an answer of ours without secrets: data from outside is cleaned by name, texts by value."""
         if isinstance(value, str):
             return value if not is_said and ANY_TEXT in secrets else without_secrets(value, secrets)
         if isinstance(value, list | tuple):
@@ -58,7 +58,7 @@ class Redactor:
         }
 
     def clean(self, value: Any, secrets: Sequence[str] = (), depth: int = 0) -> Any:
-        """Return JSON that came from outside without its secrets, and without these."""
+        """Return data from outside without its own secrets, and without these."""
         if isinstance(value, str):
             return without_secrets(value, secrets)
         if isinstance(value, dict | list | tuple):
@@ -69,7 +69,7 @@ class Redactor:
         if not isinstance(value, dict):
             return [self.clean(inner, secrets, depth + 1) for inner in value]
         is_ours = depth == 0 and value.keys() == _EXCEPTION
-        by_value = () if ANY_TEXT in secrets else secrets  # else all names were the same
+        by_value = () if ANY_TEXT in secrets else secrets  # an empty text would match every name
         return {
             without_secrets(str(name), by_value): HIDDEN
             if not is_ours and self._is_secret(str(name), inner)
@@ -78,15 +78,12 @@ class Redactor:
         }
 
     def secrets_of(self, *parts: Any) -> list[str]:
-        """Return the values in data that are secrets, in each form that they have in texts, the longest first.
-
-        Too many are one: ANY_TEXT.
-        """
+        """Return the secrets in data, in every spelling used in texts, longest first; [ANY_TEXT] if too many."""
         found = {text for part in parts for text in self._below(part, is_secret=False) if len(text) >= SHORTEST}
         return [ANY_TEXT] if len(found) > MOST_SECRETS else sorted(_forms(found), key=len, reverse=True)
 
     def without_defaults(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the schema of a task's inputs without the defaults that are secrets."""
+        """Return the schema of a task's inputs without defaults that are secrets."""
         fields = {
             name: {key: value for key, value in field.items() if key != 'default'}
             if self._is_secret(name, field.get('default'))
@@ -125,12 +122,12 @@ def _number(value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     try:
         return str(value) if is_number else ' '
-    except ValueError:  # of more digits than Python writes
+    except ValueError:  # more digits than Python converts
         return ' '
 
 
 def _forms(secrets: Iterable[str]) -> set[str]:
-    """Return them as they are, and as Python and JSON write them."""
+    """Return secrets as they are, and as Python and JSON spell them."""
     found = set()
     for secret in secrets:
         found |= {

@@ -1,4 +1,4 @@
-"""Secrets in texts: by their place (`token=…`, `https://user:…@`), and by their value."""
+"""Hide secrets in texts: by their place (`token=…`, `https://user:…@`), and by their value."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
 
 HIDDEN = '***'
 WORDS = r'password|passwd|secret|token|authorization|cookie|api[_-]?key|private|credential'
-# Bounded everywhere, or possessive: whoever writes the text must not be able to make this slow.
+# Every repetition is bounded or possessive, so that no text can make matching slow.
 _SET = r'[\w-]{0,32}\\?["\']?\s{0,3}[=:]\s{0,3}'
-# Up to the closing quote, where there is one; a text within a text has a backslash before each.
+# Up to the closing quote; in a quoted text inside another one, a backslash precedes each quote.
 _QUOTED = r"""(\\")(?:[^"\\]|\\(?!"))++|(\\')(?:[^'\\]|\\(?!'))++|(")(?:[^"\\]|\\.)++|(')(?:[^'\\]|\\.)++"""
 _WORD = r'((?:bearer|basic)\s)?[^\s"\',;&}]+'
 _IN_TEXT = re.compile(rf'((?:{WORDS}){_SET})(?:{_QUOTED}|{_WORD})', re.IGNORECASE | re.DOTALL)
-# A header's value has blanks, commas and semicolons.
+# The value of a header contains blanks, commas and semicolons, so it ends with the line.
 _HEADER = re.compile(
     r'((?:authorization|cookies?)\s{0,3}[=:]\s{0,3}(?:(?:bearer|basic)\s)?)[^\s"\'][^\r\n]*+', re.IGNORECASE
 )
-# A password may hold any `@` but the last.
+# A password may contain `@`; the last one ends it.
 _IN_URL = re.compile(r'(://[^\s:/@]{0,256}:)[^\s/]{1,256}@')
 
 
 def without_secrets(text: str, secrets: Sequence[str]) -> str:
-    """Return a text without these, and without what stands where a secret does. An empty one means all texts."""
+    """Return a text without these secrets, and without values in the place of one. A secret '' hides any text."""
     if '' in secrets:
         return HIDDEN
     for secret in secrets:

@@ -1,1 +1,1 @@
-"""Which function answers which route."""
+"""The functions behind the routes."""

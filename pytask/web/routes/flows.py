@@ -1,19 +1,18 @@
-"""Routes of flows and routines: list, show, start, submit, force, retry. Stop and pause are those of runs.
+"""Flows and routines: list, show, start, submit, force, retry. To stop or pause a flow, use the routes of runs.
 
-Data reaches the steps' tasks, so all of these must be exposed for a start, a submit and a force.
+Starting, submitting and forcing give data to the tasks of the steps, so all of these must be exposed.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from pytask.core.names import FLOW
 from pytask.flows.steps import as_steps
 from pytask.web.access.roles import CONTROL, READ, START
 from pytask.web.listing import Look, cut
 from pytask.web.redaction.flows import secrets_of_flows
-from pytask.web.request import Answer, Problem
+from pytask.web.request import Answer, Problem, created
 from pytask.web.routes.runs import answered, check_exposed
 from pytask.web.routing import Call, Route
 
@@ -27,10 +26,10 @@ MOST_FLOWS = 50
 
 
 def list_flows(call: Call) -> dict[str, Any]:
-    """List flows: those that run, those that wait, then those that ended, newest first in each state.
+    """List flows: running, then waiting, then ended ones, newest first in each state.
 
-    Up to 50, among the first 5,000 runs; `is_cut` tells that there are more runs. What is large in one is cut, and
-    that says so (`is_cut`), too.
+    Returns up to 50 flows among the first 5,000 runs; `is_cut` says that there are more runs. Large values are cut,
+    and `is_cut` on the flow says so.
     """
     look = Look(call.client)
     flows = call.client.flows_of(look.find(lambda run: run if run.task == FLOW else None, MOST_FLOWS))
@@ -38,7 +37,7 @@ def list_flows(call: Call) -> dict[str, Any]:
 
 
 def show_flow(call: Call, flow: str) -> Any:
-    """Show a flow: where it stands, and what its steps have left."""
+    """Show a flow, with its current step and the results of its steps."""
     return _shown(call, [call.client.get_flow(flow)])[0]
 
 
@@ -50,37 +49,36 @@ def start_flow(  # noqa: PLR0913, PLR0917 - the fields of the body
     name: str | None = None,
     id: str | None = None,  # noqa: A002 - the field's name
 ) -> Answer:
-    """Start a flow: of a routine, or of these steps."""
+    """Start a flow, of a routine or of a list of steps."""
     if (routine is None) is (steps is None):
-        raise Problem(400, 'either a routine or steps', errors=[('routine', 'give this or steps')])
+        raise Problem(400, 'give either a routine or steps', errors=[('routine', 'give either this or steps')])
     client = call.client
     made = client.routine(routine) if routine is not None else None
     for step in made.steps if made else as_steps(steps):
         check_exposed(call, step.task)
     flow = client.flow(made or steps, name, flow_id=id)
     client.submit(flow, **data)
-    where = f'{call.request.root}/api/v1/flows/{quote(flow.id, safe="")}'
-    return call.site.as_json(_shown(call, [client.get_flow(flow.id)])[0], 201, (('Location', where),))
+    return created(call.request, '/api/v1/flows/{}', flow.id, show_flow(call, flow.id))
 
 
 def submit_flow(call: Call, flow: str, data: dict[str, Any] = {}) -> dict[str, str]:  # noqa: B006 - never changed
-    """Tell a flow something: one that never was begins, the check of one that waits is asked."""
+    """Give data to a flow: start one that has not started, or let the check of a waiting step decide."""
     call.client.submit(_exposed(call, flow), **data)
     return {'answer': 'requested'}
 
 
 def force_flow(call: Call, flow: str, output: Any = None) -> dict[str, str]:
-    """Pass the step at which a flow waits or has failed, as if it had left this."""
+    """Pass the step at which a flow waits or failed, with this as its result."""
     return answered(call.client.force(_exposed(call, flow), output=output, by='web'))
 
 
 def retry_flow(call: Call, flow: str, step: int | None = None) -> dict[str, str]:
-    """Go on at the step that failed, or from this one."""
+    """Retry a flow at the step that failed, or from the given step."""
     return answered(call.client.retry(call.client.get_flow(flow).id, step))
 
 
 def list_routines(call: Call) -> dict[str, Any]:
-    """List the routines there are."""
+    """List the routines."""
     return {'routines': [routine.to_json() for routine in call.client.routines()]}
 
 

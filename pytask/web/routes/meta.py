@@ -1,4 +1,4 @@
-"""Routes of what there is besides runs: tasks that may be started, workers, and the description of it all."""
+"""Tasks that may be started, workers, and the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pytask.web import openapi
 from pytask.web.access.roles import READ
 from pytask.web.routing import Call, Route
 
-# The hash of a worker is its own; this is what others are told of it.
+# The fields of a worker's hash that the API shows.
 _WORKER = ('id', 'host', 'pid', 'version', 'queues', 'slots', 'taken', 'draining', 'troubles', 'lag_ms')
 _WHOLE = frozenset({'pid', 'slots', 'taken', 'draining'})
 
 
 def list_tasks(call: Call) -> dict[str, Any]:
-    """List the tasks that may be started here, with the JSON Schema of their inputs and output."""
+    """List the tasks that may be started from the web, with the JSON Schema of their inputs and output."""
     registry = call.site.app.registry
     return {
         'tasks': [
@@ -37,7 +37,7 @@ def list_workers(call: Call) -> dict[str, Any]:
 
 
 def show_openapi(call: Call) -> dict[str, Any]:
-    """Describe this API, by OpenAPI 3.1."""
+    """Describe this API as OpenAPI 3.1."""
     site = call.site
     return openapi.document(site.routes, site.app.registry, site.exposed_tasks(), call.request.root, site.redactor)
 

@@ -1,31 +1,31 @@
-"""Routes of runs: start, list, show, tell. What is told is answered in the words of the client.
+"""Runs: list, show, start, and command them. Commands are answered in the client's words, such as `applied`.
 
-The web starts only what is exposed, and gives data only to that. Everything else it shows, and may stop.
+Only exposed tasks can be started or given data; all other runs can be seen and stopped.
 """
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 from msgspec import Meta
 
 from pytask.core.limits import LONGEST_QUEUE
 from pytask.core.names import FLOW, bad_name
-from pytask.core.states import State
+from pytask.core.states import LIST_ORDER, State
 from pytask.errors import InputError
 from pytask.web.access.roles import CONTROL, READ, REMOVE, START
-from pytask.web.listing import ORDER, Look, cut, text_of
+from pytask.web.listing import Look, cut, text_of
 from pytask.web.problems import hidden
 from pytask.web.redaction.flows import clean_flow_runs, secrets_of_flow_run
-from pytask.web.request import Answer, Problem
+from pytask.web.request import Answer, Problem, created
 from pytask.web.routing import Call, Route, unfit
 
 if TYPE_CHECKING:
     from pytask.core.run import Run
 
 LONGEST_TEXT = 200
-# How long a client may wait for an answer: a connection is held meanwhile.
+# The longest wait for an answer: it occupies a connection.
 LONGEST_WAIT_S = 60.0
 
 Seconds = Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S)]
@@ -39,17 +39,17 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
     limit: Annotated[int, Meta(ge=1, le=2000)] = 50,
     q: Annotated[str, Meta(max_length=LONGEST_TEXT)] = '',
 ) -> dict[str, Any]:
-    """List runs: those that run, those that wait, then those that ended, newest first in each state.
+    """List runs: running, then waiting, then ended ones, newest first in each state.
 
-    `state` and `queue` take several, with commas between. `q` is looked for in id, task, reason and data (as JSON).
-    The first 5,000 runs are looked at; `is_cut` tells that there are more. Data and output above 4 KiB are cut, and
-    the run says so (`is_cut`); a run of its own is told whole.
+    `state` and `queue` take several values, separated by commas. `q` is searched for in id, task, reason and data
+    (as JSON). The first 5,000 runs are searched; `is_cut` says that there are more. Data and output above 4 KiB are
+    cut, and `is_cut` on the run says so; a single run is shown whole.
     """
     client, states, queues = call.client, _states(state), [name for name in queue.split(',') if name]
 
     def finds(run: Run) -> Any:
         fits = run.state in states and task in ('', run.task) and (not queues or run.queue in queues)
-        # Asked again of what is shown: nobody finds a secret by asking for it.
+        # Search what is shown as well: a search must not reveal a secret.
         if not (fits and _has(run.to_json(), q) and _has(told := shown(call, run), q)):
             return None
         return cut(told, 'data', 'output')
@@ -72,11 +72,10 @@ def start_run(  # noqa: PLR0913, PLR0917 - the fields of the body
 ) -> Answer:
     """Start a run: now, at a time (`at`: Unix seconds or ISO 8601), or after `delay` seconds.
 
-    With an `id` of one's own the call may be repeated: the same start again is the same run.
+    With your own `id` the call may be repeated: an identical start returns the same run.
     """
     run = start(call, task, data, 'data.', run_id=id, queue=queue, timeout=timeout, at=at, delay=delay)
-    where = f'{call.request.root}/api/v1/runs/{quote(run.id, safe="")}'
-    return call.site.as_json(shown(call, run), 201, (('Location', where),))
+    return created(call.request, '/api/v1/runs/{}', run.id, shown(call, run))
 
 
 def show_run(call: Call, run: str) -> dict[str, Any]:
@@ -98,12 +97,12 @@ def remove_run(call: Call, run: str) -> dict[str, str]:
 def stop_run(
     call: Call, run: str, grace: Annotated[float, Meta(ge=0)] | None = None, wait: Seconds | None = None
 ) -> dict[str, str]:
-    """Stop a run; `grace` is how many seconds it may take, `wait` how many to see to its end."""
+    """Stop a run. It has `grace` seconds to finish; the answer comes after up to `wait` seconds."""
     return answered(call.client.stop(run, wait, grace))
 
 
 def reload_run(call: Call, run: str, data: dict[str, Any] | None = None, wait: Seconds = 5.0) -> dict[str, str]:
-    """Start a run anew in place, with new data or the same."""
+    """Replace the running instance by a new one, with new data or the same."""
     redactor = call.site.redactor
     if data is not None:
         check_exposed(call, call.client.get(run).task)
@@ -122,7 +121,7 @@ def pause_run(call: Call, run: str) -> dict[str, str]:
 
 
 def resume_run(call: Call, run: str) -> dict[str, str]:
-    """Let a paused run go on."""
+    """Resume a paused run."""
     return answered(call.client.resume(run))
 
 
@@ -154,11 +153,11 @@ def ask_run(
 
 
 def start(call: Call, name: str, data: dict[str, Any], below: str, **how: Any) -> Any:
-    """Start a run of an exposed task. Raises Problem with the path of all that is wrong with its data."""
+    """Start a run of an exposed task. Raises Problem with everything that is wrong with its data."""
     task = check_exposed(call, name)
     queue = how.get('queue')
     if queue and (problem := bad_name(queue, LONGEST_QUEUE)):
-        raise Problem(400, 'that is no queue', errors=[('queue', problem)])
+        raise Problem(400, 'invalid queue name', errors=[('queue', problem)])
     try:
         return call.client.start(task, data, **how)
     except InputError as error:
@@ -166,10 +165,12 @@ def start(call: Call, name: str, data: dict[str, Any], below: str, **how: Any) -
 
 
 def check_exposed(call: Call, name: str) -> Any:
-    """Return an exposed task; for one that is not, the answer is the same as for one that there is not."""
+    """Return an exposed task. Raises the same Problem for a hidden task as for a missing one."""
     task = call.site.exposed(name)
     if task is None:
-        raise Problem(400, f'no task {name!r} for the web', errors=[('task', call.site.no_such_task(name))])
+        near = get_close_matches(name, [task.NAME for task in call.site.exposed_tasks()], n=3, cutoff=0.5)
+        what = 'unknown or not exposed' + (f'; did you mean {" or ".join(near)}?' if near else '')
+        raise Problem(400, f'the web cannot start the task {name!r}', errors=[('task', what)])
     return task
 
 
@@ -189,11 +190,11 @@ def _all_secrets(call: Call, run: Run) -> list[str]:
 
 
 def answered(text: str) -> dict[str, str]:
-    """Return what a client's command has answered. Raises Problem where it could not be done at all."""
+    """Return the client's answer to a command. Raises Problem if it was not carried out."""
     if text == 'not_found':
         raise Problem(404, 'no such run')
     if text == 'refused':
-        raise Problem(409, "refused: that is one of pytask's own")
+        raise Problem(409, 'refused: this run belongs to pytask itself')
     return {'answer': text}
 
 
@@ -202,10 +203,9 @@ def _states(text: str) -> list[State]:
     wrong = [name for name in names if name not in State.__members__]
     if wrong:
         known = ', '.join(State)
-        raise Problem(
-            400, 'no such state', errors=[('state', f'{name!r:.40} is none of {known}') for name in wrong]
-        )
-    return [state for state in ORDER if state in names] or list(ORDER)
+        errors = [('state', f'{name!r:.40} is not one of {known}') for name in wrong]
+        raise Problem(400, 'no such state', errors=errors)
+    return [state for state in LIST_ORDER if state in names] or list(LIST_ORDER)
 
 
 def _has(run: dict[str, Any], text: str) -> bool:

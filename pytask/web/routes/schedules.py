@@ -1,12 +1,11 @@
-"""Routes of schedules: list them, run one now, pause and resume it. They stand in code; none is made here."""
+"""Schedules: list them, run one now, pause and resume it. They are declared in code, so none is created here."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from pytask.web.access.roles import CONTROL, READ
-from pytask.web.request import Answer, Problem
+from pytask.web.request import Answer, Problem, created
 from pytask.web.routes.runs import shown
 from pytask.web.routing import Call, Route
 
@@ -17,19 +16,18 @@ def list_schedules(call: Call) -> dict[str, Any]:
 
 
 def run_schedule(call: Call, name: str) -> Answer:
-    """Start what a schedule starts, now; its times stay as they are."""
+    """Start a run of the schedule now; its next time does not change."""
     run = call.client.run_schedule(name)
-    where = f'{call.request.root}/api/v1/runs/{quote(run.id, safe="")}'
-    return call.site.as_json(shown(call, run), 201, (('Location', where),))
+    return created(call.request, '/api/v1/runs/{}', run.id, shown(call, run))
 
 
 def pause_schedule(call: Call, name: str) -> dict[str, str]:
-    """Let a schedule not fire until it is resumed."""
+    """Pause a schedule: it does not fire until it is resumed."""
     return _answer(call.client.pause_schedule(name))
 
 
 def resume_schedule(call: Call, name: str) -> dict[str, str]:
-    """Let a paused schedule go on; what it would have fired meanwhile is not made up for."""
+    """Resume a paused schedule; times that passed meanwhile are skipped."""
     return _answer(call.client.resume_schedule(name))
 
 
@@ -37,7 +35,7 @@ def _answer(text: str) -> dict[str, str]:
     if text == 'not_found':
         raise Problem(404, 'no such schedule')
     if text == 'refused':
-        raise Problem(409, 'refused: it is not paused')
+        raise Problem(409, 'refused: the schedule is not paused')
     return {'answer': text}
 
 

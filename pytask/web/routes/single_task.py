@@ -1,29 +1,27 @@
-"""The surface of one task at a time: start it, ask how far it is, read what it returned; nothing else."""
+"""The API for one task at a time: start it, read its progress and its result."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Any
-from urllib.parse import quote
 
 from pytask.core.states import State
 from pytask.web.access.roles import READ, START
-from pytask.web.request import Answer
+from pytask.web.request import Answer, created
 from pytask.web.routes.runs import start
 from pytask.web.routing import Call, Route
 
-STATUSES = {State.WAIT: 'pending', State.RUNNING: 'running', State.SUCCESS: 'succeeded'}  # the others have failed
+STATUSES = {State.WAIT: 'pending', State.RUNNING: 'running', State.SUCCESS: 'succeeded'}  # all others: failed
 
 
 def start_task(call: Call, task: str, inputs: dict[str, Any] = {}) -> Answer:  # noqa: B006 - never changed
-    """Start a task, and answer with where to ask for it."""
+    """Start a task; Location in the answer is where to read it."""
     run = start(call, task, inputs, 'inputs.', run_id=str(uuid.uuid4()))
-    where = f'{call.request.root}/tasks/{quote(run.id, safe="")}/'
-    return call.site.as_json(_shown(call, run), 201, (('Location', where),))
+    return created(call.request, '/tasks/{}/', run.id, _shown(call, run))
 
 
 def show_task(call: Call, uuid: str) -> dict[str, Any]:
-    """Show how far it is; `outputs` is what it returned."""
+    """Show a task's status and progress; `outputs` is what it returned."""
     return _shown(call, call.client.get(uuid))
 
 

@@ -1,1 +1,1 @@
-"""Server-sent events."""
+"""Server-sent events: one subscription, many clients."""

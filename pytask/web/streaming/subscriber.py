@@ -1,7 +1,7 @@
-"""A listener: one client that hears events, and the bounded line of what it has not read yet.
+"""A subscriber: one client that follows events, and the bounded queue of what it has not read yet.
 
-Where our own server is below, the feed writes the shared bytes straight to its socket, and its greenlet wakes up
-only for what did not fit. Elsewhere the WSGI server takes them from here.
+On our own server the feed writes shared bytes straight to the client's socket, and the client's greenlet wakes only
+for what did not fit. Another WSGI server iterates over the subscriber instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What a client may leave unread; the bytes are shared by all that hear the same.
+# What a client may leave unread; clients with the same filter share the bytes.
 MOST_BYTES = 256 * 1024
 RESET = b'event: reset\ndata: {}\n\n'
 STILL_HERE = b': still here\n\n'
@@ -27,24 +27,24 @@ def framed(chunk: bytes) -> bytes:
     return b'%x\r\n%b\r\n' % (len(chunk), chunk)
 
 
-class Listener:
-    """`socket` is that of our own server, where the answer is chunked; None elsewhere."""
+class Subscriber:
+    """`socket` is the client's, on our own server and if the answer is chunked; else None."""
 
     def __init__(self, socket: Any = None) -> None:
         self._socket = socket
         self._chunks: deque[bytes] = deque()
         self._size = 0
-        self._rest = b''  # of a chunk that was begun
+        self._rest = b''  # of a chunk that is partly written
         self._is_idle = self.is_gone = False
         self._lock, self._ready = threading.Lock(), threading.Event()
 
     @property
     def is_direct(self) -> bool:
-        """True where it takes chunks of HTTP, not bare ones."""
+        """True if it takes chunks framed for HTTP."""
         return self._socket is not None
 
     def put(self, chunk: bytes) -> None:
-        """Take a chunk: to the client at once where that is idle. Too many unread ones become one `reset`."""
+        """Send a chunk, at once if the client is idle. If too much is unread, a single `reset` replaces it."""
         with self._lock:
             if self._is_idle:
                 self._write(chunk)
@@ -59,14 +59,14 @@ class Listener:
             self._ready.set()
 
     def leave(self) -> None:
-        """End it."""
+        """End the stream."""
         self.is_gone = True
         self._is_idle = False
         self._ready.set()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield what the server below is to send, until the client has gone."""
-        yield RETRY  # leaves with the head; from here on the socket is ours
+        """Yield what the WSGI server must send, until the client has gone."""
+        yield RETRY  # goes out with the head; from here on only we write to the socket
         while not self.is_gone:
             self._idle()
             if self._ready.wait(LONGEST_TURN_S):
@@ -93,10 +93,10 @@ class Listener:
             sent = os.write(self._socket.fileno(), chunk)
         except BlockingIOError:
             sent = 0
-        except OSError:  # it has gone
+        except OSError:  # the client has gone
             self.leave()
             return
-        if sent < len(chunk):  # its greenlet sees to the rest
+        if sent < len(chunk):  # its greenlet sends the rest
             self._is_idle = False
             self._rest = chunk[sent:]
             self._ready.set()

@@ -9,20 +9,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytask.core.codec import encode
-from pytask.core.envelope import method_name, read_message
+from pytask.core.envelope import method_name, read_envelope
 from pytask.core.fields import as_json
 from pytask.core.states import Outcome, State
 from pytask.errors import InputError, Interrupted, PytaskError, TaskError
 from pytask.flows.signals import Signal, Wait
 from pytask.flows.steps import SUBMIT, Results
-from pytask.schema.inputs import inputs_of_call, read_object
+from pytask.schema.inputs import read_object
+from pytask.schema.signatures import inputs_of_call
 from pytask.worker.attempt import message_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytask.authoring.task import Task
-    from pytask.core.envelope import Message
+    from pytask.core.envelope import Envelope
     from pytask.flows.steps import Step
     from pytask.schema.inputs import Inputs
     from pytask.schema.lookups import Resolvers
@@ -47,7 +48,7 @@ class FlowAttempt:
         self.last = b'null'
         self.signal: Signal | None = None
         self.answer: tuple[str, bytes] | None = None  # for the asker
-        self.failure: tuple[Message, BaseException] | None = None  # of the handling of a message
+        self.failure: tuple[Envelope, BaseException] | None = None  # of the handling of a message
         self.keeps_mail, self.has_mail = True, False
         self._enter_step()
 
@@ -55,7 +56,7 @@ class FlowAttempt:
         self.waits = self.is_due = False
         self.reason = ''
         self.until_ms: int | None = None
-        self.message: Message | None = None
+        self.message: Envelope | None = None
         self.child = self.child_state = ''
         self.offload = b'null'
 
@@ -77,7 +78,7 @@ class FlowAttempt:
         self.child_state = fields.get('ended', b'').decode('utf-8', 'replace')
         self.offload = fields.get('offload', b'null')
         if stand.message is not None and not self.child_state:  # one thing at a time
-            self.message = read_message(stand.message)
+            self.message = read_envelope(stand.message)
 
     def go_on(self, value: bytes) -> None:
         """Go to the next step; this one left `value`."""
@@ -177,7 +178,7 @@ class FlowAttempt:
         value = check(*args, **named)
         return self._stay() if value is False else value
 
-    def _hear(self, task: Task, message: Message) -> None:
+    def _hear(self, task: Task, message: Envelope) -> None:
         heard = (
             message_handler.hear(task, message)
             if _hears(task, message)
@@ -187,14 +188,14 @@ class FlowAttempt:
             raise Interrupted('')
         self._was_heard(message, heard)
 
-    def _was_heard(self, message: Message, heard: message_handler.Heard) -> None:
+    def _was_heard(self, message: Envelope, heard: message_handler.Heard) -> None:
         if message.ask:
             self.answer = (message.ask, heard.answer)
         if heard.error is not None:
             self.failure = (message, heard.error)
 
 
-def _hears(step: Task | type[Task], message: Message) -> bool:
+def _hears(step: Task | type[Task], message: Envelope) -> bool:
     try:
         return message.name != SUBMIT and callable(getattr(step, method_name(message.name), None))
     except PytaskError:  # written by hand, without a valid name

@@ -14,14 +14,14 @@ from pytask.core.codec import encode
 from pytask.core.envelope import MAX_ANSWER_BYTES, method_name
 from pytask.core.limits import MAX_WHY
 from pytask.errors import InputError, Interrupted, PytaskError
-from pytask.schema.inputs import inputs_of_call
+from pytask.schema.signatures import inputs_of_call
 from pytask.worker.attempt import forks
 from pytask.worker.error_text import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.core.envelope import Message
+    from pytask.core.envelope import Envelope
     from pytask.schema.inputs import Inputs
 
 ANY = 'on_message'
@@ -34,7 +34,7 @@ class Heard(NamedTuple):
     error: BaseException | None = None
 
 
-def hear(task: Task, message: Message) -> Heard | None:
+def hear(task: Task, message: Envelope) -> Heard | None:
     """Have a task handle a message; return None if it was interrupted. Never raises."""
     try:
         value = _call_of(task, message)()
@@ -58,7 +58,7 @@ def why(error: BaseException) -> str:
     return (text if isinstance(error, PytaskError) else f'{type(error).__name__}: {text}')[:MAX_WHY]
 
 
-def _call_of(task: Task, message: Message) -> Callable[[], Any]:
+def _call_of(task: Task, message: Envelope) -> Callable[[], Any]:
     method = method_name(message.name)
     if not isinstance(message.data, dict):
         raise InputError(method, [('data', 'is not a JSON object')], f'{method}(…)')
@@ -86,7 +86,7 @@ def _unknown(task: Task, name: str) -> str:
     return f'{task.NAME} does not handle message {name!r}{hint} (it handles {", ".join(names)})'
 
 
-def _answer(message: Message, value: Any) -> bytes:
+def _answer(message: Envelope, value: Any) -> bytes:
     try:
         text = encode({'value': value})
     except Exception as error:  # user objects run code while they are encoded

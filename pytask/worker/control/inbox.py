@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from pytask.authoring.task import current
-from pytask.core import events
-from pytask.core.envelope import MAX_MESSAGES, from_fields, read_message
+from pytask.core import commands, events
+from pytask.core.envelope import MAX_MESSAGES, from_fields, read_envelope
 from pytask.errors import PytaskError, Unavailable
 from pytask.worker.attempt import message_handler
 from pytask.worker.insist import FIRST_PAUSE_S, LONGEST_PAUSE_S, insist
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytask.authoring.task import Task
     from pytask.core.commands import Command
-    from pytask.core.envelope import Message
+    from pytask.core.envelope import Envelope
     from pytask.store import Store
     from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
@@ -42,7 +42,7 @@ class Box:
     __slots__ = ('is_due', 'published')
 
     def __init__(self) -> None:
-        self.published: deque[Message] = deque()
+        self.published: deque[Envelope] = deque()
         self.is_due = False
 
 
@@ -67,7 +67,7 @@ class Inbox:
 
     def miss(self, run_id: str, command: Command) -> None:
         """Remember a sign for a run that is not here: it may be about to be granted to this worker."""
-        if command.name == events.SEND:
+        if command.name == commands.SEND:
             self._missed[run_id] = None
             if len(self._missed) > MAX_MISSED:
                 del self._missed[next(iter(self._missed))]
@@ -112,13 +112,13 @@ class Inbox:
         taken = self._store.inboxes.taken
         raw = self._insist(live, taken, live.run_id, live.token)
         while raw:
-            message = read_message(raw)
+            message = read_envelope(raw)
             if not self._handle(live, message):
                 return
             raw = self._insist(live, taken, live.run_id, live.token, message.key)
             self._next_published(live, box)
 
-    def _handle(self, live: Live, message: Message) -> bool:
+    def _handle(self, live: Live, message: Envelope) -> bool:
         """Have the run's current instance handle a message; return False if the run is over before that."""
         heard, task = None, None
         while heard is None:
@@ -147,7 +147,7 @@ class Inbox:
         return None
 
     @staticmethod
-    def _hear(live: Live, task: Task, message: Message) -> message_handler.Heard | None:
+    def _hear(live: Live, task: Task, message: Envelope) -> message_handler.Heard | None:
         # As a child of the run, in a copy of the run's inner context.
         context = live.greenlet.gr_context.copy()
         context.run(current.set, task)
@@ -160,7 +160,7 @@ class Inbox:
             return message_handler.failed(PytaskError(f'message {message.name} was interrupted'))
         return None
 
-    def tell(self, live: Live, message: Message, error: BaseException) -> None:
+    def tell(self, live: Live, message: Envelope, error: BaseException) -> None:
         """Log that a message has failed; publish it, too, if no answer is awaited."""
         name = str(message.name)[:100]
         self._report.message_failed(live, name, error)

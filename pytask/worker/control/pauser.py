@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from pytask.core import events
+from pytask.core import commands
 from pytask.errors import PytaskError
 from pytask.worker.live import Halt
 
@@ -29,7 +29,7 @@ class Pauser:
 
     def obey(self, live: Live, command: Command) -> None:
         """Carry out a `pause` or `resume`; return at once. A bare one is stored, and then comes back."""
-        is_pause = command.name == events.PAUSE
+        is_pause = command.name == commands.PAUSE
         if 'at' not in command.fields:
             gevent.spawn(self._write, live, is_pause=is_pause)
         elif is_pause:

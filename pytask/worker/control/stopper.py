@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from pytask.authoring.task import current
-from pytask.core import events
+from pytask.core import commands
 from pytask.core.clock import monotonic_s
 from pytask.errors import Interrupted, PytaskError
 from pytask.worker.attempt import children
@@ -52,7 +52,7 @@ class Stopper:
     def _stop_for_good(self, live: Live, grace_s: float | None) -> None:
         # Stored first, so that it holds even if this process dies now.
         try:
-            self._store.runs.command(live.run_id, events.STOP, grace_s=grace_s, attempt=live.attempt)
+            self._store.runs.command(live.run_id, commands.STOP, grace_s=grace_s, attempt=live.attempt)
         except PytaskError as error:  # stopped anyway
             self._report.not_written_down(live, error)
         self.end(live, 'stop', grace_s=grace_s)

@@ -1,21 +1,16 @@
 """Health over HTTP: `/live`, `/ready` and `/metrics`, for probes and for Prometheus.
 
-Small on purpose: it shares the process with the runs. A few connections, one request each, five seconds
-and eight KiB of head; GET and HEAD only. Whoever wants to keep it to himself binds it to this machine.
+Small on purpose, since it shares the process with the runs: a few connections, one request and five seconds each,
+GET and HEAD only. It has no password: bind it to an address that only probes can reach.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
-import gevent
-from gevent.pool import Pool
-from gevent.pywsgi import WSGIServer
-
 from pytask.net.addresses import split_address
-from pytask.net.bounded import BoundedHandler
+from pytask.net.http_server import HttpServer, Limits
 from pytask.net.listen import listener
 from pytask.worker.metrics import CONTENT_TYPE
 
@@ -27,13 +22,12 @@ if TYPE_CHECKING:
     from pytask.worker.reporter import Reporter
 
 CONNECTIONS = 8
-REQUEST_WITHIN_S = 5.0
-HEAD_BYTES = 8192
+LIMITS = Limits(head_bytes=8192, head_s=5.0, body_s=5.0, silent_s=5.0, stuck_s=5.0, connection_s=5.0)
 PLAIN = 'text/plain; charset=utf-8'
 
 
 class Health:
-    """Serves from `with` to its end; nothing where the setting is empty. Raises ConfigError."""
+    """Serves from `with` to its end, if the setting `health` is set. Raises ConfigError."""
 
     def __init__(self, address: str, readiness: Readiness, metrics_page: MetricsPage, report: Reporter) -> None:
         self._address, self._report = address, report
@@ -41,17 +35,13 @@ class Health:
         self._pages: dict[str, Callable[[], tuple[str, str, str]]] = {
             '/live': self._live, '/ready': self._ready, '/metrics': self._metrics,
         }  # fmt: skip
-        self._server: WSGIServer | None = None
+        self._server: HttpServer | None = None
 
     def __enter__(self) -> Health:
         text = self._address
         if text:
             host, port = split_address(text)
-            self._server = WSGIServer(
-                listener('health', text, (host, port)), self._answer, spawn=Pool(CONNECTIONS),
-                handler_class=Handler, log=None, error_log=None,
-                environ={'SERVER_NAME': host},  # else it asks the DNS for one
-            )  # fmt: skip
+            self._server = HttpServer(listener('health', text, (host, port)), self._answer, CONNECTIONS, LIMITS)
             self._server.start()
             shown = f'[{host}]' if ':' in host else host
             self._report.serves_health(f'http://{shown}:{port}')
@@ -66,9 +56,9 @@ class Health:
         method = environ['REQUEST_METHOD']
         more: list[tuple[str, str]] = []
         if page is None:
-            status, kind, text = '404 Not Found', PLAIN, 'there are /live, /ready and /metrics\n'
+            status, kind, text = '404 Not Found', PLAIN, 'not found; use /live, /ready or /metrics\n'
         elif method not in ('GET', 'HEAD'):
-            status, kind, text = '405 Method Not Allowed', PLAIN, 'GET and HEAD only\n'
+            status, kind, text = '405 Method Not Allowed', PLAIN, 'method not allowed; use GET or HEAD\n'
             more = [('Allow', 'GET, HEAD')]
         else:
             status, kind, text = page()
@@ -87,16 +77,6 @@ class Health:
 
     def _metrics(self) -> tuple[str, str, str]:
         return '200 OK', CONTENT_TYPE, self._metrics_page.page()
-
-
-class Handler(BoundedHandler):
-    """One connection. pywsgi itself would wait for ever."""
-
-    head_bytes = HEAD_BYTES
-
-    def handle(self) -> None:
-        with contextlib.suppress(OSError):
-            gevent.with_timeout(REQUEST_WITHIN_S, super().handle, timeout_value=None)
 
 
 def _verdict(word: str, against: list[str]) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ from servers import ClusterServer
 from pytask import ConfigError, Unavailable
 from pytask.store import NewRun, Store
 from pytask.store.connection.errors import explained
-from pytask.store.connection.server import Server
+from pytask.store.connection.server import ServerAddress
 
 NEEDS_TAG = r"this is a Redis Cluster, which needs a prefix with a hash tag: for example --prefix '\{orders\}:'"
 SEVERAL = 'this Redis Cluster has several nodes'
@@ -80,7 +80,7 @@ def test_what_a_cluster_says_in_words_of_its_own(text, kind, words):
     from redis.connection import DefaultParser
 
     for error in (ResponseError(text), DefaultParser.parse_error(text)):
-        found = explained(error, Server('redis://', 1))
+        found = explained(error, ServerAddress('redis://', 1))
         assert type(found) is kind
         with pytest.raises(kind, match=words):
             raise found

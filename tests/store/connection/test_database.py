@@ -9,7 +9,7 @@ from pytask.embedded.server import free_port
 from pytask.store import Store
 from pytask.store.connection.database import _TAKE as TAKE
 from pytask.store.connection.errors import explained
-from pytask.store.connection.server import Server
+from pytask.store.connection.server import ServerAddress
 from pytask.store.lua_source import sources
 
 
@@ -169,7 +169,7 @@ def test_a_full_server_is_unavailable(connect, redis):
 )
 def test_what_redis_6_says_from_within_a_script_is_unavailable(why):
     text = f'Error running script (call to f_0a9a51ee): @user_script:41: @user_script: 41: -{why} …'
-    assert isinstance(explained(ResponseError(text), Server('redis://', 1)), Unavailable)
+    assert isinstance(explained(ResponseError(text), ServerAddress('redis://', 1)), Unavailable)
 
 
 @pytest.mark.any_rights
@@ -270,3 +270,23 @@ def test_a_database_closed_under_its_users_is_unavailable(connect):
         store.close()
     gevent.killall(users)
     assert failed == []
+
+
+def test_a_read_of_a_key_of_another_type_leaves_the_other_reads_alone(store, redis):
+    redis.set('task-1', 'x')
+    redis.hset('task-2', 'task', 'hello')
+    reads = [('HGET', f'task-{n}', 'task') for n in (1, 2, 3)]
+    assert store.db.read(reads, b'?') == [b'?', b'hello', None]
+    assert store.db.read([], b'?') == []
+
+
+@pytest.mark.any_rights
+def test_a_read_that_is_not_allowed_is_unavailable(connect, server, redis):
+    redis.acl_setuser('me', enabled=True, nopass=True, commands=['+@all', '-hget'], keys=['*'], channels=['*'])
+    with pytest.raises(Unavailable, match='lacks a right'):
+        connect(server.url.replace('//', '//me:x@')).db.read([('HGET', 'task-1', 'task')], None)
+
+
+def test_the_time_is_that_of_redis_in_milliseconds(store, redis):
+    seconds, _ = redis.time()
+    assert seconds * 1000 <= store.db.now_ms() <= seconds * 1000 + 60_000

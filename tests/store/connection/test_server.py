@@ -11,11 +11,11 @@ from support import TestServer, is_away, wait_until
 
 from pytask import ConfigError, Unavailable
 from pytask.store import Store
-from pytask.store.connection.server import Server, shown
+from pytask.store.connection.server import ServerAddress, shown
 
 
 def options_of(url):
-    return Server(url, 1)._options
+    return ServerAddress(url, 1)._options
 
 
 @pytest.fixture
@@ -51,23 +51,23 @@ def test_what_is_no_url_is_a_config_error_with_examples(url):
     with pytest.raises(
         ConfigError, match=r'(?s)not a Redis URL: .*; write redis://host:6379/0\n.*redis\+sentinel://'
     ):
-        Server(url, 1)
+        ServerAddress(url, 1)
 
 
 @pytest.mark.parametrize(
     ('url', 'why'),
     [
-        ('redis://localhost?colour=red', "there is no option 'colour'"),
-        ('redis://localhost?sentinel_password=x', "there is no option 'sentinel_password'"),
-        ('redis://localhost?ssl_cert_reqs=none', "there is no option 'ssl_cert_reqs'"),
-        ('redis+sentinel://localhost/orders?sentinel_colour=red', "there is no option 'colour'"),
+        ('redis://localhost?colour=red', "unknown option 'colour'"),
+        ('redis://localhost?sentinel_password=x', "unknown option 'sentinel_password'"),
+        ('redis://localhost?ssl_cert_reqs=none', "unknown option 'ssl_cert_reqs'"),
+        ('redis+sentinel://localhost/orders?sentinel_colour=red', "unknown option 'colour'"),
         ('rediss://localhost?ssl_cert_reqs=maybe', 'Requirements Flag: maybe'),
-        ('rediss://localhost?ssl_ca_certs=/there/is/none', 'ssl_ca_certs=/there/is/none: there is no such file'),
+        ('rediss://localhost?ssl_ca_certs=/there/is/none', 'ssl_ca_certs=/there/is/none: no such file'),
     ],
 )
 def test_a_bad_option_is_named(url, why):
     with pytest.raises(ConfigError, match=why):
-        Server(url, 1)
+        ServerAddress(url, 1)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_bad_option_is_named(url, why):
 )  # fmt: skip
 def test_no_secret_is_told_with_what_is_wrong(url):
     with pytest.raises(ConfigError) as caught:
-        Server(url, 1)
+        ServerAddress(url, 1)
     assert 'secret' not in str(caught.value)
     assert 'top' not in str(caught.value)
 

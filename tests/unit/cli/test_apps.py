@@ -5,7 +5,8 @@ import textwrap
 
 import pytest
 
-from pytask.cli.finding import apps
+from pytask.cli.finding import apps, importer
+from pytask.cli.finding.import_errors import explain
 from pytask.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures('fresh_modules')
@@ -58,27 +59,27 @@ def write(tmp_path, monkeypatch):
 
 def failure(text, source='-A'):
     with pytest.raises(ConfigError) as caught:
-        apps.find(text, source)
-    return str(caught.value).splitlines()
+        importer.find(text, source)
+    return explain(caught.value).splitlines()
 
 
 @pytest.mark.parametrize(
     ('text', 'lease_s'), [('web:app', 5), ('web', 5), ('web:make', 6), ('web:later', 7)], ids=str
 )
 def test_an_app_is_an_attribute_or_what_a_function_makes(write, text, lease_s):
-    assert apps.find(text, '-A').settings.lease_s == lease_s
+    assert importer.find(text, '-A').settings.lease_s == lease_s
 
 
 def test_modules_in_packages_are_found_and_the_path_gets_this_folder_once(write, tmp_path):
     write('shop/__init__.py')
     write('shop/daemon.py', 'from pytask import PyTask\napp = PyTask()')
-    assert apps.find('shop.daemon:app', '-A') is apps.find('shop.daemon', '-A')
+    assert importer.find('shop.daemon:app', '-A') is importer.find('shop.daemon', '-A')
     assert sys.path.count(str(tmp_path)) == 1
 
 
 def test_one_app_under_two_names_is_one(write):
     write('same.py', 'from web import app\napplication = app')
-    assert apps.find('same', '-A').settings.lease_s == 5
+    assert importer.find('same', '-A').settings.lease_s == 5
 
 
 @pytest.mark.parametrize(
@@ -86,19 +87,29 @@ def test_one_app_under_two_names_is_one(write):
     [
         ('wbe:app', "no module 'wbe'; did you mean web:app?"),
         ('web:ap', "no 'ap' in web.py; did you mean web:app?"),
-        ('web:xyzzy', "no 'xyzzy' in web.py; there are: web:app"),
-        ('web:web', 'web:web is a Site, not a PyTask; there are: web:app'),
-        ('web:Site', 'web:Site is a class, not a PyTask; there are: web:app'),
-        ('web:hello', 'web:hello is a task, not a PyTask; there are: web:app'),
-        ('web:needy', 'web:needy needs arguments, (config); name a function that takes none'),
-        ('web:wrong', 'web:wrong() returns a Site, not a PyTask'),
-        ('web:fails', 'web.py:27: web:fails() fails: ZeroDivisionError: division by zero'),
-        ('web.app', "no module 'web.app'; an attribute stands behind a colon: web:app"),
+        ('web:xyzzy', "no 'xyzzy' in web.py; it has: web:app"),
+        ('web:web', 'web:web is a Site, not a PyTask; it has: web:app'),
+        ('web:Site', 'web:Site is a class, not a PyTask; it has: web:app'),
+        ('web:hello', 'web:hello is a task, not a PyTask; it has: web:app'),
+        (
+            'web:needy',
+            "web:needy() fails: TypeError: needy() missing 1 required positional argument: 'config'",
+        ),
+        ('web:wrong', 'web:wrong() is a Site, not a PyTask; it has: web:app'),
+        ('web.app', "no module 'web.app'; write the attribute after a colon: web:app"),
         ('os.nothing_near:app', "no module 'os.nothing_near'"),
     ],
 )
 def test_what_can_not_be_used_is_named_with_what_is_near(write, text, says):
     assert failure(text) == [says, f'  - named by  -A {text}']
+
+
+def test_a_function_that_fails_is_told_with_its_line(write):
+    assert failure('web:fails') == [
+        'web.py:27: web:fails() fails: ZeroDivisionError: division by zero',
+        '  - named by  -A web:fails',
+        '   27 |     return 1 / 0',
+    ]
 
 
 def test_the_place_where_it_was_named_is_told(write):
@@ -114,24 +125,24 @@ def test_near_names_in_a_package_are_told_with_it(write):
 
 def test_modules_that_are_there_are_named_where_none_is_near(write, tmp_path):
     write('shop/__init__.py')
-    assert failure('xyzzy:app')[0] == f"no module 'xyzzy'; in {tmp_path} there are: shop, web"
+    assert failure('xyzzy:app')[0] == f"no module 'xyzzy'; {tmp_path} has: shop, web"
 
 
 def test_two_apps_are_both_named(write):
     write('two.py', 'from pytask import PyTask\na = PyTask()\nb = PyTask()')
-    assert failure('two')[0] == '2 apps in two.py; say which: two:a or two:b'
+    assert failure('two')[0] == '2 apps in two.py; choose one: two:a or two:b'
 
 
 @pytest.mark.parametrize('text', ['empty', 'empty:app'])
 def test_a_module_without_an_app_is_told_how_to_have_one(write, text):
     write('empty.py')
-    assert failure(text)[0].endswith('in empty.py; there is no PyTask in it: write app = PyTask()')
+    assert failure(text)[0].endswith('in empty.py; it has no PyTask: write app = PyTask()')
 
 
 def test_a_name_that_python_has_taken_is_told(write):
     write('site.py', 'from pytask import PyTask\napp = PyTask()')
     (first, _) = failure('site:app')
-    assert first.endswith('site.py; Python finds that one before site.py here: give yours another name')
+    assert first.endswith('site.py; Python finds that file before your site.py: rename yours')
 
 
 def test_an_error_names_the_authors_line_first_and_then_how_it_was_reached(write):
@@ -139,20 +150,20 @@ def test_an_error_names_the_authors_line_first_and_then_how_it_was_reached(write
     write('shop/database.py', '\nimport no_such_driver\n')
     write('api.py', 'x = 1\ny = 2\nimport shop\n')
     assert failure('api:app') == [
-        "shop/database.py:2: api does not import: ModuleNotFoundError: No module named 'no_such_driver'",
-        '  - reached from  shop/__init__.py:1',
-        '  - reached from  api.py:3',
-        '  - named by  -A api:app',
+        "shop/database.py:2 does not import: ModuleNotFoundError: No module named 'no_such_driver'",
+        '    2 | import no_such_driver',
+        '  imported by shop/__init__.py:1',
+        '  imported by api.py:3',
     ]
 
 
 def test_an_error_in_a_library_names_the_authors_line(write):
     write('api.py', '\nimport json\njson.loads("{")\n')
-    assert failure('api:app')[0].startswith('api.py:3: api does not import: JSONDecodeError')
+    assert failure('api:app')[0].startswith('api.py:3 does not import: JSONDecodeError')
 
 
 SETTING = "PyTask(leese=...): no setting 'leese'; did you mean 'lease'?"
-RUN = 'app.run() runs whenever this is imported; put it below: if __name__ == "__main__":'
+RUN = 'app.run() is called on import; move it below: if __name__ == "__main__":'
 
 
 @pytest.mark.parametrize(
@@ -167,7 +178,7 @@ RUN = 'app.run() runs whenever this is imported; put it below: if __name__ == "_
 )
 def test_what_a_module_does_wrong_is_told(write, source, line, says):
     write('api.py', source)
-    assert failure('api:app')[0] == f'api.py:{line}: api does not import: {says}'
+    assert failure('api:app')[0] == f'api.py:{line} does not import: {says}'
 
 
 @pytest.mark.parametrize(

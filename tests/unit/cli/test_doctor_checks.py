@@ -21,7 +21,7 @@ def levels(findings):
             OK,
             'Valkey 9.1.2 at there',
         ),
-        ({}, OK, 'there answers; its user may not ask for more (INFO)'),
+        ({}, OK, 'there answers; its version is unknown, since this user may not call INFO'),
     ],
 )
 def test_a_server_that_is_too_old_is_wrong(info, level, text):
@@ -32,7 +32,7 @@ def test_a_server_that_is_too_old_is_wrong(info, level, text):
 def test_a_slow_way_is_wrong():
     assert checks.latency(0.2).level == OK
     found = checks.latency(40)
-    assert (found.level, found.text.split(':')[0]) == (WRONG, '40.00 ms a round trip')
+    assert (found.level, found.text.split(':')[0]) == (WRONG, '40.00 ms per round trip')
 
 
 def test_what_could_not_be_written_is_wrong():

@@ -8,6 +8,7 @@ import flask.cli  # beforehand, so that it is one and the same for all tests
 import pytest
 
 from pytask.cli.finding import apps
+from pytask.cli.finding.import_errors import explain
 from pytask.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures('fresh_modules')
@@ -205,13 +206,13 @@ def test_the_task_worker_of_a_flask_app_may_be_named(write):
 @pytest.mark.parametrize(
     ('name', 'text', 'says'),
     [
-        ('app.py', 'import flask\n1 / 0', 'app.py:2: app.py does not import: ZeroDivisionError: division by zero'),
-        ('app.py', 'import flask\nx = (', "app.py:2: app.py does not import: SyntaxError: '(' was never closed"),
-        ('wsgi.py', '\nfrom flask import Flsk', 'wsgi.py:2: wsgi.py does not import: ImportError: cannot import'),
+        ('app.py', 'import flask\n1 / 0', 'app.py:2 does not import: ZeroDivisionError: division by zero'),
+        ('app.py', 'import flask\nx = (', "app.py:2 does not import: SyntaxError: '(' was never closed"),
+        ('wsgi.py', '\nfrom flask import Flsk', 'wsgi.py:2 does not import: ImportError: cannot import'),
         (
             'app.py',
             site("'long'"),
-            "app.py:8: app.py does not import: ConfigError: PYTASK_LEASE in Flask's config: ",
+            "app.py:8 does not import: ConfigError: PYTASK_LEASE in Flask's config: ",
         ),
     ],
     ids=['raises', 'syntax', 'import', 'setting'],
@@ -220,7 +221,7 @@ def test_what_is_wrong_with_the_authors_file_is_told_with_its_line(write, name, 
     write(name, text)
     with pytest.raises(ConfigError) as caught:
         apps.make({})
-    assert str(caught.value).splitlines()[0].startswith(says)
+    assert explain(caught.value).splitlines()[0].startswith(says)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from support import wait_until
 
 from pytask.web import application
 from pytask.web.streaming import feed as feed_
-from pytask.web.streaming import subscriber
-from pytask.web.streaming.feed import Filter
-from pytask.web.streaming.subscriber import RESET, Listener, framed
+from pytask.web.streaming import history, subscriber
+from pytask.web.streaming.history import Filter
+from pytask.web.streaming.subscriber import RESET, Subscriber, framed
 
 
 def test_all_events_are_heard_in_order_with_ids(follow, app, worker):
@@ -77,7 +77,7 @@ def test_a_number_of_many_digits_is_none_of_ours(follow, call, app, worker):
 
 
 def test_the_ring_is_bounded_and_its_end_is_a_reset(follow, port, app, worker, monkeypatch):
-    monkeypatch.setattr(feed_, 'KEPT', 3)
+    monkeypatch.setattr(history, 'KEPT', 3)
     worker()
     first = follow()
     app.client.start('add', {'a': 1}, run_id='a')
@@ -178,7 +178,7 @@ def test_another_server_takes_the_events_from_a_generator(sites, worker, server)
 
 def test_a_reader_who_is_slow_is_told_so_and_costs_little():
     """S30: what a client does not read is bounded."""
-    slow = Listener()
+    slow = Subscriber()
     for _ in range(1000):
         slow.put(b'x' * 1024)
     assert slow._size <= subscriber.MOST_BYTES
@@ -232,7 +232,7 @@ def test_an_odd_event_ends_nobodys_stream(follow, redis, text):
 
 
 def test_an_event_that_is_no_json_comes_without_what_is_none():
-    told = feed_._encoded(
+    told = feed_._as_json(
         {'run': 'a\ud800', 'event': 'x', 'at': float('inf'), 'seq': 2**80, 'data': {'a': '\ud800'}}
     )
     assert told == b'{"run":"a?","event":"x","at":null,"seq":null,"data":null}'
@@ -287,7 +287,7 @@ def test_a_foreign_name_can_not_forge_another_event(follow, redis):
 
 
 def test_a_filter_takes_what_it_says():
-    told = feed_.Told(1, 'r', 't', b'')
+    told = history.SentEvent(1, 'r', 't', b'')
     wanted = [Filter(), Filter('r'), Filter(task='t'), Filter('r', 't'), Filter('x'), Filter('r', 'x')]
     assert [one.takes(told) for one in wanted] == [True, True, True, True, False, False]
     assert framed(b'ab') == b'2\r\nab\r\n'

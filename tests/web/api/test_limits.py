@@ -34,7 +34,7 @@ def test_what_is_no_small_request_is_refused_and_nothing_is_printed(port, text, 
 
 def test_a_slow_head_is_cut_off(port, monkeypatch, capfd):
     """S30: by its time in all, not by that of each byte."""
-    monkeypatch.setattr(server, 'HEAD_WITHIN_S', 0.3)
+    monkeypatch.setattr(server.LIMITS, 'head_s', 0.3)
     with socket.create_connection(('127.0.0.1', port), timeout=10) as slow:
         slow.settimeout(0.02)
         slow.sendall(b'GET / HTTP/1.1\r\n')
@@ -55,7 +55,7 @@ def is_cut_off(slow):
 
 def test_who_is_silent_is_cut_off_and_blocks_nobody(port, monkeypatch, capfd):
     """S30."""
-    monkeypatch.setattr(server, 'SILENT_FOR_S', 0.5)
+    monkeypatch.setattr(server.LIMITS, 'silent_s', 0.5)
     silent = [socket.create_connection(('127.0.0.1', port), timeout=10) for _ in range(100)]
     assert ask(port, 'GET', '/api/v1/runs').code == 200
     assert [connection.recv(10) for connection in silent] == [b''] * len(silent)
@@ -66,7 +66,7 @@ def test_who_is_silent_is_cut_off_and_blocks_nobody(port, monkeypatch, capfd):
 
 def test_a_slow_body_is_cut_off(port, monkeypatch):
     """S30: 408."""
-    monkeypatch.setattr(server, 'BODY_WITHIN_S', 0.3)
+    monkeypatch.setattr(server.LIMITS, 'body_s', 0.3)
     text = (
         b'POST /api/v1/runs HTTP/1.1\r\n' + HEAD + b'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{'
     )

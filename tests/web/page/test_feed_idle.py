@@ -8,18 +8,19 @@ from support import wait_until
 from pytask.errors import Unavailable
 from pytask.web.redaction.redactor import Redactor
 from pytask.web.streaming import feed
-from pytask.web.streaming.subscriber import Listener
+from pytask.web.streaming.history import Filter
+from pytask.web.streaming.subscriber import Subscriber
 
 
 def test_a_client_is_heard_after_a_long_silence(app, monkeypatch):
     monkeypatch.setattr(feed, 'IDLE_S', 0.2)
-    monkeypatch.setattr(feed, 'AGAIN_S', 0.05)
+    monkeypatch.setattr(feed, 'RETRY_S', 0.05)
     events = feed.Feed(app.client, Redactor(app.registry))
     for _ in range(2):
-        listener = Listener()
-        events.join(listener, feed.Filter(), '')
+        subscriber = Subscriber()
+        events.join(subscriber, Filter(), '')
         assert events.size == 1
-        events.part(listener, feed.Filter())
+        events.part(subscriber, Filter())
         wait_until(lambda: events._thread is None, 'the feed has gone to sleep')
         monkeypatch.setattr(events, '_used_at', events._used_at - 1)  # and has slept for longer than that
     events.close()
@@ -36,9 +37,9 @@ def test_a_client_that_comes_just_as_the_feed_goes_to_sleep_is_heard(app, redis)
         wait_until(lambda: events._thread is None, 'the feed has gone to sleep')
 
     events._wake = wakes_too_early
-    listener = Listener()
-    events.join(listener, feed.Filter(), '')
-    wait_until(lambda: redis.publish('task-a', '{"event":"x"}') and listener._chunks, 'it is heard')
+    subscriber = Subscriber()
+    events.join(subscriber, Filter(), '')
+    wait_until(lambda: redis.publish('task-a', '{"event":"x"}') and subscriber._chunks, 'it is heard')
     events.close()
 
 
@@ -46,4 +47,4 @@ def test_nobody_joins_what_is_closed(app):
     events = feed.Feed(app.client, Redactor(app.registry))
     events.close()
     with pytest.raises(Unavailable):
-        events.join(Listener(), feed.Filter(), '')
+        events.join(Subscriber(), Filter(), '')

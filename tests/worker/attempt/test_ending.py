@@ -130,7 +130,7 @@ def test_finish_does_not_run_without_an_instance(app, worker, life):
 
     bad, broken = life(forever, name='bad', __init__=init), life(forever, name='broken', __init__=init)
     worker()
-    app.client._registry = None  # a foreign hand checks nothing
+    app.client.registry = None  # a foreign hand checks nothing
     runs = app.client.start(bad, {'n': 'x'}), app.client.start(broken, {'n': 1})
     assert [run.state for run in app.client.wait(*runs, timeout=5)] == [State.ERROR, State.EXCEPTION]
     assert bad.outcomes == broken.outcomes == []

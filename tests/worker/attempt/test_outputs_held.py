@@ -31,7 +31,7 @@ def test_another_output_is_an_exception_with_every_path(counts):
     run = counts({'a': [1, 'x'], 'b': None})
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'OutputError')
     assert run.output['message'].splitlines() == [
-        '`counts` promises another output',
+        '`counts` returned a value that does not match its return annotation',
         "  output.a[1]  expected int, got str ('x')",
         '  output.b  expected array, got null (None)',
     ]

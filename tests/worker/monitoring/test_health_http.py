@@ -116,7 +116,7 @@ def test_each_connection_serves_one_request(port):
 
 
 def test_a_client_that_is_silent_is_cut_off_and_blocks_nobody(port, monkeypatch, capfd):
-    monkeypatch.setattr(health_, 'REQUEST_WITHIN_S', 0.3)
+    monkeypatch.setattr(health_.LIMITS, 'connection_s', 0.3)
     silent = [socket.create_connection(('127.0.0.1', port), timeout=10) for _ in range(3 * health_.CONNECTIONS)]
     assert ask(port, '/ready')[0] == 200
     assert [connection.recv(10) for connection in silent] == [b''] * len(silent)

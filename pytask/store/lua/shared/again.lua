@@ -1,9 +1,0 @@
--- Let an ended run run again; it is to be put in line, or to be held.
-local function live_again(id, state)
-  redis.call('HSET', runs .. id, 'state', 'WAIT')
-  redis.call('HDEL', runs .. id, 'token', 'worker', 'reason', 'output', 'started', 'ended', 'progress', 'target', 'stop',
-    'grace', 'unhandled', 'at')
-  forgive(id)
-  redis.call('ZREM', ended .. state, id)
-  redis.call('ZREM', end_task, id)
-end
