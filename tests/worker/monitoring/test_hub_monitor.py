@@ -1,4 +1,4 @@
-"""The look-out: what counts as a block of the hub, and what does not."""
+"""The hub monitor: what counts as a block of the event loop, and what does not."""
 
 import time
 
@@ -15,7 +15,7 @@ really_sleep = monkey.get_original('time', 'sleep')
 
 @pytest.fixture
 def looking(app, worker, monkeypatch):
-    """A look-out that looks when it is told to, by clocks of the test's own: `pass_s(seconds, cpu)`."""
+    """A hub monitor that looks when it is told to, by the test's own clocks: `pass_s(seconds, cpu)`."""
     running = worker()
     one = hub_monitor.HubMonitor(running.slots, running.report, running.backpressure)
     times = {'monotonic_s': 0.0, 'cpu_s': 0.0}
