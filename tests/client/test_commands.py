@@ -186,7 +186,7 @@ def test_a_late_stop_never_hits_the_next_attempt(app, run, hold, redis):
 @pytest.mark.parametrize('text', ['stop', '{"command": "stop", "attempt": 1}'])
 def test_a_word_between_the_grant_and_the_start_is_heard(app, worker, hold, redis, text):
     running = worker()
-    wait_until(lambda: not running.fetcher.is_claiming, 'its first claim is answered: that may not get the run')
+    wait_until(lambda: not running.dispatcher._is_claiming, 'its first claim is answered: that may not get the run')
     claim, granted, door = running.store.queues.claim, gevent.event.Event(), gevent.event.Event()
 
     def slow_claim(*args):

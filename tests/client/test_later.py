@@ -90,7 +90,7 @@ def test_a_delay_is_milliseconds_from_the_now_of_redis():
 
 
 @pytest.mark.parametrize(('at', 'delay', 'why'), [
-    ('tomorrow', None, "at 'tomorrow' is not a date; write ISO 8601"), (True, None, 'at True is no date'),
+    ('tomorrow', None, "at 'tomorrow' is not a date; write ISO 8601"), (True, None, 'at True is not a date'),
     (1_900_000_000_000, None, 'is not a time in Unix seconds'), (-1, None, 'is not a time in Unix seconds'),
     ('0001-01-01T00:00', None, "at '0001-01-01T00:00' is out of range"),
     (float('nan'), None, 'is not a time in Unix seconds'), (None, -1, 'delay must be between .* seconds, not -1'),
