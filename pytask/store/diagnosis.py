@@ -53,7 +53,7 @@ class Checkup:
             keys.workers: 'zset', keys.stats: 'hash',
             **{keys.ended_in(state): 'zset' for state in sorted(ENDED)},
         }  # fmt: skip
-        # The beginnings of keys that go on with a name.
+        # Keys that end with a name, by their beginning.
         self._families = {
             keys.runs: 'hash', f'{keys.lines}-': 'list', keys.inboxes: 'list', keys.parked: 'list',
             keys.schedule_hashes: 'hash', keys.worker_hashes: 'hash', keys.claim_record(''): 'list',

@@ -1,4 +1,4 @@
-"""A worker's life as its app sees it: `on_start` hooks → runs → `on_stop` hooks → resources closed."""
+"""The hooks of an app around a worker's runs: `on_start` → runs → `on_stop` → resources closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOOK_LIMIT_S = 10.0
 
 
 class AppHooks:
-    """Calls the hooks of an app around the work of one worker."""
+    """Calls the hooks of an app in one worker."""
 
     def __init__(self, app: Application, report: Reporter) -> None:
         self._app, self._report = app, report

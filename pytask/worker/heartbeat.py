@@ -1,10 +1,9 @@
-"""The heartbeat: renews leases from a native thread, so that a task that blocks the hub loses none.
+"""The heartbeat: renews leases from a native thread, so that a task that blocks the event loop loses none.
 
-The thread starts after the main hub and one command (two threads that build hubs at once fight over
-the import lock), and shares no pool, lock or logger with the greenlets: it reads a copy of the table,
-and posts what it learned to the hub. It is also the last guard of "never twice": a run that was not
-renewed for three quarters of a lease is interrupted; one that is still alive when the lease is over
-takes the process with it. So does a hub that does not turn for `max_hang`.
+The thread starts after the main hub and one command (two threads that create hubs at once fight over the import
+lock). It shares no pool, lock or logger with the greenlets: it reads a copy of the table, and posts its news to the
+hub. It also enforces "never twice": a run that was not renewed for three quarters of a lease is interrupted; if it
+still runs when the lease is over, the process exits. So it does if the event loop hangs for `max_hang`.
 """
 
 from __future__ import annotations
@@ -48,12 +47,12 @@ def _is_kept(live: Live) -> bool:
 
 
 class _Hub(Hub):
-    # By epoll gevent ends the process if a task closes this thread's socket while it begins to wait for it.
+    # With epoll, gevent ends the process if a task closes this thread's socket just as it begins to wait for it.
     backend = 'select'
 
 
 class Heartbeat:
-    """Beats for one worker. `hear` is called in the hub with each piece of news: a word, and what it is about."""
+    """Renews for one worker. `hear` is called in the hub with each piece of news: a word, and what it is about."""
 
     def __init__(
         self,
@@ -82,7 +81,7 @@ class Heartbeat:
         self._hung_s, self._looked_at = 0.0, boot_s()
 
     def start(self, timeout_s: float = 3.0) -> None:
-        """Return when it has tried a beat: a thread that finds no descriptor left for its hub ends the process."""
+        """Return after the first beat. The process exits if no file descriptor is left for the thread's hub."""
         _start_thread(self._run, ())
         self._hub_monitor.start(self.publish)
         self._has_come.wait(timeout_s)
@@ -94,18 +93,18 @@ class Heartbeat:
         self._gone.wait(timeout_s)
 
     def late_s(self) -> float:
-        """Return the age of the last beat where leases that began with it are at their fence; else 0."""
+        """Return the age of the last beat if leases that began with it have reached their fence; else 0."""
         age_s = boot_s() - self.beat_at
         return age_s if age_s > FENCE_AT * self.lease_s else 0.0
 
     def hurry(self) -> None:
-        """Renew now rather than at the next beat."""
+        """Beat now rather than when the next beat is due."""
         if self._wake.locked():
             with contextlib.suppress(RuntimeError):  # released by another one just now
                 self._wake.release()
 
     def publish(self, live: Live | None, head: bytes) -> None:
-        """Say something about a run, or only what stands in the worker's record, at once; from any thread."""
+        """Publish an event of a run, or for None only update the worker's record, at once; from any thread."""
         if live is not None:
             self._notes.append(Note(live.run_id, live.token, '', '', head, 0))
         self.hurry()
@@ -115,7 +114,7 @@ class Heartbeat:
     def _run(self) -> None:
         try:
             _hub_local.set_hub(_Hub())
-            # Its own connection, made here; a reply that takes longer than this is a missed beat.
+            # The thread's own connection; a reply that takes longer than this is a missed beat.
             url, prefix = self._app.url, self._app.settings.prefix
             self._store = Store(url, prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))
             while not self._is_stopping:
@@ -131,7 +130,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         lives = self._leased()
-        self._guard(lives)  # before it, too: while Redis is away a beat takes long
+        self._guard(lives)  # also before the beat, which takes long while Redis is away
         try:
             self._register([live for live in self._slots.all() if live.is_local])
             for chunk in chunks(lives, CHUNK):
@@ -155,7 +154,7 @@ class Heartbeat:
         return [live for live in self._slots.all() if not live.is_local]
 
     def _until_next_s(self) -> float:
-        # Until the next beat, or sooner where a run comes to its fence or to the end of its lease.
+        # Until the next beat, or until a run reaches its fence or the end of its lease.
         now = boot_s()
         marks = [
             self._marked_at(live.lease) - now for live in self._leased() if live.is_open and not _is_kept(live)
@@ -180,7 +179,7 @@ class Heartbeat:
     def _pass_on(
         self, lives: Sequence[Live], before: Sequence[Halt | None], found: Sequence[tuple[str, str]]
     ) -> dict[str, str]:
-        # `before` is who halted when it was asked.
+        # `before` is each run's pause when Redis was asked.
         paused = {run_id for run_id, verdict in found if verdict == 'PAUSED'}
         verdicts = dict(pair for pair in found if pair[1] != 'PAUSED')
         for live, halt in zip(lives, before, strict=True):
@@ -208,14 +207,14 @@ class Heartbeat:
             self._tell('LOST', live)
 
     def _watch_hub(self) -> None:
-        # A process that was frozen as a whole did not hang: between two looks lie two beats at most.
+        # A frozen process is not a hang: at most two beats are counted between two looks.
         now = boot_s()
         self._hung_s += min(now - self._looked_at, 2 * self._period_s)  # the hub sets it to 0
         self._looked_at = now
         if self._max_hang_s and self._hung_s > self._max_hang_s:
             sys.__stderr__.write(  # type: ignore[union-attr]
                 f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_BROKEN}. '
-                f'The hub is held by {self._hub_monitor.culprit()}. All threads:\n'
+                f'The event loop is blocked by {self._hub_monitor.culprit()}. All threads:\n'
             )
             faulthandler.dump_traceback(sys.__stderr__, all_threads=True)  # type: ignore[arg-type]
             os._exit(EXIT_BROKEN)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Lifetime:
-    """Every service reports to it and may end the worker. Safe from signal handlers and any greenlet."""
+    """One per worker; every service reports to it. Its methods are safe in signal handlers and any greenlet."""
 
     def __init__(self, report: Reporter) -> None:
         self.report = report
@@ -33,7 +33,7 @@ class Lifetime:
         self.stopping.set()
 
     def obey_stop(self, *, may_hurry: bool) -> None:
-        """Obey a stop command. One that is heard twice must not hurry the worker."""
+        """Obey a stop command. A command received twice must not hurry the worker."""
         if may_hurry or self.wants_restart or not self.is_stopping:
             self.shut_down('stop command')
 

@@ -1,6 +1,6 @@
-"""A run while this worker holds it: one attempt, what it was told, and what it has to say.
+"""A run that this worker holds: one attempt, its lease, its end, its events.
 
-What few runs need is made when it is first needed: most runs are over within milliseconds.
+Most runs end within milliseconds, so what few of them need is made on first use.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from pytask.core.port import Port
     from pytask.store import Claimed
 
-# `start` goes on, or has not begun; it is over, and its end is under way; only the context is still to be left.
+# Until `start` has returned or raised; while hooks and children end; while the context is left.
 STARTED, CLOSING, LEAVING = range(3)
 
 _thread_id = monkey.get_original('_thread', 'get_ident')
 
 
 class Lease:
-    """When the lease of a run was last renewed, and when its run was fenced, by the boot clock."""
+    """When a lease was last renewed, and when its run was fenced (0 for not), on the boot clock."""
 
     __slots__ = ('fenced_at', 'renewed_at')
 
@@ -36,9 +36,9 @@ class Lease:
 
 
 class RunEnd:
-    """What a run was told about its end; the successor of a reload gets a new one.
+    """Why and how a run is told to end; the successor of a reload gets a new one.
 
-    `reason` is '' while it was not told to end. It is interrupted at `interrupt_at` of the monotonic clock. `asked`
+    `reason` is '' until the run is told to end. It is interrupted at `interrupt_at` on the monotonic clock. `asked`
     is the instance whose `stop` was called, `failure` the error of a child that ends the run.
     """
 
@@ -68,7 +68,7 @@ class RunEnd:
 
 
 class Notes:
-    """The events of a run that wait to be sent: their line and size in bytes, and how many were lost."""
+    """The events of a run that wait to be sent: their line, their size in bytes, and how many were dropped."""
 
     __slots__ = ('line', 'lost', 'size')
 
@@ -78,9 +78,9 @@ class Notes:
 
 
 class Handover:
-    """A reload under way: its id, the instance to take over with its data, and what was heard meanwhile.
+    """A reload under way: its id, and the instance that takes over, with its data.
 
-    `again` says whether a reload that was heard meanwhile is durable, None where none was.
+    `again` is None unless another reload was requested meanwhile; then it says whether that one is durable.
     """
 
     __slots__ = ('again', 'reload_id', 'successor')
@@ -92,7 +92,7 @@ class Handover:
 
 
 class Halt:
-    """One pause of one run inside this worker. Made in the hub's thread; native threads never halt."""
+    """One pause of one run inside this worker. Made in the hub's thread; native threads are never halted."""
 
     __slots__ = ('_thread', 'over')
 
@@ -101,9 +101,10 @@ class Halt:
         self._thread = _thread_id()
 
     def holds(self, live: Live, port: Port) -> bool:
+        """Tell whether the current greenlet, which runs code of this port's instance, must wait."""
         if live.end.reason or live.guard is not None or not goes_on(live) or _thread_id() != self._thread:
             return False
-        # While it is made, the successor of a reload must not wait: else nobody would answer.
+        # The successor of a reload must not wait while it is made: nothing would answer the reload.
         return live.task is None or live.task.pytask_port is port
 
 
@@ -133,18 +134,21 @@ class Live:
         self.greenlet: Any = None
         self.task: Task | None = None
         self.guard: object | None = None
-        self.flow: Any = None  # its FlowAttempt, where it is one
-        self.deadline: Any = None  # where its time is limited
+        self.flow: Any = None  # a FlowAttempt, if it is a flow
+        self.deadline: Any = None  # if its time is limited
         self.halt: Halt | None = None  # while it is paused
         self.notes: Notes | None = None
         self.handover: Handover | None = None
+
+    def __str__(self) -> str:
+        return f'run {self.run_id} {self.task_name}'
 
     def next_seq(self) -> int:
         self.seq += 1
         return self.seq
 
     def release_successor(self) -> Task | None:
-        """Forget the successor of a reload, which is not to take over, and return it."""
+        """Return the successor of a reload, if there is one; it no longer takes over."""
         if self.handover is None or self.handover.successor is None:
             return None
         (successor, _, _), self.handover.successor = self.handover.successor, None
@@ -152,17 +156,18 @@ class Live:
 
 
 def wait_while_paused(live: Live, port: Port) -> None:
-    """Return when the run is not paused, or is told to end: this is what a control point does."""
+    """Return when the run is not paused, or is told to end. Every control point calls this."""
     while (halt := live.halt) is not None and halt.holds(live, port):
         gevent.wait([halt.over, live.end.stopping_event()], count=1)
 
 
 def has_any(task: Task | None) -> bool:
+    """Tell whether an instance has children that have not ended."""
     return task is not None and bool(task.pytask_port.children)  # type: ignore[attr-defined]
 
 
 def goes_on(live: Live) -> bool:
-    """Tell whether a run is at its work: in `start`, or a graceful one in the children that `start` has left."""
+    """Tell whether a run is working: in `start`, or a graceful one in children that outlive `start`."""
     task = live.task
     is_joining = live.phase == CLOSING and task is not None and task.graceful and has_any(task)
     return live.is_open and (live.phase == STARTED or is_joining)

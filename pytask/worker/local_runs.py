@@ -1,7 +1,6 @@
-"""Local runs: those that belong to this worker and end with it. They hold no lease and take no slot.
+"""Local runs belong to this worker and end with it. They hold no lease and take no slot.
 
-pytask's own tasks run so, each supervised as a service; so do the tasks an app starts with
-`start_local_task`.
+They are pytask's own tasks, each supervised as a service, and those an app starts with `start_local_task`.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ _NAMES = frozenset(task.NAME for task in BUILTINS)
 
 
 def is_builtin(live: Live) -> bool:
-    """Tell whether a run is one of pytask's own, which every worker supervises."""
+    """Tell whether a run is one of pytask's own."""
     return live.is_local and live.task_name in _NAMES
 
 
 class LocalRuns:
-    """Begins the local runs of one worker. `hurry` has the heartbeat list a new one at once."""
+    """Begins the local runs of one worker. `hurry` makes the heartbeat list a new one at once."""
 
     def __init__(
         self,
@@ -51,14 +50,14 @@ class LocalRuns:
         self._supervisors = [BuiltinSupervisor(task.NAME, self, lifetime) for task in BUILTINS]
 
     def start(self, tasks: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Begin pytask's own tasks and these, given as names with data."""
+        """Begin pytask's own tasks, then these, given as names with data."""
         for supervisor in self._supervisors:
             supervisor.start()
         for name, data in tasks:
             self.launch(name, data)
 
     def launch(self, name: str, data: dict[str, Any]) -> None:
-        """Begin a local run. pytask's own run already: starting them again changes nothing."""
+        """Begin a local run. Does nothing for pytask's own tasks, which run already."""
         if name not in _NAMES:
             claimed = self.claimed(name, data)
             self._registration.write_down(claimed)
@@ -76,7 +75,7 @@ class LocalRuns:
         return Claimed(run_id, name, encode(data), 1, f'1:{secrets.token_hex(3)}:{worker_id}')
 
     def perform(self, live: Live, begun: Callable[[str], None]) -> Outcome:
-        """Run a local run to its end in this greenlet. Raises Unavailable where it can not be written down."""
+        """Run a local run to its end in this greenlet. Raises Unavailable if it cannot be stored."""
         self._registration.write_down(live.claimed)
         with self._launcher.holding(live):
             self._hurry()
@@ -84,7 +83,7 @@ class LocalRuns:
             return self._launcher.perform(live)
 
     def clear_away(self, live: Live) -> None:
-        """Delete a local run that has ended, unless Redis is away: its time to live ends it too."""
+        """Delete a local run that has ended; while Redis is away it is left to expire."""
         if not self._writer.is_away:
             self._registration.remove(live.run_id)
 
@@ -98,9 +97,9 @@ class BuiltinSupervisor(Service):
         self._live: Live | None = None
 
     def turn(self) -> None:
-        # Kept before it is written down: stop() clears that away.
+        # Set before the run is stored, so that stop() deletes it.
         self._live = live = Live(self._local_runs.claimed(self.name, {}), boot_s(), is_local=True)
-        # Redis is back as soon as it is written down: a turn is as long as the task runs.
+        # A turn lasts as long as the task runs, so it reports that Redis is back as soon as the run is stored.
         outcome = self._local_runs.perform(live, self._report.redis_is_back)
         if isinstance(outcome.exception, Unavailable):
             raise outcome.exception

@@ -1,7 +1,7 @@
-"""A worker as a process: POSIX signals in, exit code out, and a new process in its place where it needs one.
+"""A worker as a process: POSIX signals in, exit code out, and a new process in its place if it needs one.
 
 A Python signal handler runs inside whatever greenlet is current, so it sets a flag and wakes the
-main greenlet, and nothing else. Plain `signal.signal` answers also while the hub is blocked.
+main greenlet, and nothing else. Plain `signal.signal` works even while the event loop is blocked.
 """
 
 from __future__ import annotations
@@ -43,12 +43,11 @@ def run_worker(  # noqa: PLR0913 - by name
 ) -> int:
     """Run a worker in this process, in the main greenlet, and return its exit code.
 
-    `on_ready` is called in a greenlet of its own once the worker claims. A worker that needs a new process
-    becomes one, and this does not return; where that is not allowed (`restarts`, the settings), or was done within
-    a minute, the code is 75. `signals` are the POSIX signals that shut it down; `beside` is entered and left
-    with the worker.
+    `on_ready` is called in its own greenlet once the worker claims runs. A worker that needs a new process restarts
+    in place, and this does not return; if that is not allowed (`restarts`, the settings) or it did so within the
+    last minute, the code is 75. The POSIX signals `signals` shut it down; `beside` is entered and left with it.
 
-    Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
+    Raises Unavailable if Redis cannot be reached at the start, ConfigError for a bad setting.
     """
     set_up_logging(level, stdout.beneath(sys.stderr))
     stdout.stamp_logs()
@@ -61,17 +60,15 @@ def run_worker(  # noqa: PLR0913 - by name
     with posix_signals, guard, health, watchdog, beside or nullcontext():
         code = worker.serve(watchdog.ready(on_ready))
     if restarts and code == EXIT_RESTART and restart.is_possible(app.settings):
-        worker.report.starting_anew()
+        worker.report.restarting()
         restart.restart()
     return code
 
 
 class PosixSignals:
-    """Shut the worker down on these signals; the second hurries, the third exits at once.
+    """Shuts the worker down on these signals; the second one interrupts its runs, the third one exits at once.
 
-    Under `nohup` SIGHUP does nothing.
-
-    SIGUSR1 writes all stacks to stderr.
+    Under `nohup`, SIGHUP does nothing. SIGUSR1 writes all stacks to stderr.
     """
 
     def __init__(

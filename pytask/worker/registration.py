@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Registration:
-    """One worker as Redis knows it: its id, the length of its leases, its record and its local runs."""
+    """One worker as Redis sees it: its id, the length of its leases, its record and its local runs."""
 
     def __init__(self, app: Application, store: Store, slots: Slots, readiness: Readiness) -> None:
         self._app, self._store, self._slots, self._readiness = app, store, slots, readiness
@@ -32,7 +32,7 @@ class Registration:
         self._serves = '\n'.join(['', *app.registry.answers_to(), ''])
 
     def register(self, store: Store | None = None) -> Registered:
-        """Say that this worker is alive; the heartbeat does so through a store of its own. Raises ConfigError."""
+        """Write the record of this worker; the heartbeat does so through its own store. Raises ConfigError."""
         store = store or self._store
         locals_ = {live.run_id: live for live in self._slots.all() if live.is_local}
         app, slots = self._app, self._slots
@@ -46,12 +46,12 @@ class Registration:
             self.worker_id, lease_ms=self.lease_ms, fields=fields, local_ids=locals_,
             handles_ends=app.end_handler is not None,
         )  # fmt: skip
-        for run_id in registered.forgotten:  # by a long outage, or an empty restart: they go on all the same
+        for run_id in registered.forgotten:  # after a long outage, or a restart that lost data; they still run
             self.write_down(locals_[run_id].claimed, store)
         return registered
 
     def leave(self) -> None:
-        """Delete the record; one that can not be deleted ends by itself."""
+        """Delete the record, if Redis is reachable; otherwise it expires."""
         with contextlib.suppress(PytaskError):
             self._store.workers.forget(self.worker_id)
 
@@ -59,15 +59,15 @@ class Registration:
         return Claimant(self.worker_id, nonce, self.lease_ms)
 
     def why_parked(self, task: str) -> str:
-        """Say that this worker does not know a task, and which names are near."""
+        """Return a text: this worker has no such task, and which names are similar."""
         return no_such_task(task, self._app.registry.names())
 
     def write_down(self, claimed: Claimed, store: Store | None = None) -> None:
-        """Write a local run down as RUNNING."""
+        """Store a local run as RUNNING."""
         queues = (store or self._store).queues
         queues.begin_local(claimed, worker_id=self.worker_id, ttl_ms=self.lease_ms)
 
     def remove(self, run_id: str) -> None:
-        """Delete a local run; one that can not be deleted ends by its time to live."""
+        """Delete a local run, if Redis is reachable; otherwise it expires."""
         with contextlib.suppress(Unavailable):
             self._store.db.call('UNLINK', self._store.keys.run(run_id))

@@ -1,4 +1,4 @@
-"""The shutdown: how a worker lets go of its runs, in order: let finish, ask, interrupt."""
+"""The shutdown of a worker's runs, in order: let them finish, ask them to end, interrupt them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pytask.worker.slots import Slots
     from pytask.worker.writer import Writer
 
-# What stop() with its GRACE, and the interruptions after it, may take. Runs whose GRACE has no limit, or a longer
-# one, are interrupted a second before: their `finally` blocks run, and they are given back.
+# For stop() with its GRACE (10 s by default) and the interruptions after it. Runs with a longer GRACE are
+# interrupted a second earlier, so that their `finally` blocks run and they are requeued.
 STOP_LIMIT_S, HURRY_AFTER_S = 13.0, 12.0
 RECORD_LIMIT_S = 2.0
 
@@ -48,7 +48,7 @@ class Shutdown:
             gevent.sleep(0.01)
 
     def time_out(self) -> None:
-        """Record the ends of runs that ignore their TIMEOUT: they end with this process, and must not run again."""
+        """Record runs that ignore their TIMEOUT: they end with this process, and must not run again."""
         for live in self._others():
             if live.end.reason == 'timeout' and live.is_open and live.run_id in self._stopper.unkillable:
                 self._writer.end(live, outcome_of(live, None, None))
@@ -58,16 +58,16 @@ class Shutdown:
 
     def _tell(self, *, hurry: bool) -> bool:
         for live in self._others():
-            # What it was told first stands, but for a reload.
+            # A run that was already told to end keeps that reason, unless it was a reload.
             self._stopper.end(live, 'shutdown', grace_s=0 if hurry else None)
         return hurry
 
     def _is_waited_for(self) -> bool:
-        # What is over and can not be recorded, since Redis is away, is not: others recover it. Nor is what only a
-        # new process ends.
+        # Not for ended runs that cannot be recorded because Redis is away: other workers recover them. Nor for runs
+        # that only a new process ends.
         others = [live for live in self._others() if live.run_id not in self._stopper.unkillable]
         return any(live.is_open for live in others) or bool(others and not self._writer.is_away)
 
     def _others(self) -> list[Live]:
-        # All but pytask's own, which go on until the last run has ended.
+        # Not pytask's own: they keep running until the last run has ended.
         return [live for live in self._slots.all() if not is_builtin(live)]

@@ -1,7 +1,6 @@
-"""The runs a worker holds. The table owns their leases, not the greenlets: a greenlet killed before
-its first switch never enters a `finally`.
+"""The runs a worker holds, from claim to recorded outcome, so that each lease is renewed to the end.
 
-A run is in it from its claim until its outcome is recorded, so that its lease is renewed to the end.
+This table owns the leases, not the greenlets: a greenlet killed before its first switch never enters a `finally`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """Run id → Live, and how many more may come. Local runs take no slot."""
+    """Run id → Live, and how many slots are free. Local runs take no slot."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -31,7 +30,7 @@ class Slots:
         return self.size - self.taken
 
     def add(self, live: Live) -> Live | None:
-        """Take a slot. An older attempt of the same run is returned, and the later one takes its slot."""
+        """Take a slot. If an older attempt of the same run is here, take over its slot and return that attempt."""
         older = self._live.get(live.run_id)
         self._live[live.run_id] = live
         if not live.is_local and older is None:
@@ -42,7 +41,7 @@ class Slots:
         return older
 
     def remove(self, live: Live) -> None:
-        """Let go of a run; twice is fine."""
+        """Release the slot of a run. May be called twice."""
         if self._live.get(live.run_id) is not live:
             return
         del self._live[live.run_id]
@@ -56,5 +55,5 @@ class Slots:
         return self._live.get(run_id)
 
     def all(self) -> list[Live]:
-        """Return a copy, atomic also as seen from the heartbeat's native thread."""
+        """Return a copy; safe to call from the heartbeat's native thread."""
         return list(self._live.values())

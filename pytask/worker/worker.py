@@ -1,7 +1,6 @@
 """The worker: which parts it has, in which order they start and stop, and who talks to whom.
 
-It holds no logic of its own beyond that order. The main greenlet waits for a reason to stop; POSIX
-signals, `app.stop()` and the worker command only give it one.
+It has no other logic. The main greenlet waits for a reason to stop: a POSIX signal, `app.stop()`, a stop command.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class Worker:
             commands.PAUSE: self.pauser.obey, commands.RESUME: self.pauser.obey,
         }  # fmt: skip
         of_worker = {
-            # One that is written down is heard twice, here and by the heartbeat: that does not hurry.
+            # A durable one arrives twice, here and by the heartbeat; that must not hurry.
             commands.STOP: lambda command: self.lifetime.obey_stop(may_hurry='is_durable' not in command.fields),
             commands.STACK: lambda command: gevent.spawn(stacks.answer, self.slots, self.store, command.fields),
         }
@@ -117,11 +116,11 @@ class Worker:
         self.heartbeat = Heartbeat(app, slots, self.registration, self.hub_monitor, self.news.hear)
         self.listener = ControlListener(self.id, store, self.dispatcher, self.lifetime, self.heartbeat.hurry)
         self.local_runs = LocalRuns(self.registration, self.launcher, writer, self.lifetime, self.heartbeat.hurry)
-        claimer = Claimer(self.registration, store, self.launcher, self.dispatcher, report)
+        self.claimer = Claimer(self.registration, store, self.launcher, self.dispatcher, report)
         waiters = [QueueWaiter(queue, store, self.lifetime) for queue in dict.fromkeys(app.settings.queue)]
-        parked_runs = ParkedRuns(claimer, store, slots, app.registry, waiters)
+        parked_runs = ParkedRuns(self.claimer, store, slots, app.registry, waiters)
         gate = Gate(slots, self.backpressure, self.heartbeat)
-        self.fetcher = Fetcher(claimer, gate, waiters, parked_runs, self.lifetime)
+        self.fetcher = Fetcher(self.claimer, gate, waiters, parked_runs, self.lifetime)
         self.app_hooks = AppHooks(app, report)
         self.shutdown = Shutdown(slots, report, writer, self.stopper)
 
@@ -136,7 +135,7 @@ class Worker:
     def serve(self, on_ready: Callable[[], None] | None = None) -> int:
         """Work until there is a reason to stop; return the exit code.
 
-        Raises Unavailable and ConfigError, at the start only.
+        Raises Unavailable and ConfigError, but only at the start.
         """
         if not self._start_all():
             return EXIT_CONFIG
@@ -147,11 +146,11 @@ class Worker:
         return self._stop_all()
 
     def shut_down(self, why: str) -> None:
-        """Give a reason to stop; the second one hurries. Safe from signal handlers and any greenlet."""
+        """Shut down; a second call interrupts all runs. Safe in signal handlers and any greenlet."""
         self.lifetime.shut_down(why)
 
     def dump(self, frame: FrameType | None) -> None:
-        """Write all stacks to stderr; `frame` is what the current greenlet was doing. Safe from signal handlers."""
+        """Write all stacks to stderr; `frame` is where the current greenlet is. Safe in signal handlers."""
         stacks.dump(self.id, self.slots.all(), frame)
 
     def _start_all(self) -> bool:
@@ -174,12 +173,11 @@ class Worker:
 
     def _stop_all(self) -> int:
         self.report.shutting_down(self.lifetime.why, self.slots.taken)
-        self.fetcher.stop()  # no new runs; whatever the last claim granted is in the table
-        # Until the last outcome is recorded, or given back to the front.
+        self.fetcher.stop()  # no new runs; the last claim's are in `slots`
         self.shutdown.drain(self.app.settings.drain_s, self.lifetime.hurry)
         self.local_runs.stop()
         self.app_hooks.end()
-        self.heartbeat.stop()  # leases were renewed to the end
+        self.heartbeat.stop()  # leases are renewed to the end
         self.listener.stop()
         self.backpressure.stop()
         self.shutdown.time_out()
@@ -191,6 +189,6 @@ class Worker:
         return code
 
     def _leave(self) -> None:
-        if not self.writer.is_away:  # else its record ends by itself
+        if not self.writer.is_away:  # else its record expires
             self.registration.leave()
         self.store.close()

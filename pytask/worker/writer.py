@@ -1,8 +1,8 @@
-"""The writer: every event and outcome of this worker's runs, in order, in batches, until answered.
+"""The writer: sends every event and outcome of this worker's runs, in order and in batches.
 
-One line for both, so that a run's events stand before its outcome. What is taken is sent in one
-round trip and let go only when Redis has answered. Events are bounded per run: while Redis is there
-a task that floods waits; while it is away its oldest are dropped, and one event `lost` says how many.
+Both share one line, so a run's events precede its outcome. A batch takes one round trip and leaves the line only
+when Redis has answered. Events are bounded per run: while Redis is available, a task that emits too many waits;
+while it is away, its oldest events are dropped, and one `lost` event says how many.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RUN_BYTES = 2**20
 
 
 class Pending:
-    """An event waiting to leave. Dropped ones stay in line, without their text."""
+    """An event waiting to be sent. One that is dropped stays in the line, but is not sent."""
 
     __slots__ = ('done', 'head', 'is_dropped', 'kept', 'live', 'seq', 'target')
 
@@ -50,7 +50,7 @@ class Pending:
         self, live: Live, head: bytes, done: int | str = '', target: int | str = '', kept: bytes = b''
     ) -> None:
         self.live, self.head, self.done, self.target, self.kept = live, head, done, target, kept
-        self.seq = 0  # given when it is in line
+        self.seq = 0  # set when it joins the line
         self.is_dropped = False
 
 
@@ -69,7 +69,7 @@ class Writer(Service):
         super().__init__('writer', lifetime)
         self._store, self._slots = store, slots
         self._line: deque[Pending | Final] = deque()
-        # Tasks emit from native threads too. Never held across a switch or a call to Redis.
+        # Tasks emit from native threads, too. Never held across a switch or a call to Redis.
         self._lock = _allocate_lock()
         self._wake = Event()
         self._moved = Event()
@@ -79,6 +79,7 @@ class Writer(Service):
         self.is_away = False
 
     def end(self, live: Live, outcome: Outcome) -> None:
+        """Queue the outcome of an attempt, behind its events. Never waits."""
         live.took_s = monotonic_s() - live.begun_at
         with self._lock:
             self._line.append(Final(live, outcome, live.next_seq()))
@@ -87,22 +88,22 @@ class Writer(Service):
     def note(
         self, live: Live, head: bytes, *, done: int | str = '', target: int | str = '', kept: bytes = b''
     ) -> None:
-        """Queue an event; waits while the run's buffer is full and Redis is there."""
+        """Queue an event; wait while the run's buffer is full and Redis is available."""
         pending = Pending(live, head, done, target, kept)
         self.insist(lambda: self.has_queued(pending))
 
     def insist(self, has_queued: Callable[[], bool]) -> None:
-        """Put something in line by calling this until it says that it has."""
+        """Call `has_queued` until it succeeds."""
         while not has_queued():
             if _get_ident() == self._hub_thread:
                 self._moved.clear()
                 self._moved.wait(1.0)
             else:
-                gevent.sleep(0.01)  # a native thread has a hub of its own to sleep in
+                gevent.sleep(0.01)  # a native thread sleeps in its own hub
         self._rouse()
 
     def has_queued(self, pending: Pending) -> bool:
-        """Put an event in line, and tell whether there was room. Never switches."""
+        """Queue an event if there is room, and tell whether there was. Never switches greenlets."""
         live, size = pending.live, len(pending.head)
         with self._lock:
             notes = live.notes
@@ -188,7 +189,7 @@ class Writer(Service):
             self._report.recorded(live, outcome, answer.decode())
 
     def _split(self, batch: Sequence[Any], error: PytaskError) -> None:
-        # Redis refuses something in here: halve until it stands alone, so that it can not jam the others.
+        # Redis rejects something in here: halve until it is alone, so that it cannot hold up the others.
         if len(batch) > 1:
             middle = len(batch) // 2
             self._record(batch[:middle])

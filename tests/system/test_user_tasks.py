@@ -321,7 +321,7 @@ def test_errors_say_what_was_wrong(failing):
     run, _ = failing('emits-an-object')
     assert run.output['message'] == "event 'page': Encoding objects of type object is unsupported"
     run, _ = failing('returns-a-path')
-    assert 'start returned what JSON can not carry: ' in run.output['message']
+    assert 'start returned a value that cannot be JSON: ' in run.output['message']
     run, _ = failing('returns-a-generator')
     assert 'of type generator is unsupported' in run.output['message']
     run, _ = failing('stops-badly')

@@ -226,5 +226,5 @@ def test_a_worker_that_has_left_holds_no_descriptors(start):
 
 def test_a_worker_with_another_lease_is_refused(start, server):
     start(lease=2)
-    with pytest.raises(ConfigError, match='lease for 2 s, this one for 3 s; start it with the same --lease'):
+    with pytest.raises(ConfigError, match='use a lease of 2 s, this one 3 s; start it with --lease 2'):
         Worker(PyTask(server.url, lease=3)).serve()

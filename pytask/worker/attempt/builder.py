@@ -68,6 +68,6 @@ class Builder:
 
 @contextmanager
 def _both(outer: Callable[[], AbstractContextManager[Any]], task_class: type[Task]) -> Iterator[None]:
-    # The task's is made inside the app's: it may need it.
+    # The task's is made inside the app's, which it may need.
     with outer(), task_class.provide_context() or nullcontext():
         yield

@@ -1,8 +1,7 @@
 """The end of an attempt: `start` is over → `finish` hook → children → `on_exception` hooks → recorded.
 
-What is the author's code in here runs guarded: an interruption that was aimed at `start` does not hit it,
-its errors are logged and change nothing, and its time is limited. A second signal, or a lost lease, may
-cut it short.
+The author's hooks run guarded: an interruption that was aimed at `start` does not hit them, their errors are logged
+and change nothing, and their time is limited. A second signal, or a lost lease, may cut them short.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from pytask.worker.live import Live
     from pytask.worker.reporter import Reporter
 
-# What an `on_exception` hook may take: long enough to send a report, short enough for a slot.
+# For an `on_exception` hook: long enough to send a report, short enough to occupy a slot.
 HOOK_LIMIT_S = 10.0
 
 
@@ -45,10 +44,9 @@ class AttemptEnding:
         self._stopper, self._timeouts = stopper, timeouts
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
-        """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
-        outcome = outcome_of(
-            live, value, error, self._promised(live, error)
-        )  # which may ask for an error's text: still a part of `start`
+        """Return the outcome of an attempt whose `start` is over, after nothing of it runs. Never raises."""
+        # May run an error's __str__, so it is still part of `start`.
+        outcome = outcome_of(live, value, error, self._promised(live, error))
         live.phase = CLOSING
         task = live.task
         if live.deadline is not None and (task is None or not task.graceful):
@@ -77,22 +75,22 @@ class AttemptEnding:
         return outcome
 
     def fail(self, live: Live, error: BaseException) -> Outcome:
-        """Return the outcome of an attempt that ended by `error` outside of its instance; call the hooks."""
+        """Return the outcome of an attempt that ended by `error` outside its instance; call the hooks."""
         outcome = outcome_of(live, None, error)
         self.tell(live, outcome)
         return outcome
 
     def tell(self, live: Live, outcome: Outcome) -> None:
-        """Call the app's `on_exception` hooks, where that is how it ended."""
+        """Call the app's `on_exception` hooks if the attempt ended so."""
         if outcome.state is not State.EXCEPTION or is_own(live.task_name):
             return
-        live.phase = CLOSING  # also where there was no start, or its context could not be left
+        live.phase = CLOSING  # even if `start` never ran, or leaving the context failed
         for hook in self._app.exception_hooks:
             self._guarded(live, HOOK_LIMIT_S, hook, self._run_of(live, outcome), outcome.exception)
         self._stopper.close(live, live.task)
 
     def child_failed(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None:
-        """End a run by the error of a child that nobody waits for; where it ends anyway, log the error."""
+        """End a run by the error of a child that nothing waits for; if the run ends anyway, log the error."""
         live = port.live
         is_other = live.task is not None and live.task.pytask_port is not port  # a reload's
         is_graceful = live.task is not None and live.task.graceful
@@ -124,7 +122,7 @@ class AttemptEnding:
     def _end_children(
         self, live: Live, task: Task, value: Any, outcome: Outcome, error: BaseException | None
     ) -> Outcome:
-        # Its `start` has returned, so a graceful run goes on in its children, and is judged when these have ended.
+        # `start` has returned, so a graceful run continues in its children, and is judged when they have ended.
         if task.graceful and error is None and has_any(task):
             self._join(live, task)
             outcome = outcome_of(live, value, None, self._promised(live, None))
@@ -133,7 +131,7 @@ class AttemptEnding:
         return outcome
 
     def _join(self, live: Live, task: Task) -> None:
-        # Until they have ended, one has failed, or their time is over since the run was told to end.
+        # Until they have ended, one has failed, or the time of a run that was told to end is up.
         port: RunPort = task.pytask_port  # type: ignore[assignment]
         changed = port.changed = Event()
         while has_any(task) and live.end.failure is None:
@@ -143,7 +141,7 @@ class AttemptEnding:
                 break
             try:
                 changed.wait(None if left_s == inf else left_s)
-            except BaseException as error:  # noqa: BLE001 - a Timeout that the task has left ticking
+            except BaseException as error:  # noqa: BLE001 - a Timeout that the task left running
                 self._report.leaked(live, error)
         if live.end.failure is not None and not live.end.reason:
             live.end.reason = 'failed'

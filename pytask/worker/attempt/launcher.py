@@ -1,4 +1,4 @@
-"""The launcher: gives each granted run a greenlet and a slot, and hands its outcome to the writer."""
+"""The launcher gives each granted run a greenlet and a slot, and its outcome to the writer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Launcher:
         return live
 
     def run(self, live: Live, older: Live | None) -> None:
-        """Be the body of an attempt's greenlet; an older attempt that still runs here is ended first."""
+        """Be the body of an attempt's greenlet. An older attempt that still runs here is ended first."""
         if older is not None:
             self._stopper.outlast(older)
         outcome = self._runner.perform(live) if live.flow is None else self._runner.perform_flow(live)
@@ -53,7 +53,7 @@ class Launcher:
 
     @contextmanager
     def holding(self, live: Live) -> Iterator[None]:
-        """Keep a local run in the table while the greenlet that asks performs it."""
+        """Keep a local run in the table while the caller performs it."""
         self._slots.add(live)
         try:
             yield
@@ -62,7 +62,7 @@ class Launcher:
             self._slots.remove(live)
 
     def perform(self, live: Live) -> Outcome:
-        """Run the user code of a local run in the greenlet that asks, and judge it. Never raises."""
+        """Run the user code of a local run in the current greenlet, and judge it. Never raises."""
         return self._runner.perform(live)
 
     def mend(self) -> None:

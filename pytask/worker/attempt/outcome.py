@@ -1,4 +1,4 @@
-"""The outcome: how an attempt ended, decided once, from what it was told and what it did."""
+"""How an attempt ended: decided once, from what it was told and what it did."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ MAX_OUTPUT_BYTES = 2**20
 
 
 def outcome_of(live: Live, value: Any, error: BaseException | None, promised: Outputs | None = None) -> Outcome:
-    """Decide how an attempt ended: what it was told first, then what it returned or raised.
+    """Return how an attempt ended: by what it was told, else by what it returned or raised.
 
-    InputError is an ERROR while there is no instance: then it is this run's own data that does not fit.
+    InputError is an ERROR while there is no instance: then it is about the run's own data. `promised` is what the
+    output must match.
     """
     told = live.end.reason
     if told == 'stop':
@@ -48,7 +49,7 @@ def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
 
 def _output(value: Any, promised: Outputs | None = None) -> Outcome:
     if isinstance(value, Signal):
-        return _unfit('wait and spawn steer a flow: this run is no step of one')
+        return _unfit('wait and spawn are only for steps of a flow')
     try:
         if promised is not None:
             value = promised.fit(value)
@@ -58,7 +59,7 @@ def _output(value: Any, promised: Outputs | None = None) -> Outcome:
     except OutputError as error:
         return _unfit(str(error), error)
     except BaseException as error:  # noqa: BLE001 - user objects run code while they are encoded
-        return _unfit(f'start returned what JSON can not carry: {describe(error)["message"]}')
+        return _unfit(f'start returned a value that cannot be JSON: {describe(error)["message"]}')
     if len(output) > MAX_OUTPUT_BYTES:
         return _unfit(f'start returned {len(output):,} bytes of JSON; the limit is {MAX_OUTPUT_BYTES:,}')
     return Outcome(State.SUCCESS, output)

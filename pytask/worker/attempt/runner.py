@@ -1,7 +1,7 @@
 """Run one attempt: claim → context → `__init__` → `start` → end → recorded.
 
-`perform` never raises, so nothing escapes an attempt's greenlet, and everything after it reads one value. The
-outcome is decided once, in `outcome_of`, from what happened and from whether the run was told to end before.
+`perform` never raises, so nothing escapes an attempt's greenlet, and all that follows depends on one value: the
+outcome, decided once, in `outcome_of`, from what happened and from whether the run was told to end before.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Runner:
         self._timeouts, self._flow_runner = timeouts, flow_runner
 
     def perform_flow(self, live: Live) -> Outcome:
-        """Run a flow, each step as a task is run. Never raises."""
+        """Run a flow, each of its steps as a task is run. Never raises."""
         return self._flow_runner.perform(live, self.perform)
 
     def perform(self, live: Live) -> Outcome:
@@ -75,7 +75,7 @@ class Runner:
             value = None
             try:
                 value = live.task.start() if live.flow is None else live.flow.enter(live.task, live.data)  # type: ignore[union-attr]
-                forks.leave()  # a child process that the task made goes no further
+                forks.leave()  # a child process that the task made ends here
             except BaseException as error:
                 forks.leave(error)
                 if live.end.reason != 'reload':

@@ -1,4 +1,4 @@
-"""The claimer: one claim at a time, and what follows from its answer: runs begin, the rest is reported."""
+"""The claimer: one claim at a time, and what follows from its answer: runs begin, other entries are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Claimer:
-    """Claims for one worker, and launches what is granted."""
+    """Claims runs for one worker, and launches them."""
 
     def __init__(
         self, registration: Registration, store: Store, launcher: Launcher, dispatcher: Dispatcher, report: Reporter
@@ -34,7 +34,7 @@ class Claimer:
 
     def claim(self, line: Line, limit: int) -> Grant:
         """Claim up to `limit` runs; they begin before this returns. Raises Unavailable."""
-        if self._is_answered:  # else what was granted and not heard of is granted once more
+        if self._is_answered:  # else the last grant, whose answer was lost, is given again
             self._nonces += 1
         self._is_answered = False
         self.between_claims.clear()
@@ -60,14 +60,14 @@ class Claimer:
         try:
             grant = self._store.queues.claim(who, line, limit)
         except Unavailable:
-            # Perhaps granted, and only the answer was lost: ask for the same grant once more.
+            # Perhaps only the answer was lost: ask for the same grant again.
             asked_at = boot_s()
             grant = self._store.queues.claim(who, line, limit)
         self._is_answered = True
         is_late = boot_s() - asked_at > FENCE_AT * who.lease_ms / 1000
         for claimed in grant.runs:
             live = self._launcher.launch(claimed, asked_at, line.queue)
-            if is_late:  # this process stood still, or the answer was long on its way: another may run it by now
+            if is_late:  # the process was frozen, or the answer slow: another worker may run it
                 live.end.reason = 'lost'
             self._dispatcher.begin(live, has_messages=claimed.has_messages)
         return grant

@@ -1,8 +1,8 @@
-"""The fetcher: claims waiting runs while slots are free, one claim in flight.
+"""The fetcher claims waiting runs while slots are free, one claim at a time.
 
-Waiting consumes nothing: a `QueueWaiter` per queue blocks until the queue has an entry, then the fetcher
-claims. A full claim is followed at once by the next and by a larger one; an empty one backs off with
-jitter, so that neither a herd of idle workers nor an entry nobody may claim makes it spin.
+Waiting consumes nothing: a `QueueWaiter` per queue blocks until the queue has an entry, then the fetcher claims. A
+full claim is followed at once by a larger one; after an empty one it backs off with jitter, so that it does not
+spin when many workers are idle or an entry cannot be claimed.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ LATE_PAUSE_S = 0.05
 
 
 class Gate:
-    """Whether this worker may claim: it has a free slot, enough of everything, and renews its leases."""
+    """Whether a worker may claim: it has a free slot, no shortage, and its leases are renewed."""
 
     def __init__(self, slots: Slots, backpressure: Backpressure, heartbeat: Heartbeat) -> None:
         self._slots, self._backpressure, self._heartbeat = slots, backpressure, heartbeat
 
     def wait(self) -> bool:
-        """Wait until it may claim, for a moment at most; tell whether it may."""
+        """Wait a second or two until it may claim; tell whether it may."""
         if not (self._slots.room.wait(PEEK_S) and self._backpressure.relieved.wait(PEEK_S)):
             return False
-        if self._heartbeat.late_s():  # what is not renewed would be lost again: it is for other workers
+        if self._heartbeat.late_s():  # leave the runs to workers that can renew their leases
             gevent.sleep(LATE_PAUSE_S)
             return False
         return True
 
     def limit(self, most: int) -> int:
-        """Return how many runs may be claimed at once, at most `most`."""
+        """Return how many runs to claim, `most` or the free slots."""
         return min(most, self._slots.free)
 
 
 class Fetcher(Service):
-    """Goes from queue to queue. `waiters` are those of its queues, the next one to be asked first."""
+    """Goes from queue to queue; `waiters` begins with the queue whose turn it is."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Fetcher(Service):
         super().start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        # Not in the middle of a claim: what it grants is to be run, or given back, by this worker.
+        # Not during a claim: this worker must run, or requeue, what is granted.
         self._is_stopping = True
         self._claimer.between_claims.wait(timeout_s)
         super().stop(timeout_s)
@@ -89,7 +89,7 @@ class Fetcher(Service):
         for waiter in ready:
             if not self._is_stopping:
                 self._fetch(waiter)
-        # The next turn begins with another queue: one that is always full does not starve the others.
+        # The next turn begins with another queue, so that one that is always full does not starve the others.
         self.waiters.append(self.waiters.pop(0))
         has_more = not self._is_stopping and self._parked_runs.fetch()
         if not ready and not has_more:
@@ -103,7 +103,7 @@ class Fetcher(Service):
             return
         grant = self._claimer.claim(waiter.line, limit)
         if grant.is_paused:
-            waiter.open.clear()  # `ParkedRuns` looks when it is open again
+            waiter.open.clear()  # until `ParkedRuns` sees that it is resumed
         elif len(grant.runs) == limit:
             self._batch = min(LARGEST_BATCH, 2 * self._batch)
         elif not grant.has_more:

@@ -1,9 +1,7 @@
-"""Claims what was laid aside, once a second: parked runs whose task this worker knows, and suspects.
+"""Claims runs that were set aside, once a second: parked runs whose task this worker knows, and quarantined runs.
 
-The same look tells what is paused: of a paused queue nothing is asked, of a paused task nothing claimed.
-
-How many of the suspects, and when it is time for more, the script knows: it sees how long those
-held have lived.
+The same look tells what is paused: paused queues are not asked, runs of paused tasks not claimed. How many
+quarantined runs to grant, and when, the script decides: it sees how long those held have survived.
 """
 
 from __future__ import annotations
@@ -26,13 +24,13 @@ if TYPE_CHECKING:
 EVERY_S = 1.0
 BATCH = 16
 SUSPECTS = 256
-# A run nobody knows ends as ERROR after a day: long enough for any rolling deploy.
+# A run whose task no worker knows ends as ERROR after a day: long enough for any rolling deploy.
 LIMIT_S = 86_400.0
 LIMIT_EVERY_S = 60.0
 
 
 class ParkedRuns:
-    """Claims them for one worker; opens and closes the `waiters` of its queues."""
+    """Claims them for one worker, and opens and closes the `waiters` of its queues."""
 
     def __init__(
         self, claimer: Claimer, store: Store, slots: Slots, registry: Registry, waiters: Sequence[QueueWaiter]
@@ -43,7 +41,7 @@ class ParkedRuns:
         self._suspects: list[str] = []
 
     def fetch(self) -> bool:
-        """Claim what is there for this worker; nothing before a second has gone by. Tell whether there is more."""
+        """Claim, at most once a second, what is there for this worker; tell whether there is more."""
         now = monotonic_s()
         if now < self._looked_at + EVERY_S:
             return False
@@ -69,10 +67,10 @@ class ParkedRuns:
         if limit <= 0:
             return False
         grant = self._claimer.claim(Line(self._store.keys.parked_list(name), parked=name), limit)
-        return len(grant.runs) == limit  # as after a pause: it is gone through at once
+        return len(grant.runs) == limit  # as after a pause: then continue at once
 
     def _for_me(self, names: Sequence[str], now: float) -> list[str]:
-        # Tasks this worker knows, and those that nobody knew for a day.
+        # Tasks this worker knows, and those that no worker has known for a day.
         mine = [name for name in names if self._registry.get(name)]
         if names and now >= self._aged_at + LIMIT_EVERY_S:
             self._aged_at = now

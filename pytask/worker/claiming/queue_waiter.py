@@ -20,7 +20,7 @@ FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.005, 0.1
 
 
 class QueueWaiter(Service):
-    """Waits for one queue to have entries; asked once, it tells once."""
+    """Waits for one queue to have entries: for each `ask`, it sets `heard` once."""
 
     def __init__(self, queue: str, store: Store, lifetime: Lifetime) -> None:
         super().__init__(f'peek {queue}', lifetime)
@@ -46,10 +46,11 @@ class QueueWaiter(Service):
 
     @property
     def may_claim(self) -> bool:
+        """Tell whether the queue has entries, as far as is known, and is not paused."""
         return self.is_ready and self.open.is_set()
 
     def ask(self, *, was_empty: bool) -> None:
-        """Look again; later and later while claims come back empty-handed."""
+        """Wait for the next entry, with growing pauses while claims are empty."""
         self.backoff_s = min(LONGEST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * self.backoff_s)) if was_empty else 0.0
         self.is_ready = False
         self.asked.set()

@@ -1,4 +1,4 @@
-"""The dispatcher: which command goes to which part of the worker, and what the heartbeat learned likewise."""
+"""The dispatcher passes each command, and each piece of news of the heartbeat, to the part that carries it out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pytask.worker.reporter import Reporter
     from pytask.worker.slots import Slots
 
-# Commands for any worker's runs are heard by all of them.
+# Every worker receives the commands for the runs of all workers.
 MOST_EARLY = 1000
 
 
 class Dispatcher:
-    """`of_runs` and `of_worker` say who carries out which command."""
+    """Dispatches commands: `of_runs` and `of_worker` map each to the function that carries it out."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Dispatcher:
         self._early: list[tuple[str, Command]] = []
 
     def obey(self, run_id: str, command: Command) -> None:
-        """Carry out a command for a run this worker holds; one meant for another attempt is dropped."""
+        """Carry out a command for a run of this worker; one for another attempt is ignored."""
         live = self._slots.get(run_id)
         if live is None and self._is_claiming and len(self._early) < MOST_EARLY:
             self._early.append((run_id, command))
@@ -57,15 +57,15 @@ class Dispatcher:
             carry_out(command)
 
     def begin(self, live: Live, *, has_messages: bool) -> None:
-        """Handle what an attempt that begins is to hear."""
+        """Handle the messages that wait for an attempt that begins."""
         self._inbox.begin(live, has_messages=has_messages)
 
     def expect(self) -> None:
-        """Keep commands for unknown runs while a claim is under way: they may be for a run that it grants."""
+        """Keep commands for unknown runs during a claim: they may be for a run that it grants."""
         self._is_claiming = True
 
     def catch_up(self) -> None:
-        """Carry out what was kept during a claim."""
+        """Carry out the commands kept during a claim."""
         self._is_claiming = False
         early, self._early = self._early, []
         for run_id, command in early:
@@ -73,9 +73,9 @@ class Dispatcher:
 
 
 class News:
-    """What the heartbeat's thread learned, acted on in the hub; so nothing here may block.
+    """Acts on what the heartbeat's thread learned. It runs in the hub, so nothing here may block.
 
-    `others` are the words that one part of the worker carries out alone.
+    `others` maps words to functions of a single part of the worker.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class News:
         self._others = others
 
     def hear(self, news: str, about: Any) -> None:
+        """Act on one piece of news; a STOP may carry its grace, as `STOP 2.5`."""
         word, _, grace = news.partition(' ')
         if word in ('LOST', 'GONE'):
             self._lose(about, is_gone=word == 'GONE')

@@ -1,10 +1,9 @@
-"""The inbox: what runs of this worker are told while they run, one message after the other.
+"""The inbox: the messages that are sent to runs of this worker, handled one after the other.
 
-Each run that is told something gets a loop for as long as there is more. It has a greenlet of the run's
-own handle a message, and takes that out of the inbox only when it has returned or failed: so what is
-interrupted, by a reload or at an end, is handled again, by the successor or the next attempt. What was
-only published stands in no inbox, and is handled in between. The loop itself belongs to the worker: the
-interruption of a task never hits a call to Redis.
+A run with messages has a loop until all are handled. One of the run's own greenlets handles a message, which leaves
+the inbox only when that has returned or failed. So a message that is interrupted, by a reload or at the end, is
+handled again, by the successor or the next attempt. Published messages are not in an inbox and are handled in
+between. The loop belongs to the worker, so the interruption of a task never hits a call to Redis.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ if TYPE_CHECKING:
     from pytask.worker.reporter import Reporter
     from pytask.worker.writer import Writer
 
-# Signs for runs of all workers come by; only the latest can be for a run that is about to begin here.
+# Signs for the runs of all workers arrive here; only the latest can be for a run that is about to begin.
 MAX_MISSED = 1000
 
 
 class Box:
-    """What one run is to hear: what was published, and whether to look into its inbox."""
+    """The published messages of one run, and whether to look into its inbox."""
 
     __slots__ = ('is_due', 'published')
 
@@ -48,13 +47,15 @@ class Box:
 
 
 class Inbox:
+    """Handles the messages of one worker's runs."""
+
     def __init__(self, store: Store, report: Reporter, writer: Writer) -> None:
         self._store, self._report, self._writer = store, report, writer
         self._boxes: dict[Live, Box] = {}
         self._missed: dict[str, None] = {}
 
     def obey(self, live: Live, command: Command) -> None:
-        """Hear a `send`: with a name a message, else a sign that one has come in."""
+        """Carry out a `send`: with a name it is a message, otherwise a sign that one is in the inbox."""
         if 'name' not in command.fields:
             self.look(live)
             return
@@ -65,14 +66,14 @@ class Inbox:
             self._report.message_dropped(live)
 
     def miss(self, run_id: str, command: Command) -> None:
-        """Remember the sign for a run that is not here: perhaps it is being granted to this worker just now."""
+        """Remember a sign for a run that is not here: it may be about to be granted to this worker."""
         if command.name == commands.SEND:
             self._missed[run_id] = None
             if len(self._missed) > MAX_MISSED:
                 del self._missed[next(iter(self._missed))]
 
     def begin(self, live: Live, *, has_messages: bool) -> None:
-        """Handle what an attempt that begins is to hear."""
+        """Handle the messages that wait for an attempt that begins."""
         was_missed = live.run_id in self._missed
         if was_missed:
             del self._missed[live.run_id]
@@ -80,7 +81,7 @@ class Inbox:
             self.look(live)
 
     def look(self, live: Live) -> None:
-        """Handle what stands in the inbox of a run; returns at once. A flow that waits sees to that itself."""
+        """Handle the inbox of a run; return at once. A flow that waits handles its messages itself."""
         if live.flow is not None and live.flow.keeps_mail:
             live.flow.has_mail = True
         else:
@@ -118,7 +119,7 @@ class Inbox:
             self._next_published(live, box)
 
     def _handle(self, live: Live, message: Envelope) -> bool:
-        """Have the run's instance of the moment handle it; false where the run is over before that."""
+        """Have the run's current instance handle a message; return False if the run is over before that."""
         heard, task = None, None
         while heard is None:
             task = self._instance(live, task)
@@ -135,7 +136,7 @@ class Inbox:
 
     @staticmethod
     def _instance(live: Live, but: Task | None) -> Task | None:
-        """Return the instance of the moment, once there is one, and another than the last; None at the end."""
+        """Wait for an instance other than `but`, and return it; None if the run is over."""
         pause_s = FIRST_PAUSE_S
         while not live.greenlet.dead:
             task = live.task
@@ -147,7 +148,7 @@ class Inbox:
 
     @staticmethod
     def _hear(live: Live, task: Task, message: Envelope) -> message_handler.Heard | None:
-        # As a child of the run, under a copy of the run's context as it is inside.
+        # As a child of the run, in a copy of the run's inner context.
         context = live.greenlet.gr_context.copy()
         context.run(current.set, task)
         child = context.run(gevent.spawn, message_handler.hear, task, message)
@@ -155,12 +156,12 @@ class Inbox:
         heard = child.value if child.dead else None
         if isinstance(heard, message_handler.Heard):
             return heard
-        if live.task is task and _hears(live) and not live.end.reason:  # nobody interrupted it, but itself
+        if live.task is task and _hears(live) and not live.end.reason:  # it interrupted itself
             return message_handler.failed(PytaskError(f'message {message.name} was interrupted'))
         return None
 
     def tell(self, live: Live, message: Envelope, error: BaseException) -> None:
-        """Log that a message has failed; and where nobody waits for an answer, publish it."""
+        """Log that a message has failed; publish it, too, if no answer is awaited."""
         name = str(message.name)[:100]
         self._report.message_failed(live, name, error)
         if not message.ask:
@@ -168,7 +169,7 @@ class Inbox:
             self._writer.note(live, events.event_head(events.MESSAGE_FAILED, about))
 
     def _insist(self, live: Live, call: Callable[..., Any], *args: Any) -> Any:
-        """Call Redis until it answers; None where the run is over before that, or the call is refused."""
+        """Call Redis until it answers; return None if the run is over before that, or Redis refuses."""
         try:
             return insist(call, *args, is_over=lambda: live.greenlet.dead)
         except Unavailable:
@@ -179,5 +180,5 @@ class Inbox:
 
 
 def _hears(live: Live) -> bool:
-    """Tell whether a run's instance hears messages: it goes on, and is not about to have a successor."""
+    """Tell whether a run's instance can handle messages: it works, and is not being replaced."""
     return live.end.reason != 'reload' and goes_on(live)

@@ -1,8 +1,8 @@
-"""The listener: commands that arrive by pub/sub.
+"""The listener receives commands by pub/sub.
 
-What was missed while it was not subscribed stands in the hashes, so each new subscription is
-followed by a renewal, whose answers name what is to be stopped. A message to itself proves that the
-subscription hears: a half-open connection, or one to an old primary, does not tell by itself.
+Commands missed while it was not subscribed are stored, so a renewal, whose answers name them, follows each new
+subscription. A message to itself proves that the subscription works: a half-open connection, or one to an old
+primary, does not fail by itself.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 PROOF_EVERY_S = 2.0
 PROOF_WITHIN_S = 6.0
-# A first subscription takes a millisecond or two; where Redis does not answer, a worker starts all the same.
+# A first subscription takes a millisecond or two; if Redis does not answer, the worker starts anyway.
 FIRST_WITHIN_S = 2.0
 ECHO = 'echo'
 
 
 class ControlListener(Service):
-    """Subscribed to commands for one worker and for any run. `on_subscribed` is called after each subscription."""
+    """Listens for one worker, and for the runs of all. `on_subscribed` is called after each subscription."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class ControlListener(Service):
         self._echoed_at = monotonic_s()
 
     def silent_s(self) -> float:
-        """Return how long ago the subscription last proved that it hears."""
+        """Return how many seconds ago the subscription last proved that it works."""
         return monotonic_s() - self._echoed_at
 
     def start(self) -> None:
-        """Return once it listens: a worker that says it has started hears what is published from then on."""
+        """Return once it listens: a worker that has started receives what is published from then on."""
         super().start()
         self._listens.wait(FIRST_WITHIN_S)
 
@@ -78,7 +78,7 @@ class ControlListener(Service):
     def _subscribe(self) -> None:
         self._stream = self._store.commands(self._worker_id)
         self._listens.set()
-        self._proved_at, self._asked_at = monotonic_s(), 0.0  # prove a new one at once
+        self._proved_at, self._asked_at = monotonic_s(), 0.0  # ask a new one for proof at once
         self._on_subscribed()
 
     def _unsubscribe(self) -> None:

@@ -1,7 +1,7 @@
-"""The pauser: lets the greenlets of a paused run halt at their next control point, and go on.
+"""The pauser halts the greenlets of a paused run at their next control point, until it is resumed.
 
-The hash says that a run is paused; this worker learns it from the channel, and from every renewal. A
-bare `PUBLISH` is made durable first. Who is told to end goes on at once.
+The run's hash says that it is paused; the worker learns it from the control channel and from every renewal. A bare
+`PUBLISH` is stored first. A run that is told to end continues at once.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 
 class Pauser:
+    """Pauses and resumes the runs of one worker."""
+
     def __init__(self, store: Store, report: Reporter) -> None:
         self._store, self._report = store, report
 
     def obey(self, live: Live, command: Command) -> None:
-        """Carry out a `pause` or `resume`; returns at once. A bare one is written down first, and told again."""
+        """Carry out a `pause` or `resume`; return at once. A bare one is stored, and then comes back."""
         is_pause = command.name == commands.PAUSE
         if 'at' not in command.fields:
             gevent.spawn(self._write, live, is_pause=is_pause)
@@ -45,9 +47,9 @@ class Pauser:
             live.halt = None
 
     def correct(self, paused: tuple[Live, Halt | None]) -> None:
-        """Do what a renewal says: the opposite of what was when it was asked.
+        """Correct a run whose pause (None for none), when a renewal was sent, was not what Redis answered.
 
-        Unless the channel has spoken since then; the next renewal knows.
+        If the channel has changed it since then, the next renewal decides.
         """
         live, halt = paused
         if live.halt is halt:

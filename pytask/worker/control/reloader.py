@@ -1,10 +1,10 @@
 """Reload: a new instance in the same attempt, under the same lease.
 
-The new instance is built first; where its data is bad the old one goes on, and the answer says why.
-Else the old one is stopped as usual, and the run's own greenlet takes the successor over.
+The new instance is built first. If its data is bad, the old one continues and the answer says why. Otherwise the
+old one is stopped as usual, and the run's own greenlet continues with its successor.
 
-How far it is stands in the hash: what was built counts if this process ends meanwhile, what kills a
-process while it is built is not tried again, and what nobody has begun is done by the next owner.
+The progress is stored: if this process ends, a reload that was built counts, one that killed the process while it
+was built is not tried again, and one that had not begun is done by the next owner of the run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytask.worker.reporter import Reporter
     from pytask.worker.slots import Slots
 
-# An answer is given until it is taken: while Redis is away, as often as this.
+# How often an answer is sent again while Redis is away.
 AGAIN_S = 0.5
 # Between looks at a run that is still being started.
 STARTING_S = 0.02
@@ -45,12 +45,12 @@ class Reloader:
         self._building: set[Live] = set()
 
     def obey(self, live: Live, command: Command) -> None:
-        """Carry out a `reload`; one with an id is durable."""
+        """Carry out a `reload`. One with an id is durable."""
         self.reload(live, is_durable='id' in command.fields)
 
     def reload(self, live: Live, *, is_durable: bool) -> None:
-        """Begin a reload; returns at once. A durable one stands in the hash until it is answered."""
-        if live in self._building or live.end.reason == 'reload':  # one at a time: looked at when that is answered
+        """Begin a reload; return at once. A durable one is stored until it is answered."""
+        if live in self._building or live.end.reason == 'reload':  # one at a time
             handover = _handover(live)
             handover.again = is_durable and handover.again is not False
         elif not live.end.reason:
@@ -63,11 +63,11 @@ class Reloader:
                 gevent.sleep(STARTING_S)
             handover = _handover(live)
             wanted = self._store.runs.begin_reload(live.run_id, live.token, handover.reload_id)
-            # It is heard twice, by the channel and by the heartbeat: the second time it is under way or answered.
+            # It arrives twice, by the channel and by the heartbeat: the second time it is under way or answered.
             if wanted is not None and not (is_durable and wanted.reload_id in ('', handover.reload_id)):
                 handover.reload_id = wanted.reload_id
                 self._replace(live, wanted)
-        except PytaskError as error:  # not the data's fault: the heartbeat hears of it again
+        except PytaskError as error:  # not the data's fault: the heartbeat will hear of it again
             self._report.reload_failed(live, error)
         finally:
             self._building.discard(live)
@@ -81,14 +81,14 @@ class Reloader:
             return
         made = self._build(live, old, data) if live.phase == STARTED else None
         if isinstance(made, Task) and wanted.reload_id:
-            with contextlib.suppress(PytaskError):  # goes without saying where this process lives on
+            with contextlib.suppress(PytaskError):  # only matters if this process dies
                 self._store.runs.reload_is_built(live.run_id, live.token, wanted.reload_id)
-        if live.end.reason or live.task is not old or not goes_on(live):  # nobody would take the new one over
+        if live.end.reason or live.task is not old or not goes_on(live):  # the run would not use it
             self._drop(live, made)
         elif live.phase != STARTED:
             self._drop(live, made)
             self._refuse(
-                live, PytaskError('its start has returned, and only its greenlets go on; stop it, and retry it')
+                live, PytaskError('its start has returned, only its greenlets still run; stop and retry it')
             )
         elif isinstance(made, Task):
             _handover(live).successor = (made, data, wanted.reload_id)
@@ -97,14 +97,14 @@ class Reloader:
             self._refuse(live, made or PytaskError('the greenlet that made the new instance was killed'))
 
     def takes_over(self, live: Live) -> bool:
-        """Put the successor, if there is one, in the old instance's place, in the run's own greenlet.
+        """Replace the old instance by its successor, if there is one; called in the run's own greenlet.
 
         Raises Interrupted if the run was told to end while the old instance was ending.
         """
         handover = live.handover
         if handover is None or handover.successor is None:
             return False
-        # Same attempt, same lease, same greenlet: only the instance and its data are others.
+        # Same attempt, same lease, same greenlet: only the instance and its data change.
         self._stopper.close(live, live.task)
         if live.end.reason != 'reload':
             raise Interrupted(live.end.reason)
@@ -131,7 +131,7 @@ class Reloader:
         return self._slots.get(live.run_id) is live
 
     def _build(self, live: Live, old: Task, data: bytes) -> Task | BaseException | None:
-        # In a greenlet that the run owns: it ends with it. None where it has ended before its first step.
+        # In a greenlet that the run owns, so that it ends with the run; None if it ended before its first step.
         context = live.greenlet.gr_context.copy()
         builder = context.run(gevent.spawn, self._body, live, type(old), data)
         builder.join()
@@ -150,7 +150,7 @@ class Reloader:
         self._answer(live, _handover(live).reload_id, why, b'')
 
     def answer(self, live: Live, reload_id: str, data: bytes) -> None:
-        """Record that the successor runs, with its data."""
+        """Store that the successor runs, with its data."""
         self._answer(live, reload_id, '', data)
         self._look_again(live)
 

@@ -1,8 +1,8 @@
-"""Back-pressure: a worker that is short of something claims nothing until it has it again.
+"""Backpressure: a worker that is short of something claims no runs until it recovers.
 
-Short means before harm: the hub a second late, memory at nine tenths of its limit, file descriptors at
-eight tenths. Runs go on and leases are renewed; others claim meanwhile. A worker that is short of memory
-although nothing runs in it has leaked, and asks to be restarted.
+Short means before harm is done: the event loop is a second late, memory is at 90 % of its limit, file descriptors
+at 80 %. Runs continue and leases are renewed; other workers claim meanwhile. A worker that is short of memory
+although it runs nothing has a leak, and restarts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PAGE = resource.getpagesize()
 
 
 class Backpressure(Service):
-    """`why` says what the worker is short of, '' for nothing; `lag_s` how late the hub was the last time."""
+    """`why` says what the worker is short of, '' for nothing; `lag_s` how late the hub was last."""
 
     def __init__(self, slots: Slots, max_memory_mib: int, lifetime: Lifetime) -> None:
         super().__init__('pressure', lifetime)
@@ -48,7 +48,7 @@ class Backpressure(Service):
 
     def _short_of(self) -> str:
         if self.lag_s > LATE_S:
-            return f'time: the hub was {self.lag_s:.1f} s late'
+            return f'time: the event loop was {self.lag_s:.1f} s late'
         used = resident_bytes()
         if used > MEMORY_SHARE * self._most_bytes:
             if self._slots.empty.is_set():
@@ -63,7 +63,7 @@ class Backpressure(Service):
     def _files_open(self, most: int) -> int:
         try:
             return sum(1 for _ in os.scandir(self._open))
-        except OSError:  # looking takes a descriptor, and none is left
+        except OSError:  # listing them takes a descriptor, and none is left
             return most
 
     def _say(self, why: str) -> None:
@@ -75,7 +75,7 @@ class Backpressure(Service):
 
 
 def memory_limit(setting_mib: int) -> float:
-    """Return how many bytes this process may use: the setting, else the least of its cgroup's and its own limit."""
+    """Return how many bytes this process may use: the setting, else the lower of its cgroup's and its own limit."""
     if setting_mib:
         return setting_mib * 2**20 / MEMORY_SHARE
     own = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -85,7 +85,7 @@ def memory_limit(setting_mib: int) -> float:
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of this process, where the system tells; else its largest so far."""
+    """Return the resident memory of this process in bytes; without /proc, its largest so far."""
     fields = _read('/proc/self/statm').split()
     if fields:
         return int(fields[1]) * _PAGE

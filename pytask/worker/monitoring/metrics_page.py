@@ -1,7 +1,6 @@
-"""The page of metrics: what this worker counted, how it is, and what Redis says of the queues.
+"""The metrics page: what this worker counted, its condition, and the queues in Redis.
 
-Redis is asked once a second at most and for one second; while it does not answer, its figures are left
-out and the rest is told.
+Redis is asked at most once a second, and may take a second; if it does not answer, its figures are left out.
 """
 
 from __future__ import annotations
@@ -48,10 +47,11 @@ class MetricsPage:
         self._one_asks = BoundedSemaphore(1)
         self._figures: Figures | None = None
         self._asked_at = 0.0
-        # Queue → the run at its head and when it was first seen there: foreign hands write no `created`.
+        # Queue → the run at its head and when it was first seen there: runs written by hand have no `created`.
         self._heads: dict[str, tuple[bytes | None, float]] = {}
 
     def page(self) -> str:
+        """Return the metrics as Prometheus text."""
         figures = gevent.with_timeout(ASK_WITHIN_S, self._ask, timeout_value=None)
         parts = [self._of_tasks(), self._of_worker(), _of_process()]
         if figures is not None:
@@ -79,22 +79,22 @@ class MetricsPage:
              for of in tasks for (queue, state), n in of.finished.items()],
         )  # fmt: skip
         yield from histogram(
-            'pytask_task_run_seconds', 'How long attempts took that ended.',
+            'pytask_task_run_seconds', 'Duration of attempts that have ended.',
             [({'task': of.name}, of.ran) for of in tasks if any(of.ran.counts)],
         )  # fmt: skip
         yield from histogram(
-            'pytask_task_wait_seconds', 'How long runs waited for a worker.',
+            'pytask_task_wait_seconds', 'Time that runs waited for a worker.',
             [({'task': of.name}, of.waited) for of in tasks if any(of.waited.counts)],
         )  # fmt: skip
 
     def _of_worker(self) -> Iterator[str]:
         slots, readiness = self._slots, self._readiness
         for name, about, value in (
-            ('pytask_worker_up', 'The hub turns and no service is broken.', int(not readiness.ills())),
+            ('pytask_worker_up', 'No service is broken or stuck.', int(not readiness.ills())),
             ('pytask_worker_ready', 'As /ready says.', int(not readiness.reasons())),
-            ('pytask_worker_slots', 'How many runs may go at a time.', slots.size),
-            ('pytask_hub_lag_seconds', 'How late the hub is.', round(self._backpressure.lag_s, 4)),
-            ('pytask_worker_slots_taken', 'How many go now.', slots.taken),
+            ('pytask_worker_slots', 'How many runs can run at a time.', slots.size),
+            ('pytask_hub_lag_seconds', 'How late the event loop is.', round(self._backpressure.lag_s, 4)),
+            ('pytask_worker_slots_taken', 'How many run now.', slots.taken),
             (
                 'pytask_worker_greenlets',
                 'Greenlets of runs: their own and those they spawned.',
@@ -103,13 +103,13 @@ class MetricsPage:
         ):
             yield from _gauge(name, about, value)
         yield from family(
-            'pytask_redis_errors_total', 'counter', 'Calls that Redis did not serve.',
+            'pytask_redis_errors_total', 'counter', 'Calls that Redis did not answer.',
             [({}, self._report.redis_errors)],
         )  # fmt: skip
 
     def _of_queues(self, figures: Figures) -> Iterator[str]:
         waiting = [({'queue': queue, 'state': 'WAIT'}, line.waiting) for queue, line in figures.lines.items()]
-        # Due and held runs wait in no queue; the others have no index by queue.
+        # Due and held runs are in no queue; other states have no index by queue.
         apart = [({'queue': f'({key})', 'state': 'WAIT'}, figures.states[key]) for key in ('due', 'held')]
         others = [({'state': key}, n) for key, n in figures.states.items() if key not in ('due', 'held')]
         yield from family('pytask_tasks', 'gauge', 'Runs in Redis, of all workers.', [*waiting, *apart, *others])
@@ -140,7 +140,7 @@ def _gauge(name: str, about: str, value: Any) -> Iterator[str]:
 
 
 def _of_process() -> Iterator[str]:
-    """Yield the names that every exporter uses, where the system has /proc."""
+    """Yield the metrics that every exporter has, if the system has /proc."""
     times = os.times()
     spent_s = round(times.user + times.system, 2)
     yield from family('process_cpu_seconds_total', 'counter', 'User and system time.', [({}, spent_s)])

@@ -1,7 +1,7 @@
-"""The watch: looks at the stamps once a second, and tells the log and systemd what has changed.
+"""The watchdog checks readiness once a second and tells the log and systemd what has changed.
 
-An outage of Redis is no reason to be restarted, so the watchdog is fed through it: only a hub that
-does not turn, or a service that does not come back from its turn, lets it starve.
+systemd's own watchdog is fed during an outage of Redis, too: a restart would not help. It starves only if the event
+loop hangs or a service is stuck.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Notifier:
         is_mine = environ.get('WATCHDOG_PID') in (None, str(os.getpid()))
         self.watchdog_s = int(usec) / 1e6 if path and is_mine and usec.isdigit() else 0.0
         self._socket: socket.socket | None = None
-        if path:  # opened now: with no descriptor left, the watchdog must be fed all the same
+        if path:  # opened now, to feed the watchdog even when no descriptor is left
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.settimeout(0)
 
     def tell(self, *lines: str) -> None:
         if self._socket is not None:
-            with contextlib.suppress(OSError):  # systemd being away is no matter of ours
+            with contextlib.suppress(OSError):  # systemd may be away
                 self._socket.sendto('\n'.join(lines).encode(), self._address)
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class Notifier:
 
 
 class Watchdog(Service):
-    """Looks from `with` to its end."""
+    """Checks while the `with` block lasts."""
 
     def __init__(self, readiness: Readiness, settings: Settings, lifetime: Lifetime) -> None:
         super().__init__('watch', lifetime)
@@ -77,7 +77,7 @@ class Watchdog(Service):
         self._notifier.close()
 
     def ready(self, then: Callable[[], None] | None) -> Callable[[], None]:
-        """Return what the worker is to call once it claims."""
+        """Return a function for the worker to call once it claims runs."""
 
         def tell() -> None:
             self._notifier.tell('READY=1', 'STATUS=ready')
@@ -106,7 +106,7 @@ class Watchdog(Service):
 
     def _feed(self) -> None:
         now = monotonic_s()
-        # Half a look early: late is worse.
+        # Rather half a second early than late.
         is_due = self._feed_every_s and now - self._fed_at > self._feed_every_s - LOOK_EVERY_S / 2
         if is_due and not self._readiness.ills():
             self._fed_at = now
@@ -114,10 +114,10 @@ class Watchdog(Service):
 
     def _leave(self) -> None:
         if self._lifetime.wants_restart and restart.is_possible(self._settings):
-            self._notifier.tell('STATUS=starting itself anew')  # the same process goes on
+            self._notifier.tell('STATUS=restarting')  # the process stays
         elif not self._is_leaving:
             self._is_leaving = True
-            # A longer --drain than the unit knows of is waited for all the same.
+            # Else systemd kills a worker whose --drain is longer than the unit's TimeoutStopSec.
             limit_s = self._settings.drain_s + STOP_LIMIT_S + CLOSING_S
             limit_us = int(min(limit_s, 1e9) * 1e6)
             self._notifier.tell('STOPPING=1', 'STATUS=shutting down', f'EXTEND_TIMEOUT_USEC={limit_us}')

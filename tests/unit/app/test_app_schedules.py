@@ -104,7 +104,7 @@ def test_text_and_fields_together_are_refused(app):
 
 def test_two_of_one_name_are_refused(app):
     app.every(30)(hello)
-    with pytest.raises(ConfigError, match=r"two schedules are named 'hello': give one of them a name of its own"):
+    with pytest.raises(ConfigError, match=r"two schedules are named 'hello'; give one of them another name"):
         app.every(60)(app.registry.get('hello'))
 
 

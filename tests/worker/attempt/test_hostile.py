@@ -57,7 +57,7 @@ def test_an_event_of_100_mb_is_the_tasks_own_trouble(app, worker, innocent):
     worker()
     assert 'fits' in [event.event for event in events]
     assert run.refresh().state is State.EXCEPTION
-    assert (run.output['type'], run.output['message'][:20]) == ('ValueError', 'an event of 100,000,')
+    assert (run.output['type'], run.output['message'][:21]) == ('ValueError', 'the event has 100,000')
     assert is_unharmed(innocent.apply().wait(timeout=20))
 
 

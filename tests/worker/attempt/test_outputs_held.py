@@ -66,7 +66,7 @@ def test_an_output_that_is_not_json_is_told_as_that(app, worker):
     worker()
     run = app.client.start('nasty').wait(timeout=10)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'TypeError')
-    assert 'JSON can not carry' in run.output['message']
+    assert 'cannot be JSON' in run.output['message']
 
 
 def test_positional_values_reach_a_function_that_takes_any_number(app, worker):

@@ -290,7 +290,7 @@ def test_an_output_that_is_not_json_is_an_exception_that_says_so(app, worker, va
     worker()
     run = app.client.start('give').wait(timeout=5)
     assert run.state is State.EXCEPTION
-    assert run.output['message'].startswith('start returned what JSON can not carry: ')
+    assert run.output['message'].startswith('start returned a value that cannot be JSON: ')
 
 
 def test_an_endless_output_is_an_exception(app, worker):

@@ -253,8 +253,7 @@ def test_a_grant_that_comes_too_late_is_not_begun(make_app, worker, monkeypatch)
         begun.append(current_task().attempt)
 
     running = worker(app)
-    claimer = running.fetcher._claimer
-    wait_until(claimer.between_claims.is_set, 'its first claim is answered: that may not get the run')
+    wait_until(running.claimer.between_claims.is_set, 'its first claim is answered: that may not get the run')
     claim, waits_s = running.store.queues.claim, [0.9]
 
     def late(who, line, limit):

@@ -11,7 +11,6 @@ from support import wait_until
 from pytask import ConfigError, PyTask
 from pytask.embedded.server import free_port
 from pytask.worker.monitoring import health_server as health_
-from pytask.worker.monitoring import readiness
 from pytask.worker.monitoring.health_server import Health
 
 
@@ -20,15 +19,19 @@ def health_of(running):
 
 
 @pytest.fixture
-def port(server, worker):
-    """A worker that serves health on this port, and is ready, however busy the machine is; see test_readiness."""
-    port = free_port()
-    app = PyTask(server.url, lease=30, health=str(port))
+def serving(server, worker):
+    """A worker that serves health, and is ready, however busy the machine is; see test_readiness."""
+    app = PyTask(server.url, lease=30, health=str(free_port()))
     running = worker(app)
     running.readiness.checks = ()
     with health_of(running):
-        yield port
+        yield running
     app.client.close()
+
+
+@pytest.fixture
+def port(serving):
+    return int(serving.app.settings.health)
 
 
 def ask(port, path, method='GET', **more):
@@ -49,12 +52,12 @@ def test_a_ready_worker_answers_200(port):
     assert (status, json.loads(body)) == (200, {'live': True, 'reasons': []})
 
 
-def test_one_that_is_not_answers_503_with_the_reasons(port, monkeypatch):
-    monkeypatch.setattr(readiness, 'CHECKS', (lambda _: ['the disk is on fire'],))
+def test_one_that_is_not_answers_503_with_the_reasons(serving, port, monkeypatch):
+    serving.readiness.checks = (lambda: ['the disk is on fire'],)
     status, body, _ = ask(port, '/ready')
     assert (status, json.loads(body)) == (503, {'ready': False, 'reasons': ['the disk is on fire']})
     assert ask(port, '/live')[0] == 200
-    monkeypatch.setattr(readiness, 'ills', lambda _: ['writer is stuck'])
+    monkeypatch.setattr(serving.readiness, 'ills', lambda: ['writer is stuck'])
     status, body, _ = ask(port, '/live')
     assert (status, json.loads(body)) == (503, {'live': False, 'reasons': ['writer is stuck']})
 

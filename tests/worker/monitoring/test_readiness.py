@@ -141,11 +141,11 @@ def test_a_broken_service_is_an_ill(slow_app, worker):
     assert EXIT_BROKEN == 70
 
 
-def test_troubles_stand_in_the_workers_record(app, worker, redis, monkeypatch):
+def test_troubles_stand_in_the_workers_record(app, worker, redis):
     running = worker()
     key = f'worker-{running.id}'
     assert redis.hget(key, 'troubles') == ''
-    monkeypatch.setattr(readiness, 'CHECKS', (lambda _: ['the disk is on fire'],))
+    running.readiness.checks = (lambda: ['the disk is on fire'],)
     wait_until(lambda: redis.hget(key, 'troubles') == 'the disk is on fire', 'the next beat writes it')
 
 
