@@ -15,7 +15,7 @@ from pytask.core.names import FLOW, bad_name
 from pytask.core.states import LIST_ORDER, State
 from pytask.errors import InputError
 from pytask.web.access.roles import CONTROL, READ, REMOVE, START
-from pytask.web.listing import Look, cut, text_of
+from pytask.web.listing import cut, search, text_of
 from pytask.web.problems import hidden
 from pytask.web.redaction.flows import clean_flow_runs, secrets_of_flow_run
 from pytask.web.request import Answer, Problem, created
@@ -54,10 +54,10 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
             return None
         return cut(told, 'data', 'output')
 
-    look = Look(client, states, queues)
-    found = clean_flow_runs(client, call.site.redactor, look.find(finds, limit))
+    found, is_cut = search(client, finds, limit, states, queues)
     counts = {state.value: count for state, count in client.store.runs.counts().items()}
-    return {'runs': found, 'counts': counts, 'is_cut': look.is_cut}
+    runs = clean_flow_runs(client, call.site.redactor, found)
+    return {'runs': runs, 'counts': counts, 'is_cut': is_cut}
 
 
 def start_run(  # noqa: PLR0913, PLR0917 - the fields of the body
