@@ -1,4 +1,4 @@
-"""The one tree of errors. Their first line says what is wrong, and what to do where that is known."""
+"""The error tree. The first line of each says what is wrong and, where known, what to do."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class PytaskError(Exception):
 
 
 class TaskError(PytaskError):
-    """What a task raises, as `self.Error`, to end in state ERROR: expected trouble, told in one line."""
+    """Raised by a task, as `self.Error`, to end in state ERROR: an expected failure, explained in one line."""
 
 
 class InputError(PytaskError):
-    """Data does not fit a task's inputs. `problems` holds (name, what is wrong) pairs, all of them at once."""
+    """Data does not match a task's inputs. `problems` lists every problem as a pair (name, what is wrong)."""
 
     def __init__(self, task: str, problems: list[tuple[str, str]], usage: str) -> None:
         self.task, self.problems, self.usage = task, problems, usage
@@ -36,17 +36,22 @@ class InputError(PytaskError):
 
 
 class OutputError(PytaskError):
-    """A run has left what its task does not promise. `problems` holds (path, what is wrong) pairs."""
+    """An output does not match the task's return annotation. `problems` lists pairs (path, what is wrong)."""
 
     def __init__(self, task: str, problems: list[tuple[str, str]]) -> None:
         self.task, self.problems = task, problems
         super().__init__(
-            '\n'.join([f'`{task}` promises another output', *(f'  {p}  {what}' for p, what in problems)])
+            '\n'.join(
+                [
+                    f'`{task}` returned a value that does not match its return annotation',
+                    *(f'  {p}  {what}' for p, what in problems),
+                ]
+            )
         )
 
 
 class NotFound(PytaskError):
-    """There is no such run, worker, task or resource."""
+    """No such run, worker, task, schedule, routine or resource exists."""
 
 
 class RunExists(PytaskError):
@@ -54,7 +59,7 @@ class RunExists(PytaskError):
 
 
 class RunEnded(PytaskError):
-    """The run has ended, and hears no message any more. `state` is how."""
+    """The run has ended and receives no more messages. `state` is its end state."""
 
     def __init__(self, run_id: str, state: str) -> None:
         self.state = state
@@ -62,7 +67,7 @@ class RunEnded(PytaskError):
 
 
 class AskError(PytaskError):
-    """A running task could not answer, and this says why. `type` is the name of the error it raised."""
+    """A running task could not answer, and this says why. `type` names the error it raised."""
 
     def __init__(self, text: str, kind: str = '') -> None:
         self.type = kind
@@ -74,19 +79,19 @@ class ConfigError(PytaskError):
 
 
 class Unavailable(PytaskError):
-    """Redis can not serve just now: unreachable, loading, read-only, full, or it refuses us; exit code 69."""
+    """Redis cannot serve: it is unreachable, loading, read-only, full, or refuses access; exit code 69."""
 
 
 class WaitTimeout(PytaskError, TimeoutError):
-    """The run had not ended, or not answered, when the time was over; it goes on."""
+    """The run did not end or answer in time. It keeps running."""
 
 
 class Interrupted(BaseException):
-    """Ends a run from outside. Catch it to clean up, then let it pass.
+    """Ends a run from outside. Catch it to clean up, then raise it again.
 
     A BaseException, so that `except Exception` in a task does not swallow a stop. `reason` is one of
-    `stop`, `reload`, `timeout`, `shutdown`, `lost`, `failed` where a greenlet it has spawned failed, or `ended`
-    in a child greenlet whose run is over.
+    `stop`, `reload`, `timeout`, `shutdown`, `lost`, `failed` (a greenlet that the run spawned has failed) or
+    `ended` (in a child greenlet whose run is over).
     """
 
     def __init__(self, reason: str) -> None:

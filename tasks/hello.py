@@ -1,7 +1,7 @@
 """hello-world: the smallest task, a decorated function.
 
-Its parameters are the inputs, with their types and defaults; what it returns is the output. Start a
-worker in the folder that holds `tasks/`, with `pytask worker`, and then, from a shell::
+Its parameters are the inputs, with their types and defaults; its return value is the output. Start a
+worker in the folder that contains `tasks/`, with `pytask worker`, and then, from a shell::
 
     pytask run hello-world name=you
 
@@ -11,7 +11,7 @@ or from any language that speaks Redis, with an id of your own::
     LPUSH new-task 42
     HGETALL task-42
 
-It is still a function too: `hello_world('you')` calls it, `hello_world.apply(name='you')` starts a run.
+It is still a function: `hello_world('you')` calls it, `hello_world.apply(name='you')` starts a run.
 """
 
 from pytask import task
@@ -19,5 +19,5 @@ from pytask import task
 
 @task(demo={'name': 'world'})
 def hello_world(name: str = 'world') -> str:
-    """Greet somebody. The task's name is the function's, with dashes."""
+    """Greet someone. The task has the function's name, with dashes."""
     return f'hello {name}'

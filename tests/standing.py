@@ -20,7 +20,7 @@ KINDS = ('single', 'sentinel')
 def main(words):
     kind = words[0] if words else 'single'
     if len(words) > 1 or kind not in KINDS:
-        print(f'bin/redis: {" ".join(words)!r} is none of {", ".join(KINDS)}', file=sys.stderr)
+        print(f'bin/redis: {" ".join(words)!r} is not one of {", ".join(KINDS)}', file=sys.stderr)
         return 2
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -1,4 +1,4 @@
-"""PyTask: settings, a registry, a client, and "run a worker". What users instantiate."""
+"""PyTask, the class that users instantiate: settings, tasks, a client, and running a worker."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class PyTask(AppSchedules):
     """An application: its tasks, its settings, its client.
 
     Without a URL: `PYTASK_REDIS`, else the embedded server of this folder, else Redis on localhost.
-    Keywords are settings, by the names they have in `pytask.toml`: `prefix`, `queue`, `concurrency`,
-    `lease`, `drain`, … Raises ConfigError for a bad one. `tasks` is the folder that `pytask worker -A`
-    discovers besides; '' for none. In code they count most; on the command line flags and `PYTASK_*` count more.
+    Keywords are settings, named as in `pytask.toml`: `prefix`, `queue`, `concurrency`, `lease`, `drain`, …
+    `tasks` is a folder that `pytask worker -A` discovers in addition, '' for none. These settings take precedence,
+    except over flags and `PYTASK_*` on the command line. Raises ConfigError for a bad setting.
     """
 
-    # Where the command line has found it: `web:app`; '' where it has made one.
+    # Where the command line found it, as `web:app`; '' if the command line made it.
     place = ''
-    # Its workers log successes too.
+    # Whether its workers log successes.
     is_verbose = False
 
     def __init__(self, redis: str | None = None, **given: Any) -> None:
@@ -53,52 +53,53 @@ class PyTask(AppSchedules):
         self._worker: Any = None
 
     def configure(self, flags: dict[str, Any]) -> None:
-        """Let these, and `PYTASK_*` after them, count more than what this app was made with.
+        """Override the settings of the constructor with these flags and, after them, `PYTASK_*`.
 
-        The command line does so with the app that it uses. Raises ConfigError.
+        The command line does this with the app that it uses. Raises ConfigError.
         """
         self.chosen = settings_.chosen(flags, code=self.given, named=self.named)
         self.settings = settings_.settled(self.chosen)
-        if self._client is not None:  # its author has it under another name
+        if self._client is not None:  # the author of the app holds on to it
             self._client.move(self.url, self.settings.prefix)
 
     @staticmethod
     def named(key: str) -> str:
-        """Say where one of its settings stands, for messages."""
+        """Say where one of its settings was made, for messages."""
         return in_code(key)
 
     @property
     def url(self) -> str:
-        """Where this app's Redis is."""
+        """The URL of this app's Redis."""
         return self.settings.redis or _embedded_url() or LOCALHOST
 
     @property
     def client(self) -> Client:
+        """The client of this app; it checks data against the inputs of the app's tasks."""
         if self._client is None:
             self._client = Client(self.url, self.settings.prefix, registry=self.registry)
         return self._client
 
     def on_end(self, handler: Callable[[Run], Any]) -> Callable[[Run], Any]:
-        """Decorate the end handler: called with each ended run, whatever its state, at least once.
+        """Decorate the end handler, which is called with every ended run, in any end state, at least once.
 
-        It is called in this app's workers, up to 64 at a time, each for at most 50 s. Where it raises, it is called
-        again a minute later, ten times in all. Ended runs are kept until it has returned.
+        This app's workers call it, up to 64 times at once, for at most 50 s each. If it raises, it is called again
+        a minute later, ten times in all. Ended runs are kept until it has returned.
         """
         self.end_handler = handler
         return handler
 
     def auth(self, check: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-        """Decorate who tells whether a request to the web is let in: called with its WSGI environment.
+        """Decorate the function that decides who may use the web; it is called with the WSGI environment.
 
-        It returns what is true for those who may do everything, or roles, as `pytask.web.application` says.
+        It returns True to allow everything, a false value to allow nothing, or roles: see `pytask.web.application`.
         """
         self.web_auth = check
         return check
 
     def start_local_task(self, task: Any, data: dict[str, Any] | None = None) -> None:
-        """Run a task in this app's worker, from its start to its end; it takes no slot.
+        """Run a task inside this app's worker for as long as the worker runs; it takes no slot.
 
-        Called before `run`, it starts with the worker; while that runs, at once. Raises NotFound, InputError.
+        Called before `run`, the task starts with the worker; later, at once. Raises NotFound, InputError.
         """
         from pytask.authoring.decorator import as_task_class
         from pytask.authoring.registry import find
@@ -112,36 +113,36 @@ class PyTask(AppSchedules):
     def run(self) -> int:
         """Run a worker until it is told to stop, and return its exit code.
 
-        The process must be patched by gevent before anything else was imported; where it is not, it
-        re-executes itself so.
+        gevent must patch the process before anything else is imported. If it has not, the process re-executes
+        itself under `python -m gevent.monkey`.
         """
         if is_being_found.get():
-            raise ConfigError('app.run() runs whenever this is imported; put it below: if __name__ == "__main__":')
+            raise ConfigError('app.run() is called on import; move it below: if __name__ == "__main__":')
         if not _is_patched():
             _execute_patched()
-        # By name: worker and web lie above the app, and only a process that runs them loads them.
+        # By name: worker and web are layers above the app, loaded only by a process that runs them.
         web = import_module('pytask.web.serving').web_of(self)
         code: int = import_module('pytask.worker.process').run_worker(self, beside=web)
         return code
 
     def bind(self, worker: Any) -> None:
-        """Remember the worker of this process; it calls this itself."""
+        """Remember the worker of this process; the worker itself calls this."""
         self._worker = worker
 
     @property
     def worker_id(self) -> str:
-        """The id of this process's worker, '' where none runs."""
+        """The id of the worker in this process, '' if there is none."""
         return self._worker.id if self._worker is not None else ''
 
     def stop(self) -> None:
-        """Tell a running worker to shut down, as SIGTERM does. From any thread or task."""
+        """Shut the running worker down, as SIGTERM does. May be called in any thread or task."""
         if self._worker is not None:
             self._worker.shut_down('app.stop()')
 
 
 @cache
 def default_app() -> PyTask:
-    """Return the app of this process: bare tasks start their runs through it."""
+    """Return the app of this process that tasks without an app use."""
     return PyTask()
 
 
@@ -161,7 +162,7 @@ def _execute_patched() -> None:
     main = sys.modules['__main__']
     spec = getattr(main, '__spec__', None)
     if os.environ.get('PYTASK_EXECUTED') or not (spec or getattr(main, '__file__', None)):
-        raise RuntimeError('app.run() needs a script or module to re-execute; from a prompt use `pytask worker`')
+        raise RuntimeError('app.run() must be called in a script or module; from a prompt, use `pytask worker`')
     os.environ['PYTASK_EXECUTED'] = '1'
     script = (
         ['--module', spec.name.removesuffix('.__main__')] if spec else [str(Path(main.__file__ or '').absolute())]

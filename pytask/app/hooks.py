@@ -1,11 +1,7 @@
-"""Hooks: functions of an app that its workers call, and the resources its runs share.
-
-`PyTask` is made of this, of settings, a registry and a client.
-"""
+"""Hooks: the functions of an app that its workers call, and the resources that its runs share."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,30 +27,30 @@ class Hooks:
         self.exception_hooks: list[Callable[[Any, BaseException | None], Any]] = []
         self.resources = Resources(_not_closed)
         self.resolvers: dict[str, Resolver] = {}
-        # Returns what every run is inside of, outside of the task's own `provide_context`; None for nothing.
+        # Returns a context manager around every run, outside the task's own `provide_context`.
         self.provide_context: Callable[[], AbstractContextManager[Any]] | None = None
 
     def on_start(self, hook: F) -> F:
-        """Decorate a function that each worker calls before its first claim, with nothing or with the app.
+        """Decorate a function that each worker calls before its first claim, with the app if it takes an argument.
 
-        Where it raises, the worker ends with exit code 78.
+        If it raises, the worker exits with code 78.
         """
         self.start_hooks.append(hook)
         return hook
 
     def on_stop(self, hook: F) -> F:
-        """Decorate a function that each worker calls after its last run, with nothing or with the app.
+        """Decorate a function that each worker calls after its last run, with the app if it takes an argument.
 
-        It has 10 seconds; its errors are logged. Resources are closed after it.
+        It has 10 seconds; its errors are logged. Resources are closed afterwards.
         """
         self.stop_hooks.append(hook)
         return hook
 
     def on_exception(self, hook: F) -> F:
-        """Decorate a function that is called as `hook(run, error)` for every run a worker ends as EXCEPTION.
+        """Decorate a function that is called as `hook(run, error)` for every run that a worker ends as EXCEPTION.
 
-        It is called in the run's context, before that end is recorded, and has 10 seconds; `error` is live, with
-        its traceback; None for a flow that a child has ended. Its own errors are logged, and change nothing.
+        It is called in the run's context before the end is recorded, and has 10 seconds. `error` is the exception
+        with its traceback, or None for a flow that failed with its child. Errors of the hook are only logged.
         """
         self.exception_hooks.append(hook)
         return hook
@@ -66,51 +62,38 @@ class Hooks:
         close: Callable[[Any], Any] | None = None,
         type: str = '',  # noqa: A002 - the word an author knows
     ) -> None:
-        """Add what runs share: `factory()` makes it on first use, `close(it)` closes it after the last run.
+        """Add a resource for runs: `factory()` makes it on first use, `close(it)` closes it after the last run.
 
-        A factory that raises is tried again at the next use. Raises ConfigError for two of one name.
+        If the factory raises, it is called again at the next use. Raises ConfigError if the name is taken.
         """
         self.resources.add(Resource(name, factory, close, type))
 
     def resource(self, name: str) -> Any:
-        """Return a resource. Raises NotFound, which names those there are, and whatever its factory raises."""
+        """Return a resource. Raises NotFound, which lists the known ones, and any error of its factory."""
         return self.resources.get(name)
 
     def add_resolver(self, name: str, function: Callable[[str], Any], default: Any = NotGiven) -> None:
-        """Add what makes objects of text, for inputs that say `reference(name)`; `name/scheme` for `scheme:rest`.
+        """Add a function that turns text into an object, for inputs declared as `reference(name)`.
 
-        `default` is what an optional reference is that was not given; a callable is called for each such run.
-        Raises ConfigError for two of one name.
+        The name `name/scheme` is for texts like `scheme:rest`. `default` is used when an optional reference is
+        missing; if callable, it is called for each run. Raises ConfigError if the name is taken.
         """
         added = Resolver(function, default)
-        if self.resolvers.setdefault(name, added).function != function:  # a bound method is another each time
+        if (
+            self.resolvers.setdefault(name, added).function != function
+        ):  # not `is`: a bound method is a new object each time
             raise ConfigError(f'two resolvers are named {name!r}; name one of them differently')
 
     def resolve(self, name: str, text: Any = '') -> Any:
-        """Ask the resolver of this name, as an optional reference does. Raises InputError, and what it raises."""
+        """Call a resolver as an optional reference does. Raises InputError, and any error of the resolver."""
         try:
             return ReferenceInput(name, required=False).of(self).find(text)
         except Misfit as misfit:
             raise InputError(name, [(name, what) for _, what in misfit.problems], f'{name}(…)') from None
 
     def close_resources(self) -> None:
-        """Close the resources that were used, newest first. A worker does so itself, a script when it exits."""
+        """Close the resources that were used, newest first. Workers do this themselves, scripts when they exit."""
         self.resources.close()
-
-
-def call(hook: Callable[..., Any], app: Any) -> Any:
-    """Call a hook with the app, or with nothing where it takes nothing."""
-    try:
-        inspect.signature(hook).bind()
-    except TypeError:
-        return hook(app)
-    except ValueError:  # a builtin that has no signature
-        pass
-    return hook()
-
-
-def name_of(hook: Any) -> str:
-    return str(getattr(hook, '__qualname__', hook))
 
 
 def _not_closed(name: str, error: BaseException) -> None:

@@ -1,8 +1,8 @@
-"""Resources: what an app's runs share, as a connection pool: made on first use, closed at the end, newest first.
+"""Resources: objects that an app's runs share, such as a connection pool. Made on first use, closed newest first.
 
-Pure, and without a lock: one of `threading` is a greenlets' lock where gevent has patched the process, and what
-wakes its waiters gets lost between native threads, those of `offload`. So whoever finds another at work looks
-again a little later. A process that was forked makes its own, and leaves the others to the process that made them.
+There is no lock. In a patched process a `threading.Lock` belongs to greenlets, and its wake-ups get lost between
+native threads, such as those of `offload`. So a caller that finds the factory at work looks again a little later.
+A forked process makes its own resources and leaves the others to the process that made them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Failed = Callable[[str, BaseException], None]
 
 
 class Resource:
-    """One resource: how it is made and closed, and what was made."""
+    """How a resource is made and closed."""
 
     def __init__(
         self, name: str, factory: Callable[[], Any], close: Callable[[Any], Any] | None, kind: str
@@ -33,7 +33,7 @@ class Resource:
 
 
 class Here:
-    """What one process has made, in that order, and who in it is making what: the ident of a thread or greenlet."""
+    """The resources that one process has made, in that order, and which thread or greenlet is making one."""
 
     def __init__(self) -> None:
         self.made: dict[str, Any] = {}
@@ -41,7 +41,7 @@ class Here:
 
 
 class Resources:
-    """The resources of an app, by name. `failed` is told of what can not be closed."""
+    """The resources of an app, by name. `failed` is called if closing one fails."""
 
     def __init__(self, failed: Failed) -> None:
         self._failed = failed
@@ -49,26 +49,26 @@ class Resources:
         self._by_pid: dict[int, Here] = {}
 
     def add(self, added: Resource) -> None:
-        """Add a resource; the same again changes nothing. Raises ConfigError for another one of that name."""
+        """Add a resource; adding it again changes nothing. Raises ConfigError if another one has its name."""
         there = self._all.setdefault(added.name, added)
         if (there.factory, there.close, there.kind) != (added.factory, added.close, added.kind):
             raise ConfigError(f'two resources are named {added.name!r}; name one of them differently')
 
     def names(self, kind: str | None = None) -> list[str]:
-        """Return the names there are, or those of one type."""
+        """Return the sorted names of all resources, or of those of one type."""
         return sorted(name for name, resource in self._all.items() if kind in (None, resource.kind))
 
     def get(self, name: str) -> Any:
-        """Return a resource, made now at its first use. Raises NotFound, and what its factory raises."""
+        """Return a resource, made at its first use. Raises NotFound, and any error of its factory."""
         here = self._here()
         if name in here.made:
             return here.made[name]
         resource = self._all.get(name)
         if resource is None:
-            raise NotFound(f'no resource {name!r}; there are: {", ".join(self.names()) or "none"}')
-        me = threading.get_ident()  # a greenlet's own, where gevent has patched the process
+            raise NotFound(f'no resource {name!r}; the app has: {", ".join(self.names()) or "none"}')
+        me = threading.get_ident()  # of the greenlet, if gevent has patched the process
         if here.making.get(name) == me:
-            raise ConfigError(f'the factory of resource {name!r} needs that resource itself')
+            raise ConfigError(f'the factory of resource {name!r} uses that resource itself')
         while here.making.setdefault(name, me) != me:
             time.sleep(LOOK_AGAIN_S)
         try:
@@ -79,7 +79,7 @@ class Resources:
             del here.making[name]
 
     def close(self) -> None:
-        """Close what this process has made, the newest first. It may be used again: then it is made again."""
+        """Close the resources that this process has made, newest first. Using one again makes it again."""
         made = self._here().made
         while made:
             name, value = made.popitem()
@@ -87,7 +87,7 @@ class Resources:
                 close = self._all[name].close
                 if close is not None:
                     close(value)
-            except BaseException as error:  # noqa: BLE001 - the author's code; the others are to be closed all the same
+            except BaseException as error:  # noqa: BLE001 - the author's code; close the others anyway
                 self._failed(name, error)
 
     def _here(self) -> Here:
@@ -99,5 +99,5 @@ class Resources:
 
 def _make(resource: Resource) -> Any:
     context = copy_context()
-    context.run(current.set, None)  # what the factory spawns serves all runs, and does not end with the first
+    context.run(current.set, None)  # what the factory spawns must outlive the first run
     return context.run(resource.factory)

@@ -1,4 +1,4 @@
-"""The schedules of an app, as its code declares them: `PyTask` is made of this, too."""
+"""The schedules that an app declares in code."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class AppSchedules(AppTasks):
         args: Sequence[Any] = (),
         **fields: Any,
     ) -> Callable[[Any], Any]:
-        """Decorate a task that is started by the clock: `@app.cron('*/5 * * * *', tz='Europe/Berlin')`.
+        """Decorate a task that starts by the clock: `@app.cron('*/5 * * * *', tz='Europe/Berlin')`.
 
-        Crontab text has minute, hour, day, month and weekday, 0 is Sunday, and the day or the weekday has to match.
-        Fields, `@app.cron(month='6-8,11-12', day='3rd fri', hour='0-3')`, are `year`, `month`, `day`, `week`,
-        `day_of_week` (0 is Monday), `hour`, `minute` and `second`; all have to match, and they need the extra
-        `pytaskd[cron]`. Both take `start_date`, `end_date` and `jitter`, the seconds that each start may be late.
+        Crontab text has minute, hour, day, month and weekday (0 is Sunday); the day or the weekday must match.
+        Fields, as in `@app.cron(month='6-8,11-12', day='3rd fri', hour='0-3')`, are `year`, `month`, `day`,
+        `week`, `day_of_week` (0 is Monday), `hour`, `minute` and `second`; all must match. They need the extra
+        `pytaskd[cron]`. Both forms take `start_date`, `end_date` and `jitter`, the most seconds a start may lag.
 
-        `tz` is the name of a zone, by default this machine's; `timezone` is the same. `data` is what its runs are
-        given, `args` the first inputs by position; `name` is the schedule's, by default the task's. Raises
+        `tz` (or `timezone`) is the name of a time zone, by default this machine's. `data` is the data of its runs,
+        `args` gives the first inputs by position. `name` is the name of the schedule, by default the task's. Raises
         ConfigError, InputError.
         """
         from pytask.schedules.cron import Crontab, Fields
@@ -64,10 +64,10 @@ class AppSchedules(AppTasks):
         data: dict[str, Any] | None = None,
         name: str | None = None,
     ) -> Callable[[Any], Any]:
-        """Decorate a task that is started once: at a date (its midnight), a datetime, or ISO 8601 text of one.
+        """Decorate a task that starts once: at a date (its midnight), a datetime, or ISO 8601 text of either.
 
-        Without `run_date` that is when a worker declares it first. A date that is past by then is never run, and is
-        shown as `missed`. The rest is as in `cron`.
+        Without `run_date` it starts when a worker first declares it. If the date is past by then, it never starts
+        and is shown as `missed`. The other arguments are as in `cron`.
         """
         trigger = Date(run_date, tz)
         return lambda target: self._scheduled(target, trigger, data, name, args)
@@ -75,7 +75,7 @@ class AppSchedules(AppTasks):
     def every(
         self, seconds: float, data: dict[str, Any] | None = None, name: str | None = None, args: Sequence[Any] = ()
     ) -> Callable[[Any], Any]:
-        """Decorate a task that is started every so many seconds: `@app.every(30)`; the rest is as in `cron`."""
+        """Decorate a task that starts every `seconds` seconds; the other arguments are as in `cron`."""
         trigger = Every(seconds)
         return lambda target: self._scheduled(target, trigger, data, name, args)
 
@@ -87,10 +87,10 @@ class AppSchedules(AppTasks):
         name: str | None = None,
         args: Sequence[Any] = (),
     ) -> None:
-        """Declare a schedule for a task, which is added to the app, without a decorator.
+        """Add a task to the app with a schedule, without a decorator.
 
-        The same again changes nothing. Raises ConfigError for two of one name, and InputError for data that the
-        task does not take.
+        Repeating the call changes nothing. Raises ConfigError if another schedule has the name, and InputError for
+        data that the task does not take.
         """
         task_class = self.add_task(task)
         name = task_class.NAME if name is None else name
@@ -98,14 +98,14 @@ class AppSchedules(AppTasks):
         if wrong:
             raise ConfigError(wrong)
         if task_class.NAME.startswith(RESERVED):
-            raise ConfigError(f"{task_class.NAME} is one of pytask's own tasks, and runs in every worker")
+            raise ConfigError(f"{task_class.NAME} is one of pytask's own tasks; every worker runs it already")
         inputs = self.registry.inputs(task_class)
         given = inputs.named(args, data)
         inputs.bind(given)
         declared = Declared(name, task_class.NAME, task_class.QUEUE, encode(given), trigger)
         known = self.schedules.setdefault(name, declared)
         if known[:4] != declared[:4] or known.trigger_text != declared.trigger_text:
-            raise ConfigError(f'two schedules are named {name!r}: give one of them a name of its own, name=…')
+            raise ConfigError(f'two schedules are named {name!r}; give one of them another name with name=…')
 
     def _scheduled(
         self, target: Any, trigger: Trigger, data: dict[str, Any] | None, name: str | None, args: Sequence[Any]

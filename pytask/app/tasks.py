@@ -1,4 +1,4 @@
-"""The tasks of an app: `PyTask` is made of this, of its schedules and of its hooks."""
+"""The tasks of an app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AppTasks(Hooks):
-    """The tasks of an app, by name. They find its resources and resolvers, which are part of its hooks."""
+    """The tasks of an app, by name. They can use its resources and resolvers, which are among the hooks."""
 
     def __init__(self) -> None:
         super().__init__()

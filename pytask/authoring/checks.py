@@ -1,6 +1,6 @@
-"""What a task may look like: its methods are plain, and those that the worker calls take nothing.
+"""What a task must look like: plain methods, and no arguments for those that the worker calls.
 
-Told when a task is added, with what to write instead: at the first run it would be too late.
+Checked when a task is added, with what to write instead: the first run would be too late.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from pytask.authoring.task import Task
 
-_ASYNC = 'inside a plain one, `self.offload(asyncio.run, main())` runs a coroutine'
-_GENERATOR = 'what it would yield, it may `emit`; what it returns is the output'
+_ASYNC = 'to run a coroutine, call `self.offload(asyncio.run, main())` in a plain function'
+_GENERATOR = 'use `emit` instead of yield; the return value is the output'
 
 
 def what_is_wrong(task: type[Task]) -> str:
-    """Say what a worker could not call of this task, and what to write instead; '' where all is well."""
+    """Say what a worker could not call in this task, and what to write instead; '' if all is well."""
     function = getattr(task, 'pytask_function', None)
     methods = {name: getattr(task, name, None) for name in ('start', 'stop', 'finish')}
     if function is not None:
@@ -43,21 +43,18 @@ def _kind(task: type[Task], name: str, method: Any) -> str:
 def _takes_self(task: type[Task], function: Callable[..., Any]) -> str:
     if next(iter(inspect.signature(function).parameters), '') != 'self':
         return ''
-    return (
-        f'{task.NAME!r} is a function, and has no `self`: `pytask.current_task()` is the run it is called in; '
-        'or write a class'
-    )
+    return f'{task.NAME!r} is a function, and has no `self`: use `pytask.current_task()`, or write a class'
 
 
 def _takes_more(task: type[Task]) -> str:
     for name in ('start', 'stop'):
         method = inspect.getattr_static(task, name, None)
-        if not inspect.isfunction(method):  # of another kind, and the author's own matter
+        if not inspect.isfunction(method):  # another kind of callable, which the author is responsible for
             continue
         more = [p.name for p in list(inspect.signature(method).parameters.values())[1:] if _is_required(p)]
         if more:
-            hint = 'inputs belong to `__init__`' if name == 'start' else '`self` is all it gets'
-            return f'{name} of {task.NAME!r} is called without arguments, and takes {", ".join(more)}: {hint}'
+            hint = 'inputs belong to `__init__`' if name == 'start' else 'it receives only `self`'
+            return f'{name} of {task.NAME!r} is called without arguments, but takes {", ".join(more)}: {hint}'
     return ''
 
 

@@ -1,4 +1,4 @@
-"""The `task` decorator: a function, or a class, becomes a task; no app is needed for it."""
+"""The `task` decorator turns a function, or a class, into a task; it needs no app."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FunctionTask:
-    """A function that is a task too: stays callable, and starts runs with `apply`."""
+    """A function that is also a task: it stays callable, and `apply` starts a run."""
 
     def __init__(self, function: Callable[..., Any], task_class: type[Task]) -> None:
         functools.update_wrapper(self, function)
@@ -61,9 +61,9 @@ def task(target: Callable[..., Any], /) -> FunctionTask: ...
 @overload
 def task(*, name: str | None = None, **policy: Any) -> Callable[[Any], Any]: ...
 def task(target: Any = None, /, *, name: str | None = None, **policy: Any) -> Any:
-    """Make a function, or a class, a task; needs no app.
+    """Turn a function, or a class, into a task. No app is needed.
 
-    Keywords set policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `on_partition`, `demo`, `expose`,
+    Keywords set its policy: `name`, `queue`, `grace`, `timeout`, `graceful`, `on_partition`, `demo`, `expose`,
     `redact`.
     """
     attributes = {key if key in _LOWER else key.upper(): value for key, value in policy.items()}
@@ -88,7 +88,7 @@ def _as_task(target: Any, attributes: dict[str, Any]) -> Any:
 
 
 def as_task_class(thing: Any) -> type[Task] | None:
-    """Return the Task class that a class, or a decorated function, stands for; None for anything else."""
+    """Return the Task class of a class or a decorated function; None for anything else."""
     if isinstance(thing, FunctionTask):
         return thing.task_class
     return thing if inspect.isclass(thing) and issubclass(thing, Task) else None

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _import_all(folder: Path) -> Iterator[Any]:
+def import_all(folder: Path) -> Iterator[Any]:
     folder = folder.resolve()
     if not folder.is_dir():
         raise ConfigError(f'no folder of tasks at {folder}; name one with --tasks')
     root = _package_name(folder)
     yield _guarded(folder / '__init__.py', lambda: _import_root(root, folder))
-    # A package's own file first: what is wrong in it is told of it, not of the first module below.
+    # A package's own file first: its errors are reported for it, not for the first module below.
     for path in sorted(
         folder.rglob('*.py'), key=lambda path: (path.parent.parts, path.name != '__init__.py', path)
     ):
@@ -35,19 +35,19 @@ def _import_all(folder: Path) -> Iterator[Any]:
 
 
 def _package_name(folder: Path) -> str:
-    # An app may have imported tasks of this folder before, under a longer name: they are not to be imported twice.
+    # An app may have imported this folder under a longer name: its tasks must not be imported twice.
     names = _imported_packages()
     if str(folder) in names:
         return names[str(folder)]
     if str(folder.parent) in names and folder.name.isidentifier():
         return f'{names[str(folder.parent)]}.{folder.name}'
-    # Where the name is taken, what has it must stay importable.
+    # If the name is taken, the module that has it must stay importable.
     more = (f'{folder.name}_tasks{n or ""}' for n in itertools.count())
     return next(name for name in itertools.chain([folder.name], more) if _is_free(name, folder))
 
 
 def _imported_packages() -> dict[str, str]:
-    """Return folder → name of the packages that this process has imported; not of its own."""
+    """Return folder → name of the packages that this process has imported; pytask's own are left out."""
     found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         paths = list(getattr(module, '__dict__', {}).get('__path__') or [])
@@ -92,7 +92,9 @@ def _guarded(path: Path, load: Any) -> Any:
         return load()
     except (Exception, SystemExit) as error:
         if isinstance(error, OSError) and error.filename == str(path):
-            raise ConfigError(f'{path} can not be read: {error.strerror}; see its rights with ls -l') from error
+            raise ConfigError(
+                f'{path} cannot be read: {error.strerror}; check its permissions with ls -l'
+            ) from error
         where = ''
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
         if isinstance(error, SyntaxError) and error.filename == str(path):

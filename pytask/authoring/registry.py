@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytask.authoring.checks import what_is_wrong
 from pytask.authoring.decorator import as_task_class
-from pytask.authoring.discovery import _import_all
+from pytask.authoring.discovery import import_all
 from pytask.core.names import RESERVED, bad_name, no_such_task
 from pytask.errors import ConfigError, NotFound
-from pytask.schema.inputs import inputs_of
 from pytask.schema.outputs import outputs_of
 from pytask.schema.params import has_run
+from pytask.schema.signatures import inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """The tasks one app or worker knows, by NAME and by `<module>.<Class>`; `hooks` is the app."""
+    """The tasks of one app or worker, by NAME and by `<module>.<Class>`; `hooks` is the app."""
 
     def __init__(self, hooks: Resolvers | None = None) -> None:
         self._hooks = hooks
@@ -40,7 +40,7 @@ class Registry:
         self._outputs: dict[type[Task], Outputs] = {}
 
     def add(self, thing: Any) -> type[Task]:
-        """Add a Task class or a decorated function. Raises ConfigError naming both places of a clash."""
+        """Add a Task class or a decorated function. Raises ConfigError for a second task of that name."""
         task = as_task_class(thing)
         if task is None:
             raise ConfigError(f'not a task: {thing!r}; subclass pytask.Task or decorate it with @task')
@@ -73,7 +73,7 @@ class Registry:
         return sorted(self._tasks)
 
     def answers_to(self) -> list[str]:
-        """Every name by which a run may ask for one of these tasks."""
+        """Return every name by which a run may request one of these tasks."""
         return sorted({*self._tasks, *self._aliases})
 
     def __iter__(self) -> Iterator[type[Task]]:
@@ -84,7 +84,7 @@ class Registry:
 
         Raises ConfigError naming the file that does not import, with its line.
         """
-        for module in _import_all(folder):
+        for module in import_all(folder):
             for thing in list(vars(module).values()):
                 task = as_task_class(thing)
                 if task is not None and hasattr(task, 'start') and not task.__module__.startswith('pytask.'):
@@ -92,7 +92,7 @@ class Registry:
 
 
 def place_of(task: type[Task]) -> str:
-    """File and line where a task is defined, for messages."""
+    """Return the file and line where a task is defined, for messages."""
     source = getattr(task, 'pytask_function', task)
     try:
         return f'{inspect.getsourcefile(source)}:{inspect.getsourcelines(source)[1]}'
@@ -105,10 +105,10 @@ def _check_name(task: type[Task]) -> None:
     if not isinstance(name, str) or not name.isprintable() or ' ' in name or not 0 < len(name) <= 200:
         remedy = "; write name = '…'" if has_run(task) and not name else ''
         raise ConfigError(
-            f'{place_of(task)}: NAME must be 1 to 200 printable characters without blanks: {name!r}{remedy}'
+            f'{place_of(task)}: NAME must be 1 to 200 printable characters without spaces: {name!r}{remedy}'
         )
     if name.startswith(RESERVED) and not task.__module__.startswith('pytask.'):
-        raise ConfigError(f'{place_of(task)}: pytask keeps names that begin with {RESERVED!r} for itself: {name!r}')
+        raise ConfigError(f'{place_of(task)}: names that begin with {RESERVED!r} are reserved for pytask: {name!r}')
 
 
 def _check(task: type[Task]) -> None:
@@ -145,7 +145,7 @@ _POLICIES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def find(registry: Registry, name: str) -> type[Task]:
-    """Return the task of this name. Raises NotFound with the near names."""
+    """Return the task of this name. Raises NotFound, which suggests close names."""
     task = registry.get(name)
     if task is None:
         raise NotFound(no_such_task(name, registry.names()))

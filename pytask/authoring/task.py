@@ -1,4 +1,4 @@
-"""The Task base class: what authors write against. The `task` decorator is beside it, in `decorate`.
+"""The Task base class: what authors write against. The `task` decorator is in `decorator`.
 
 Pure: a task can emit and spawn because the runner attaches a `Port` to the instance before its
 `__init__` runs (subclasses need not call `super().__init__`, and may emit in theirs). Outside a run
@@ -32,16 +32,16 @@ current: ContextVar[Task | None] = ContextVar('pytask_current_task', default=Non
 class Task:
     """A task: subclass it, give it a `NAME`, inputs (the signature of `__init__`) and a `start`.
 
-    A method `on_<name>` is called with the data of each message of that name which a run is sent. Events,
-    progress and messages may come from any of its greenlets and native threads.
+    A method `on_<name>` is called with the data of each message of that name. Events, progress and messages
+    may come from any greenlet or native thread of the run.
 
-    Policy: `QUEUE` is where its runs wait; `GRACE` the seconds an orderly stop may take before the run
-    is interrupted, None for no limit; `graceful` tasks are told by `stopping` and end by themselves;
-    `TIMEOUT` the seconds a run may take, None for no limit; `on_partition` is 'stop' for runs that end
-    before their lease is over, 'keep' for those that go on without, and may then run twice; `DEMO` the
-    data with which `pytask dev` starts a first run, None for no such run; `CHECK_EVERY` the seconds after which
-    its `check` is asked again while it holds a flow; `EXPOSE` lets the web start its runs; `REDACT` names inputs
-    whose values the web never shows. `results` and `state` are those of the flow it is a step of.
+    Policy: `QUEUE` is where its runs wait. `TIMEOUT` is how many seconds a run may take, `GRACE` how many an
+    orderly stop may take before the run is interrupted; None means no limit. A `graceful` task watches
+    `stopping` and ends by itself. `on_partition` is 'stop' to interrupt a run before its lease expires, or
+    'keep' to let it continue without one, at the risk of running twice. `DEMO` is the data of a first run that
+    `pytask dev` starts, None for no such run. `CHECK_EVERY` is how many seconds pass between calls of `check`
+    while it holds a flow. `EXPOSE` lets the web start its runs; `REDACT` names inputs whose values the web never
+    shows. `results` and `state` are those of the flow it is a step of.
     """
 
     NAME: ClassVar[str]
@@ -104,7 +104,7 @@ class Task:
         self.progress(done)
 
     def inc_progress(self, by: int = 1) -> None:
-        """Record that so many more units are done. A float is a TypeError."""
+        """Add to the units done. A float is a TypeError."""
         self.pytask_port.count(self.__dict__, by)
 
     def set_target(self, target: int) -> None:
@@ -112,18 +112,18 @@ class Task:
         self.progress(self.__dict__.get(DONE, 0), target)
 
     def message(self, text: str) -> None:
-        """Say something to whoever watches the run; the last 1,000 are kept with it, 4,096 characters of each."""
+        """Send a message to the watchers of the run. The last 1,000 are stored, up to 4,096 characters each."""
         self.pytask_port.message(text)
 
     def add_message(self, text: str) -> None:
-        """Say something: another name of `message`."""
+        """Send a message: another name for `message`."""
         self.message(text)
 
     def finish(self, outcome: Outcome) -> None:
-        """Do what is always to be done after `start`: `outcome` says how it ended, by `state` and live `exception`.
+        """Clean up after `start`, however it ended: `outcome` has the `state` and the live `exception`.
 
-        It runs inside the context, before children end, and has GRACE; its errors are logged and change nothing.
-        A reload is no end: then only the last instance is called.
+        It runs inside the context, before children end, for at most GRACE seconds. Its errors are logged and
+        change nothing. After reloads only the last instance is called.
         """
 
     def checkpoint(self) -> None:
@@ -133,10 +133,10 @@ class Task:
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `fn` in a greenlet that this run owns: it ends with the run, at the latest.
 
-        Where it raises, the run ends as if `start` had raised that, and `start` is interrupted; unless somebody
-        is waiting for it then, by `join`, by the greenlet's own `get` or `join`, or it is a pool's. The same
-        holds for plain `gevent.spawn`, not for threads. When `start` has returned, what is left is interrupted;
-        that of a graceful task is waited for.
+        If it raises, `start` is interrupted and the run ends with that error, unless the greenlet belongs to a
+        pool or something waits for it: `join`, or the greenlet's own `get` or `join`. The same holds for plain
+        `gevent.spawn`, but not for threads. When `start` returns, greenlets that are left are interrupted; those
+        of a graceful task are waited for.
         """
         return self.pytask_port.spawn(fn, *args, **kwargs)
 
@@ -149,7 +149,7 @@ class Task:
         self.pytask_port.sleep(seconds)
 
     def every(self, seconds: float) -> Iterator[int]:
-        """Yield 0, 1, 2, … every so many seconds, without drift, until `stopping` is set."""
+        """Yield 0, 1, 2, … every `seconds`, without drift, until the run is told to end."""
         return self.pytask_port.every(seconds)
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -1,4 +1,4 @@
-"""pytask's own tasks: every worker runs them, supervised, as local runs."""
+"""pytask's own tasks: every worker runs them as supervised local runs."""
 
 from pytask.builtin.cleanup import Cleanup
 from pytask.builtin.monitor import Monitor

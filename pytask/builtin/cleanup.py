@@ -1,6 +1,6 @@
-"""pytask/cleanup: hands ended runs to the end handler, and deletes those that are too old or too many.
+"""pytask/cleanup: passes ended runs to the end handler, and deletes those that are too old or too many.
 
-What is marked `keep` stays, and what the end handler has not had yet.
+Runs marked `keep` stay, as do those that the end handler has not had.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ HAND_ON_EVERY_S = 1.0
 
 
 class Cleanup(Task):
+    """Prunes every ten seconds, in each end state; passes ended runs on every second."""
+
     NAME = 'pytask/cleanup'
 
     def start(self) -> None:
@@ -39,7 +41,7 @@ class Cleanup(Task):
 
     @staticmethod
     def prune(store: Store, state: State, settings: Settings) -> int:
-        """Delete what is too old or too many in one end state; return how many."""
+        """Delete the runs in one end state that are too old or too many; return how many."""
         is_success = state is State.SUCCESS
         keep_s = settings.keep_success_s if is_success else settings.keep_ended_s
         keep_count = settings.max_success if is_success else settings.max_ended

@@ -1,7 +1,7 @@
-"""Hands ended runs to the app's end handler: each at least once.
+"""Passes each ended run to the app's end handler, at least once.
 
-A run is taken for a minute and let go of when the handler has returned, so a worker that dies in between
-loses nothing: the next one takes it again.
+A run is taken for a minute and released when the handler has returned, so if a worker dies in between, the next one
+takes it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger('pytask')
 
 
 def hand_on(task: Task, handler: Callable[[Run], Any]) -> bool:
-    """Hand on as many as fit at a time; tell whether there may be more."""
+    """Pass on up to AT_A_TIME runs; tell whether there may be more."""
     store: Store = task.client.store
     taken = dict(store.ends.take(AT_A_TIME, visible_s=VISIBLE_S))
     runs = store.runs.read(list(taken), task.client)
@@ -38,7 +38,7 @@ def hand_on(task: Task, handler: Callable[[Run], Any]) -> bool:
 
 
 def _call(handler: Callable[[Run], Any], run: Run, times: int) -> str:
-    import gevent  # not before: `pytask.Cleanup` is public, and importing pytask loads no gevent
+    import gevent  # here, since `pytask.Cleanup` is public and importing pytask must not load gevent
 
     try:
         gevent.with_timeout(LIMIT_S, partial(handler, run))

@@ -1,4 +1,4 @@
-"""pytask/flow: the task of flows. Its runs come from queues; a worker runs their steps, see `worker/flows`."""
+"""pytask/flow: the task of flows. A worker runs their steps: see `worker/attempt/flow_runner`."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ class FlowTask(Task):
     NAME = FLOW
 
     def start(self) -> None:
-        raise self.Error('a flow is started from a queue: client.submit(client.flow(…))')
+        raise self.Error('start a flow with client.submit(client.flow(…))')

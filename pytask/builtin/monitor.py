@@ -1,11 +1,11 @@
-"""pytask/monitor: puts runs of dead workers back in line, and due runs into their queues; mends what has no lease.
+"""pytask/monitor: requeues runs of dead workers, queues due runs, and repairs running runs without a lease.
 
-It runs in every worker at once, safely: recovery is two-phase (a deadline seen overdue must be
-unchanged half a lease later) and compared again inside the script. In all a run is back in line within
-1.7 leases: one for the lease, half for the second look, a fifth between looks.
+It runs in every worker at once, safely: recovery takes two looks (a deadline seen overdue must be unchanged half a
+lease later), and the script compares again. A run is requeued within 1.7 leases: one for the lease, half for the
+second look, a fifth between looks.
 
-A run that says RUNNING but holds no lease (somebody deleted that) would never be looked for, so with
-each look a page of all runs is swept: 100,000 of them in ten minutes.
+A RUNNING run without a lease (which was deleted) would never be found, so each look also sweeps a page of all runs:
+100,000 of them in ten minutes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ log = logging.getLogger('pytask')
 
 
 class Monitor(Task):
+    """Looks five times a lease, and queues due runs every second."""
+
     NAME = 'pytask/monitor'
 
     def start(self) -> None:
@@ -42,7 +44,7 @@ class Monitor(Task):
         while not self.stopping.is_set():
             while store.queues.promote(PROMOTE_PAGE) == PROMOTE_PAGE:
                 pass
-            # Jitter: workers that started together do not look together for ever.
+            # Jitter, so that workers that started together do not always look together.
             if boot_s() - looked_at >= look_every_s * random.uniform(0.8, 1.0) - turn_s / 2:
                 looked_at = boot_s()
                 seen = self._look(store, seen, lease_s)
@@ -53,7 +55,7 @@ class Monitor(Task):
     def _sweep(store: Store, cursor: str) -> str:
         cursor, mended = store.queues.sweep(cursor)
         if mended:
-            log.warning('found %d runs without a lease; they are recovered next', mended)
+            log.warning('found %d RUNNING runs without a lease; they will be requeued', mended)
         return cursor
 
     def _look(
@@ -67,6 +69,6 @@ class Monitor(Task):
             recovered = store.queues.recover(ripe[at : at + CHUNK], lease_ms=lease_ms)
             if recovered:
                 log.warning(
-                    'recovered %d runs of a dead or frozen worker: %s', len(recovered), ', '.join(recovered[:5])
+                    'requeued %d runs of a dead or frozen worker: %s', len(recovered), ', '.join(recovered[:5])
                 )
         return still

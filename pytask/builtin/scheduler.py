@@ -1,8 +1,8 @@
-"""pytask/scheduler: declares the schedules of this worker's code, and fires those whose time has come.
+"""pytask/scheduler: declares the schedules of this worker's code, and fires those that are due.
 
-It runs in every worker at once: the script that fires compares the time at which a schedule stands with the one
-that its caller has seen, and advances it, so that of all workers one starts the run. The times are those of Redis.
-A worker whose app has no schedules asks Redis nothing, any other one question a second.
+It runs in every worker at once: the script that fires a schedule compares its stored time with the one that the
+caller has seen, and advances it, so that only one worker starts the run. All times are Redis'. A worker whose app
+has no schedules asks Redis nothing; others ask once a second.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytask.schedules.triggers import Trigger
     from pytask.store import Store
 
-# Between looks: what was resumed, or declared elsewhere, is seen after so long.
+# Between looks: what was resumed or declared elsewhere is seen after this time.
 LONGEST_S, SHORTEST_S = 1.0, 0.005
 LATE_S = 60.0
 
@@ -29,6 +29,8 @@ log = logging.getLogger('pytask')
 
 
 class Scheduler(Task):
+    """Fires the schedules of one app."""
+
     NAME = 'pytask/scheduler'
 
     def start(self) -> None:
@@ -43,20 +45,21 @@ class Scheduler(Task):
             self.stopping.wait(self.turn(store, declared) if declared else LONGEST_S)
 
     def declare(self, store: Store, declared: Declared) -> None:
+        """Store a schedule with the time it is first due; log it if it can never fire."""
         now_ms = store.schedules.now_ms()
         first_ms = declared.trigger.first_ms(now_ms)
         answer = store.schedules.declare(declared, _late(first_ms, declared.trigger))
         if answer == 'REFUSED':
-            self.warn(declared.name, 'its key in Redis belongs to something else')
+            self.warn(declared.name, 'its key in Redis holds something else')
         elif answer == 'MISSED':
-            log.warning('schedule %s is missed: %s is past, it never runs', declared.name, declared.trigger)
+            log.warning('schedule %s will never fire: %s is past', declared.name, declared.trigger)
 
     def turn(self, store: Store, declared: dict[str, Declared]) -> float:
-        """Fire what is due; return in how many seconds to look again."""
+        """Fire what is due; return after how many seconds to look again."""
         now_ms, times = store.schedules.times(list(declared))
         waits = []
         for name, at in times.items():
-            if at is None:  # Redis has forgotten it
+            if at is None:  # Redis has lost it
                 self.declare(store, declared[name])
             elif at > now_ms:
                 waits.append(at - now_ms)
@@ -65,7 +68,7 @@ class Scheduler(Task):
         return max(SHORTEST_S, min([LONGEST_S, *(ms / 1000 for ms in waits)]))
 
     def fire(self, store: Store, name: str, at_ms: int, now_ms: int) -> float | None:
-        """Fire a schedule that is due, once for all that was missed; return when it is due next."""
+        """Fire a schedule that is due, once for all missed times; return when it is due next."""
         try:
             trigger = read_trigger(store.schedules.trigger(name))
         except ConfigError as error:
@@ -74,13 +77,14 @@ class Scheduler(Task):
         next_ms = _late(trigger.next_ms(now_ms, at_ms), trigger)
         answer = store.schedules.fire(name, at_ms, next_ms, id_of_firing(name, at_ms))
         if answer == 'REFUSED':
-            self.warn(name, 'the list of its queue is no list')
+            self.warn(name, 'the key of its queue is not a list')
             return None
         if answer == 'OK' and now_ms - at_ms > LATE_S * 1000:
-            log.warning('schedule %s fires %.0f s late: no worker was there', name, (now_ms - at_ms) / 1000)
+            log.warning('schedule %s fired %.0f s late: no worker was running', name, (now_ms - at_ms) / 1000)
         return math.inf if next_ms is None else next_ms
 
     def warn(self, name: str, why: str) -> None:
+        """Log, once per schedule, why it does not fire."""
         if name not in self.told:
             self.told.add(name)
             log.warning('schedule %s does not fire: %s', name, why)

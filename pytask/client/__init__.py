@@ -1,1 +1,1 @@
-"""What any process may do with runs: start, see, wait for and command them."""
+"""What any process can do with runs: start, read, follow and command them."""

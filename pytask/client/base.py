@@ -1,4 +1,4 @@
-"""What every part of a client stands on: its store, one per process and thread, its ids, and reading runs."""
+"""The base of every part of a client: its stores, one per process and thread, ids, and reading runs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class ClientBase:
 
     @property
     def store(self) -> Store:
-        """The store behind this client; another one where connections can not be shared.
+        """The store behind this client; a new one where connections cannot be shared.
 
-        That is after a fork, and for each native thread of a patched process: gevent's sockets belong
-        to the event loop, and so to the thread, that made them.
+        That is after a fork, and in each native thread of a patched process: a gevent socket belongs to the
+        event loop, and so to the thread, that created it.
         """
         place = (os.getpid(), threading.get_native_id() if 'gevent.monkey' in sys.modules else 0)
         store = self._stores.get(place)
@@ -76,7 +76,7 @@ class ClientBase:
         queues: Sequence[str] = (),
         limit: int | None = 50,
     ) -> Runs:
-        """Return runs: those that run, those that wait, then those that ended, newest first in each state."""
+        """Return runs: running, waiting, then ended ones, newest first in each state. `limit=None` means all."""
         wanted = [State(state) for state in states] or [*LIST_ORDER]
         runs: Runs = []
         for run in self.store.runs.listed(wanted, queues, self):

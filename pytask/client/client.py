@@ -1,7 +1,7 @@
-"""Start runs, see them, command them: from any process, patched or not, any thread, before or after a fork.
+"""The client: start, read, follow and command runs, from any process, patched or not, any thread, after any fork.
 
-Client and worker meet only in the store. `base` has the connections and reads runs, `starting` makes a run of
-what a start is given, `following` follows runs to their end; each other file holds the commands of one subject.
+Client and worker meet only in the store. `base` has the connections and reads runs, `starting` checks and starts
+them, `following` follows them to their end; each other file has the commands of one subject.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Client(RunCommands, MessageCommands, FlowCommands, PauseCommands, Schedule
     ) -> Run:
         """Start a run and return it, without waiting.
 
-        `task` is a name, a Task class or a decorated function. With a `run_id` of your own the call may
-        be repeated: the same start again is the same run. `timeout` is how many seconds an attempt may take,
-        instead of the task's TIMEOUT. `at` (Unix seconds, a datetime, or ISO 8601 text; in this machine's zone
-        where it names none) or `delay` (seconds) says when it is put in line, by the clock of Redis; what is past
-        is now. Raises InputError, RunExists, Unavailable.
+        `task` is a name, a Task class or a decorated function. Pass your own `run_id` to make the call safe to
+        repeat: the same start again returns the same run. `timeout` limits each attempt, in seconds, instead of
+        the task's TIMEOUT. `at` (Unix seconds, a datetime, or ISO 8601 text, by default in this machine's time
+        zone) or `delay` (seconds) says when the run is queued, by the clock of Redis; a time in the past means
+        now. Raises InputError, RunExists, PytaskError for a bad id or time, Unavailable.
         """
         return self.start_many([Launch(task, data, run_id, queue, timeout, at, delay)])[0]
 
@@ -56,17 +56,17 @@ class Client(RunCommands, MessageCommands, FlowCommands, PauseCommands, Schedule
         return start_runs(self, launches)
 
     def wait(self, *runs: Run | str, timeout: float | None = None) -> Runs:
-        """Block until all of these have ended. Raises WaitTimeout after `timeout` seconds, NotFound."""
+        """Block until all of these runs have ended. Raises WaitTimeout after `timeout` seconds, NotFound."""
         ids = [run if isinstance(run, str) else run.id for run in runs]
         for _ in self.watch(*ids, timeout=timeout):
             pass
         return [self.get(run_id) for run_id in ids]
 
     def events(self, *run_ids: str, timeout: float | None = None) -> Iterator[Event]:
-        """Yield the events of these runs, from now on until all have ended. Raises WaitTimeout, NotFound."""
+        """Yield the events of these runs from now until all have ended. Raises WaitTimeout, NotFound."""
         return (event for event in self.watch(*run_ids, timeout=timeout) if event is not None)
 
     def watch(self, *run_ids: str, timeout: float | None = None) -> Iterator[Event | None]:
-        """Yield events as `events` does, and None about once a second while nothing happens."""
-        # Subscribed here and now, not at the first `next`: what happens in between is heard.
+        """Yield events as `events` does, and None about once a second while there are none."""
+        # Subscribe now, not at the first `next`, so that no event in between is missed.
         return follow(self.store, self.store.events(run_ids), run_ids, timeout)

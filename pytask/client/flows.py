@@ -1,7 +1,7 @@
-"""Flows and routines, as a client sees them: make, submit, force, retry, list.
+"""Flows and routines: make, submit, force, retry and read them.
 
-A flow is a run of `pytask/flow`, so whatever a client does with runs it does with flows: stop, wait, pause,
-send, events. What stands here is what runs have not: steps, and passing them by hand.
+A flow is a run of `pytask/flow`, so every command for runs works on flows: stop, wait, pause, send, events.
+Here is what only flows have: steps.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 
     from pytask.store.flows import Stand
 
-# Room is left for the ids of its children, and of theirs.
+# Leaves room for the ids of its children and grandchildren.
 LONGEST_ID = 200
-_TOO_LARGE = f'is {{:,}} bytes; a flow that waits takes up to {MAX_MESSAGE_BYTES:,} at a time'
+_TOO_LARGE = f'is {{:,}} bytes; a flow that waits takes at most {MAX_MESSAGE_BYTES:,}'
 
 
 class FlowCommands(ClientBase):
-    """What a client does with flows and routines."""
+    """Flows and routines."""
 
     def routine(self, name: str, steps: Any = None) -> Routine:
-        """Keep a routine, and return it; without steps, return the one there is.
+        """Store a routine and return it; without `steps`, return the stored one.
 
-        `steps` is a list; each is a task's name, `('key', 'task', 'name')` with 1 to 3 of these, a dict with such
-        names, or a Step. Other steps than before are its next version; flows that were made keep theirs. Raises
-        PytaskError for a bad step, NotFound where there is no such routine.
+        Each step is a task's name, a tuple of 1 to 3 of `('key', 'task', 'name')`, a dict with these names, or a
+        Step. Different steps make the next version; existing flows keep their steps. Raises PytaskError for a bad
+        step, NotFound if there is no such routine.
         """
         if steps is not None:
             made = as_steps(steps)
@@ -64,7 +64,7 @@ class FlowCommands(ClientBase):
         return Routine(name, found[0], kept)
 
     def routines(self) -> list[Routine]:
-        """Return all routines, by name; one that foreign hands have spoilt has no steps."""
+        """Return all routines, sorted by name; one that cannot be read has no steps."""
         found = self.store.flows.routines().items()
         return [Routine(name, version, _readable(steps)) for name, (version, steps) in found]
 
@@ -77,10 +77,10 @@ class FlowCommands(ClientBase):
         flow_id: str | None = None,
         queue: str = 'default',
     ) -> Flow:
-        """Make a flow that waits to be submitted: of a Routine, the name of one, or a list of steps.
+        """Make a flow of a Routine, the name of one, or a list of steps. It waits to be submitted.
 
-        `position` is the step it begins with. With a `flow_id` of your own the call may be repeated; the flow's
-        `is_submitted` tells whether it has gone further than that. Raises PytaskError for a bad step, id or
+        `position` is the step it begins with. Pass your own `flow_id` to make the call safe to repeat; the flow's
+        `is_submitted` then says whether it was submitted already. Raises PytaskError for a bad step, id or
         position, NotFound, RunExists.
         """
         routine = of if isinstance(of, Routine) else self.routine(of) if isinstance(of, str) else None
@@ -97,36 +97,37 @@ class FlowCommands(ClientBase):
         return self.get_flow(flow_id)
 
     def get_flow(self, flow_id: str) -> Flow:
-        """Read a flow. Raises NotFound, also for a run that is none."""
+        """Read a flow. Raises NotFound, also for a run that is not a flow."""
         return self.flows_of([self.get(flow_id)])[0]
 
     def flows(self, *, states: Sequence[State | str] = (), limit: int | None = 50) -> list[Flow]:
-        """Return flows: those that run, those that wait, then those that ended, newest first in each state."""
+        """Return flows: running, waiting, then ended ones, newest first in each state. `limit=None` means all."""
         return self.flows_of(self.list(states=states, task=FLOW, limit=limit))
 
     def submit(self, flow: Flow | str, /, **data: Any) -> str:
-        """Put a flow in line with this data, and return its id.
+        """Queue a flow with this data, and return its id.
 
-        One that waits gets the data for its step's `check`, which is asked again. The same again changes nothing.
-        Raises RunEnded for one that has ended, PytaskError for one that runs or is in line with other data,
-        NotFound, InputError.
+        If it waits at a step, the data goes to the step's `check`, which is called again. Repeating a call changes
+        nothing. Raises RunEnded if it has ended, PytaskError if it is running or queued with other data, NotFound,
+        InputError.
         """
         flow_id = _id(flow)
-        text = _encoded(data)
+        encoded = _encoded(data)
         try:
             message = new_envelope(SUBMIT, data)
-        except InputError:  # too large for one that waits; the first may be as large as the data of any run
+        except InputError:  # too large for a message, but not for the first data of a flow
             message = b''
-        answer = self.store.flows.submit(flow_id, text, message)
+        answer = self.store.flows.submit(flow_id, encoded, message)
         if answer == 'TOO_LARGE':
-            raise InputError(FLOW, [('data', _TOO_LARGE.format(len(text)))], 'submit(flow, **data)')
+            raise InputError(FLOW, [('data', _TOO_LARGE.format(len(encoded)))], 'submit(flow, **data)')
         _check(flow_id, answer)
         return flow_id
 
     def force(self, flow: Flow | str, *, output: Any = None, by: str = '') -> str:
-        """Pass the step at which a flow waits or has failed, as if it had left `output`; `by` says who did.
+        """Complete the step at which a flow waits or has failed, with `output` as its result; `by` records who did.
 
-        Answers `applied`, or the state of one that runs or has come to its end. Raises NotFound, InputError.
+        Answers `applied`, or the state of a flow that is running or finished. Raises NotFound, InputError, and
+        PytaskError if the flow moves on meanwhile.
         """
         there = self.get_flow(_id(flow))
         step = there.step
@@ -138,49 +139,49 @@ class FlowCommands(ClientBase):
             problem = f'is {len(value):,} bytes of JSON; the limit is {MAX_ANSWER_BYTES:,}'
             raise InputError(FLOW, [('output', problem)], 'force(flow, output=…)')
         answer = self.store.flows.force(there.id, there.position, step.key, value, about)
-        if answer == 'MOVED':  # meanwhile
-            raise PytaskError(f'flow {there.id} has gone on from step {there.position}; look at it again')
+        if answer == 'MOVED':
+            raise PytaskError(f'flow {there.id} is no longer at step {there.position}; read it again')
         if answer == 'NOT_FOUND':
             raise NotFound(f'no flow {there.id!r}')
         return in_words(answer)
 
     def retry(self, run_id: str, step: int | None = None) -> str:
-        """Run an ended run again, with its id and data: a flow from the step that failed, or from this one.
+        """Run an ended run again, with its id and data; a flow from the step that failed, or from `step`.
 
-        Answers `applied`, `refused` (a local run; a step of what is no flow), `not_found`, or the state of one that
-        has not ended. Raises PytaskError for a step that there is not.
+        Answers `applied`, `refused` (local runs), `not_found`, or the state of a run that has not ended. With a
+        `step`, raises NotFound if the run is not a flow, and PytaskError if it has no such step.
         """
         if step is not None:
             steps = len(self.get_flow(run_id).steps)
             if not 0 <= step < steps:
-                raise PytaskError(f'no step {step}: there are 0 to {steps - 1}')
+                raise PytaskError(f'no step {step}; the steps are 0 to {steps - 1}')
         return in_words(self.store.runs.retry(run_id, step))
 
     def _no_routine(self, name: str) -> str:
         known = self.store.flows.routines()
         if name in known:
-            return f'routine {name!r} can not be read: something else wrote over it; define it again'
+            return f'routine {name!r} cannot be read: another client overwrote it; define it again'
         near = ' or '.join(map(repr, get_close_matches(name, known, n=2)))
         return f'no routine {name!r}' + (f'; did you mean {near}?' if near else '')
 
     def _insist_on_the_same(self, flow_id: str, steps: Sequence[Step]) -> None:
         there = self.get(flow_id)
         if there.task != FLOW:
-            raise RunExists(f'the id {flow_id!r} is in use by a run of {there.task!r}')
+            raise RunExists(f'id {flow_id!r} belongs to a run of {there.task!r}')
         if self.get_flow(flow_id).steps != steps:
-            raise RunExists(f'flow {flow_id!r} was made before, with other steps')
+            raise RunExists(f'flow {flow_id!r} already exists with other steps')
 
     def flows_of(self, runs: Sequence[Run]) -> list[Flow]:
-        """Read the flows that are behind these runs, in one round trip. Raises NotFound for one that is none."""
+        """Read the flows of these runs in one round trip. Raises NotFound for a run that is not a flow."""
         for run in runs:
             if run.task != FLOW:
-                raise NotFound(f'run {run.id} is no flow, but of the task {run.task!r}')
+                raise NotFound(f'run {run.id} is not a flow: its task is {run.task!r}')
         stands = self.store.flows.read([run.id for run in runs])
-        return [_flow(run, stand) for run, stand in zip(runs, stands, strict=True)]
+        return list(map(_flow, runs, stands))
 
 
 def _flow(run: Run, stand: Stand) -> Flow:
-    """Put a flow together. Never fails: foreign hands write here too."""
+    """Put a flow together. Never fails, since other clients write here too."""
     fields = stand.fields
     routine = text(fields.get('routine'))
     flow = Flow(run, text(fields.get('name')), routine.partition(' ')[2])
@@ -219,9 +220,9 @@ def _encoded(value: Any) -> bytes:
 
 
 _REFUSALS = {
-    'FULL': 'has too many messages that it has not handled; submit it again later',
-    'WAIT': 'is in line already, with other data: it takes more when a step of it waits',
-    'RUNNING': 'is RUNNING: it takes data when it waits',
+    'FULL': 'has too many unhandled messages; submit it again later',
+    'WAIT': 'is already queued with other data; it takes more when one of its steps waits',
+    'RUNNING': 'is RUNNING; it takes data when one of its steps waits',
 }
 
 
@@ -229,7 +230,7 @@ def _check(flow_id: str, answer: str) -> None:
     if answer == 'NOT_FOUND':
         raise NotFound(f'no flow {flow_id!r}')
     if answer == 'REFUSED':
-        raise NotFound(f'run {flow_id} is no flow')
+        raise NotFound(f'run {flow_id} is not a flow')
     if answer in {state.value for state in ENDED}:
         raise RunEnded(flow_id, answer)
     if answer not in ('APPLIED', 'REQUESTED'):

@@ -1,6 +1,6 @@
-"""Follow runs to their end: pushed by their events, and certain by their hashes.
+"""Follow runs to their end. Their events make it fast, their hashes make it certain.
 
-An event may be lost, so the hashes are read again every few seconds, and at every event that ends a run.
+An event may be lost, so the hashes are read every few seconds, and at every event that ends a run.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pytask.core.run import Run
     from pytask.store import EventStream, Store
 
-# How long an event may be believed lost before the hash is read again.
+# How long a lost event can go unnoticed.
 REREAD_S = 5.0
-# The longest single block on a subscription: short enough to notice the end of a timeout.
+# The longest wait for one event: short enough for callers that show the time.
 TURN_S = 1.0
-# While Redis is away.
+# Pause between attempts while Redis is away.
 AGAIN_S = 0.2
 
 
 def follow(store: Store, stream: EventStream, ids: Sequence[str], timeout: float | None) -> Iterator[Event | None]:
-    """Yield events, and None about once a second without one, until all of these have ended; close the stream."""
+    """Yield events, or None after a second without one, until all these runs have ended. Closes the stream."""
     limit = None if timeout is None else monotonic_s() + timeout
     pending, unheard = dict.fromkeys(ids), set(ids)
     reread_at = 0.0
@@ -63,9 +63,9 @@ def _drop_ended(store: Store, pending: dict[str, None]) -> None:
 
 
 def await_ends(store: Store, run_ids: Sequence[str], wait_s: float) -> dict[str, str]:
-    """Return what became of runs that were told to stop, once all have ended or so many seconds later.
+    """Wait up to `wait_s` seconds for the end of runs that were told to stop; return the answer for each.
 
-    `applied` for STOPPED, another end state, `requested`, `not_found`. Redis may be away meanwhile.
+    `applied` for STOPPED, another end state, `requested`, or `not_found`. Redis may be away meanwhile.
     """
     answers = dict.fromkeys(run_ids, 'requested')
     pending = list(run_ids)
@@ -80,7 +80,7 @@ def await_ends(store: Store, run_ids: Sequence[str], wait_s: float) -> dict[str,
             for _ in follow(store, store.events(pending), pending, left):
                 pass
         except (WaitTimeout, NotFound):
-            pass  # read once more
+            pass  # read them once more
         except Unavailable:
             if monotonic_s() >= limit:
                 return answers
@@ -96,9 +96,10 @@ def _told(run: Run | None) -> str:
 
 
 def await_reload(store: Store, run_id: str, command_id: str, wait_s: float) -> str:
-    """Return `applied` once the worker has reloaded, `requested` if it has not in time; raise its refusal.
+    """Return `applied` once the worker has reloaded the run, `requested` if that takes too long.
 
-    A run that ends first answers with its state. Redis may be away meanwhile.
+    A run that ends first answers with its state. Redis may be away meanwhile. Raises PytaskError if the worker
+    refuses the data.
     """
     limit = monotonic_s() + wait_s
     while True:

@@ -1,4 +1,4 @@
-"""What a client says to a running task, and hears of it: `send`, `ask` which waits for an answer, `messages`."""
+"""Messages to a run, `send` and `ask` (which waits for an answer), and the messages that it published."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 Messages = list[Message]
 
-# How often who waits for an answer looks whether the run has ended.
+# How often to check whether the run has ended, while waiting for its answer.
 LOOK_EVERY_S = 1.0
-# An answer may come a moment after the end: the two are written by two greenlets.
+# Two greenlets write the end and the answer, so the answer may be the later one.
 AFTER_THE_END_S = 0.5
 
 
 class MessageCommands(ClientBase):
-    """What a client says to a task that runs, and what the task has said."""
+    """Messages to and from runs."""
 
     def messages(self, run_id: str) -> Messages:
-        """Return what a run has said by `message`, oldest first: the last 1,000. Raises NotFound."""
+        """Return the last 1,000 messages that a run published with `message`, oldest first. Raises NotFound."""
         found = self.store.runs.messages(run_id)
         if found is None:
             raise NotFound(f'no run {run_id!r}')
@@ -38,19 +38,19 @@ class MessageCommands(ClientBase):
     def send(self, run_id: str, name: str, data: dict[str, Any] | None = None) -> str:
         """Send a message: the task's `on_<name>` is called with this data, else its `on_message(name, data)`.
 
-        Messages are handled one after the other, in order, each at least once as long as the run lives;
-        one that waits hears them when it starts. Answers `requested`, `full` (1,000 are unhandled, or
-        1 MiB), `refused` (pytask's own tasks), `not_found`, or the state in which it had ended. Raises
-        InputError for a bad name and for data that is no JSON object of at most 64 KiB.
+        Messages are handled in order, one at a time, each at least once while the run lives; a waiting run
+        handles them when it starts. Answers `requested`, `full` (1,000 messages or 1 MiB are unhandled),
+        `refused` (pytask's own tasks), `not_found`, or the state in which the run ended. Raises InputError for a
+        bad name, and unless the data is a JSON object of at most 64 KiB.
         """
         return in_words(self.store.inboxes.send(run_id, new_envelope(name, data)))
 
     def ask(self, run_id: str, name: str, data: dict[str, Any] | None = None, *, timeout: float = 5.0) -> Any:
-        """Send a message, and return what the task's `on_<name>` returned.
+        """Send a message and return the value that the task's `on_<name>` returned.
 
-        Raises AskError with what it raised, or why it was not called; RunEnded, also when the run ends
-        meanwhile; WaitTimeout after `timeout` seconds, and the message may be handled later; NotFound,
-        InputError; ValueError for a bad number.
+        Raises AskError with the error that it raised, or the reason why it was not called; RunEnded if the run has
+        ended or ends meanwhile; WaitTimeout after `timeout` seconds (the message may still be handled later);
+        NotFound; InputError; ValueError for a bad number of seconds.
         """
         check_seconds('timeout', timeout)
         store, ask = self.store, secrets.token_hex(8)
@@ -69,7 +69,7 @@ class MessageCommands(ClientBase):
 
 
 def in_words(answer: str) -> str:
-    """Return a script's answer as clients get it: states keep their capitals, since they are no answers."""
+    """Return a script's answer as clients see it: in lower case, unless it is a state."""
     return answer if answer in State.__members__ else answer.lower()
 
 
@@ -77,9 +77,9 @@ def _check(run_id: str, answer: str) -> None:
     if answer == 'NOT_FOUND':
         raise NotFound(f'no run {run_id!r}')
     if answer == 'REFUSED':
-        raise AskError(f"run {run_id} is one of pytask's own, and hears no messages")
+        raise AskError(f"run {run_id} is one of pytask's own tasks, which take no messages")
     if answer == 'FULL':
-        raise AskError(f'run {run_id} has too many messages that it has not handled; ask again later')
+        raise AskError(f'run {run_id} has too many unhandled messages; ask again later')
     if answer != 'REQUESTED':
         raise RunEnded(run_id, answer)
 

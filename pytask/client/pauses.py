@@ -1,6 +1,6 @@
-"""What a client pauses, and lets go on: a run, a queue, a task. Durable; each answer is what is true.
+"""Pause and resume a run, a queue or a task. A pause lasts until it is resumed, even across restarts.
 
-A pause of a run is about that run; one of a queue or task is about starting: what runs goes on.
+Pausing a run halts that run. Pausing a queue or task keeps runs from starting; running ones continue.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from pytask.store.pauses import QUEUE, TASK, Pause
 
 
 class PauseCommands(ClientBase):
-    """What a client does with pauses."""
+    """The pauses of runs, queues and tasks."""
 
     def pause(self, run_id: str) -> str:
         """Pause a run until it is resumed; it keeps its lease and its slot.
 
-        Answers `applied` (it waits, and does not start), `requested` (its worker has been told: its greenlets
-        halt at their next emit, progress, message, sleep, every or checkpoint), `refused` (pytask's own
-        tasks), `not_found`, or the state in which it had ended.
+        Answers `applied` (it is waiting and will not start), `requested` (its worker was told: the greenlets of
+        the run halt at their next emit, progress, message, sleep, every or checkpoint), `refused` (pytask's own
+        tasks), `not_found`, or the state in which it ended.
 
-        To be told to stop, or shut down, or a TIMEOUT, which goes on counting, ends the halt. Given back or
-        recovered, it waits, paused, and begins anew when it is resumed.
+        A stop, a shutdown or a timeout ends the halt; the time of a pause counts for the timeout. A paused run
+        that is requeued or recovered waits until it is resumed, and then starts from the beginning.
         """
         return in_words(self.store.pauses.pause(run_id))
 
     def resume(self, run_id: str) -> str:
-        """Let a paused run go on, one that waits at the front of its queue.
+        """Resume a paused run; a waiting one goes to the front of its queue.
 
-        Answers as `pause` does, and with the state of one that was not paused.
+        Answers as `pause` does, or the state of a run that was not paused.
         """
         return in_words(self.store.pauses.resume(run_id))
 
     def pause_queue(self, queue: str) -> str:
-        """Let nothing of a queue start until it is resumed. Starts are accepted. Answers `applied`.
+        """Keep the runs of a queue from starting until it is resumed; it still accepts runs. Answers `applied`.
 
-        Raises PytaskError for what can not name a queue.
+        Raises PytaskError for a name that no queue can have.
         """
         if bad := bad_name(queue, LONGEST_QUEUE):
             raise PytaskError(f'a queue {bad}')
@@ -49,13 +49,13 @@ class PauseCommands(ClientBase):
         return 'applied'
 
     def resume_queue(self, queue: str) -> str:
-        """Let a queue go on. Answers `applied`, or `not_found` where it was not paused."""
+        """Resume a queue. Answers `applied`, or `not_found` if it was not paused."""
         return self._opened(QUEUE, queue)
 
     def pause_task(self, task: Any) -> str:
-        """Let no run of a task start until it is resumed. Answers `applied`, or `refused` for pytask's own.
+        """Keep the runs of a task from starting until it is resumed. Answers `applied`; `refused` for pytask's own.
 
-        `task` is a class, a decorated function, or the name its runs were started with.
+        `task` is a Task class, a decorated function, or a name.
         """
         name = _name(task)
         if name.startswith(RESERVED):
@@ -64,11 +64,11 @@ class PauseCommands(ClientBase):
         return 'applied'
 
     def resume_task(self, task: Any) -> str:
-        """Let runs of a task start again. Answers `applied`, or `not_found` where it was not paused."""
+        """Resume a task. Answers `applied`, or `not_found` if it was not paused."""
         return self._opened(TASK, _name(task))
 
     def paused(self) -> list[Pause]:
-        """Return what is paused, as (kind, name, since): queues, tasks, runs."""
+        """Return all pauses, as (kind, name, since): queues and tasks, then runs. `since` is in Unix seconds."""
         store = self.store
         runs = store.pauses.of_runs(dict.fromkeys(store.runs.ids_out_of_line()))
         return [*store.pauses.named(), *runs]

@@ -1,6 +1,6 @@
-"""What a client does with schedules: see them, run one by hand, pause and resume it, forget it.
+"""Read schedules, run one by hand, pause, resume and remove it.
 
-Schedules are declared in code, see `PyTask.cron`, `date` and `every`; workers fire them.
+Schedules are declared in code with `PyTask.cron`, `date` and `every`; workers fire them.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 
 class ScheduleCommands(ClientBase):
-    """What a client does with schedules."""
+    """The stored schedules."""
 
     def schedules(self) -> list[Schedule]:
-        """Return all schedules, the next one to fire first."""
+        """Return all schedules, the one that fires next first."""
         store = self.store.schedules
         return store.read(store.names())
 
     def schedule(self, name: str) -> Schedule:
-        """Return a schedule. Raises NotFound with the near names."""
+        """Return a schedule. Raises NotFound, which suggests similar names."""
         store = self.store.schedules
         found = store.read([name])
         if not found:
-            others = [other for other in store.names() if other != name]  # it may be there by half
+            others = [other for other in store.names() if other != name]  # its name may be stored without its hash
             near = ' or '.join(map(repr, get_close_matches(name, others, n=2)))
             raise NotFound(f'no schedule {name!r}' + (f'; did you mean {near}?' if near else ''))
         return found[0]
 
     def run_schedule(self, name: str) -> Run:
-        """Start what a schedule starts, now; its times stay as they are, paused or not. Raises as `start` does."""
+        """Start the run of a schedule now, paused or not; its times do not change. Raises as `start` does."""
         found = self.schedule(name)
         run_id = id_of_firing(name, self.store.schedules.now_ms())
         return start_runs(self, [Launch(found.task, found.data, run_id, found.queue)])[0]
 
     def pause_schedule(self, name: str) -> str:
-        """Let a schedule not fire until it is resumed, also through restarts. Answers `applied`, `not_found`."""
+        """Keep a schedule from firing until it is resumed. Answers `applied` or `not_found`."""
         return in_words(self.store.schedules.pause(name))
 
     def resume_schedule(self, name: str) -> str:
-        """Let a paused schedule go on; what it would have fired meanwhile is not made up for.
+        """Resume a paused schedule; firings missed during the pause are not made up.
 
         Answers `applied`, `refused` (it was not paused), `not_found`.
         """
@@ -62,8 +62,8 @@ class ScheduleCommands(ClientBase):
         return in_words(store.resume(name, next_ms, is_missed=next_ms is None and not is_over))
 
     def remove_schedule(self, name: str) -> str:
-        """Forget a schedule that is gone from the code.
+        """Remove a schedule that is no longer in the code.
 
-        Answers `applied`, `refused` (a living worker has it in its code: pause it), `not_found`.
+        Answers `applied`, `refused` (a live worker has it in its code; pause it instead), `not_found`.
         """
         return in_words(self.store.schedules.remove(name))

@@ -1,4 +1,4 @@
-"""Launch: what a start is made of, checked before anything is enqueued."""
+"""Start runs: check each launch before anything is queued."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One run to be started by `start_many`."""
+    """One run for `start_many`; the fields are those of `Client.start`."""
 
     task: Any
     data: dict[str, Any] | None = None
@@ -36,7 +36,7 @@ class Launch:
 
 
 def start_runs(client: Any, launches: Iterable[Launch | tuple[Any, dict[str, Any]]]) -> list[Run]:
-    """Start runs in one round trip. Raises InputError, RunExists, Unavailable."""
+    """Start runs in one round trip. Raises as `Client.start` does."""
     store = client.store
     made = (launch if isinstance(launch, Launch) else Launch(*launch) for launch in launches)
     new = [new_run(launch, client.ids, client.registry) for launch in made]
@@ -48,12 +48,12 @@ def start_runs(client: Any, launches: Iterable[Launch | tuple[Any, dict[str, Any
 def _same(client: Any, run: Run) -> Run:
     there: Run = client.get(run.id)
     if (there.task, there.data) != (run.task, run.data):
-        raise RunExists(f'run {run.id!r} was started before, with another task or other data')
+        raise RunExists(f'run {run.id!r} already exists with another task or other data')
     return there
 
 
 def new_run(launch: Launch, ids: Ids, registry: Registry | None) -> NewRun:
-    """Check a launch and encode its data. Raises InputError, and PytaskError for what can not be an id."""
+    """Check a launch and encode its data. Raises InputError, and PytaskError for a bad id or time."""
     task = as_task_class(launch.task)
     name = launch.task if task is None else task.NAME
     if task is None and registry is not None:
@@ -73,20 +73,20 @@ def new_run(launch: Launch, ids: Ids, registry: Registry | None) -> NewRun:
 
 
 def seconds_text(name: str, seconds: float) -> str:
-    """Write a span as it stands in Redis. Raises PytaskError for what is no span, or longer than a century."""
+    """Return a time span as Redis stores it. Raises PytaskError unless it is between 0.001 s and a century."""
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or not 0.001 <= seconds <= LONGEST_S:
-        raise PytaskError(f'{name} {seconds!r} is no number of seconds from 0.001 to {LONGEST_S:,}')
+        raise PytaskError(f'{name} must be between 0.001 and {LONGEST_S:,} seconds, not {seconds!r}')
     return f'{float(seconds):.3f}'.rstrip('0').rstrip('.')
 
 
 def due_text(at: Any, delay: float | None) -> str:
-    """Write when a run is due as it goes to Redis: milliseconds, or `+milliseconds` from its now on; '' for now.
+    """Return the due time as the script takes it: milliseconds, `+milliseconds` from now, or '' for now.
 
-    Raises PytaskError for what is no time.
+    Raises PytaskError for a bad time.
     """
     if at is not None and delay is not None:
-        raise PytaskError('a run starts `at` a time or after a `delay`, not both')
+        raise PytaskError('give `at` or `delay`, not both')
     if delay is not None:
         return '' if delay == 0 else f'+{round(float(seconds_text("delay", delay)) * 1000)}'
     return '' if at is None else str(moment_ms(at, 'at'))

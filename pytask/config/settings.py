@@ -1,8 +1,8 @@
 """One frozen settings object, and where each value came from.
 
 Precedence: a flag > `PYTASK_*` > `pytask.toml`, or `[tool.pytask]` in `pyproject.toml` > default. What is
-given in code, `PyTask(…)`, comes first in the author's own processes, which know no flags. On the command
-line it comes after `PYTASK_*`: a deployment decides over what an author wrote. A bad value is a ConfigError
+given in code, `PyTask(…)`, comes first in the author's own processes, which have no flags. On the command
+line it comes after `PYTASK_*`: a deployment overrides what the author wrote. A bad value is a ConfigError
 that names its source.
 """
 
@@ -42,7 +42,7 @@ HOUR_S, DAY_S = 3600, 86_400
 class Settings:
     """Everything that can be set. Names ending in `_s` are seconds; the key in files and flags drops the `_s`.
 
-    `lease_s` is one value per prefix: a worker with another one is refused.
+    `lease_s` is the same for all workers of a prefix: a worker with another value is refused.
     """
 
     redis: str | None = field(default=None, repr=False)
@@ -56,31 +56,31 @@ class Settings:
     lease_s: float = 15.0
     drain_s: float = 10.0
     name: str = ''
-    # A worker whose hub has not turned for so long ends itself; 0 for never.
+    # A worker whose event loop has been blocked for this long exits; 0 for never.
     max_hang_s: float = 600.0
-    # A worker that needs a new process exits with 75, instead of starting itself anew.
+    # A worker that needs a new process exits with 75 instead of restarting itself.
     no_restart: bool = False
-    # From so many MiB on a worker claims nothing; 0 for what its cgroup and limits allow.
+    # A worker that uses this many MiB claims no more runs; 0 for what its cgroup and limits allow.
     max_memory: int = 0
-    # Where /live, /ready and /metrics are; '' for nowhere.
+    # The address of /live, /ready and /metrics; '' for none.
     health: str = ''
-    # Where the page and the API are; '' for nowhere.
+    # The address of the page and the API; '' for none.
     web: str = ''
-    # What shows that somebody may use the web; '' for one that is made at the start, and printed.
+    # The token that gives access to the web; '' for one that is generated at the start and printed.
     web_token: str = field(default='', repr=False)
-    # By which names, besides those of this machine, the web is called: example.org, or * for any.
+    # Host names, besides those of this machine, under which the web is reached: example.org, or * for any.
     web_hosts: tuple[str, ...] = ()
-    # The web shows, and changes nothing.
+    # The web shows runs, but cannot change anything.
     web_read_only: bool = False
-    # Tasks that the web may start, besides those that say so themselves (EXPOSE).
+    # Tasks that the web may start, besides those marked EXPOSE.
     expose: tuple[str, ...] = ()
-    # How long runs are kept that ended as SUCCESS.
+    # How long runs that ended as SUCCESS are kept.
     keep_success_s: float = HOUR_S
-    # How long the other ended runs are kept: they are looked at longer.
+    # How long other ended runs are kept; people look at those for longer.
     keep_ended_s: float = DAY_S
-    # How many runs are kept that ended as SUCCESS; the oldest go first.
+    # How many runs that ended as SUCCESS are kept; the oldest go first.
     max_success: int = 100_000
-    # How many of the other ended runs are kept.
+    # How many other ended runs are kept.
     max_ended: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -90,11 +90,11 @@ class Settings:
                 raise ConfigError(f'{key} = {_shown(key, getattr(self, name))}: {problem}')
 
 
-# In the environment with commas between; one text is a list, too.
+# Separated by commas in the environment; a single text counts as a list.
 LISTS = frozenset({'queue', 'web_hosts', 'expose'})
 _WANTED = {float: 'a number', int: 'a whole number', bool: 'true or false'}
 
-# What was chosen, and where that stands: key → (value, source).
+# What was chosen, and where: key → (value, source).
 Chosen = dict[str, tuple[Any, str]]
 
 
@@ -112,7 +112,7 @@ def chosen(
 ) -> Chosen:
     """Gather what is set for a command, with the source of each value. Raises ConfigError.
 
-    `named` says where a value of `code` stands.
+    `named` returns the source of a value in `code`.
     """
     return _gathered(
         files(folder or here()),
@@ -138,7 +138,7 @@ def redacted(url: str) -> str:
 
 
 def shown_address(value: Any) -> str:
-    """Show what can not be an address, for messages: whole only where no password can stand in it."""
+    """Show an invalid address in messages: in full only if it cannot contain a password."""
     is_plain = value is None or isinstance(value, int | float)
     if is_plain or (isinstance(value, str) and not set('@:=') & set(value)):
         return repr(value)
@@ -191,7 +191,7 @@ def _shown(key: str, value: Any) -> str:
 
 
 def _problem(key: str, value: Any) -> str:
-    """Say what is wrong with a value of the right type; '' where nothing is."""
+    """Say what is wrong with a value of the right type; '' if nothing is."""
     if key in _RANGES:
         lowest, highest, unit = _RANGES[key]
         return '' if lowest <= value <= highest else f'must be {lowest:g} to {highest:g}{unit}'
@@ -224,9 +224,9 @@ def _bad_app(text: str) -> str:
 
 
 def bad_token(text: str) -> str:
-    """Say what is wrong with a token for the web; '' where nothing is."""
+    """Say what is wrong with a token for the web; '' if nothing is."""
     is_good = len(text) >= 16 and text.isascii() and text.isprintable() and ' ' not in text
-    return '' if is_good else 'must be 16 printable ASCII characters or more, without blanks'
+    return '' if is_good else 'must be at least 16 printable ASCII characters, without spaces'
 
 
 _CHECKS: dict[str, Callable[[Any], str]] = {
@@ -234,6 +234,6 @@ _CHECKS: dict[str, Callable[[Any], str]] = {
     'health': _bad_address,
     'web': _bad_address,
     'web_token': bad_token,
-    # A worker's name stands in every token, and tokens are short so that hashes stay compact in Redis.
+    # A worker's name is part of every token, and tokens are short so that hashes stay compact in Redis.
     'name': lambda name: bad_name(name, 32),
 }

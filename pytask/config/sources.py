@@ -31,7 +31,7 @@ def here() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise ConfigError('this folder is not there any more; go to one that is') from None
+        raise ConfigError('the current directory no longer exists; cd to one that does') from None
 
 
 def files(folder: Path) -> Iterator[tuple[str, Any, str]]:
@@ -53,11 +53,13 @@ def _table(inside: Any, *names: str) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return what a TOML file says; None where there is no such file."""
+    """Return what a TOML file says; None if the file does not exist."""
     try:
         data = path.read_bytes() if path.is_file() else None
     except OSError as error:
-        raise ConfigError(f'{path.name} can not be read: {error.strerror}; see `ls -l {path}`') from error
+        raise ConfigError(
+            f'{path.name} cannot be read: {error.strerror}; check its permissions with `ls -l {path}`'
+        ) from error
     import tomllib
 
     try:
@@ -70,7 +72,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def environment(keys: Iterable[str], lists: Container[str]) -> Pairs:
-    """Read `PYTASK_*`. Raises ConfigError for a variable that is nearly one of ours."""
+    """Read `PYTASK_*`. Raises ConfigError for a misspelled variable."""
     variables = {f'PYTASK_{key.upper()}': key for key in keys}
     for name in os.environ:
         if name.startswith('PYTASK_') and name not in variables:
@@ -79,17 +81,17 @@ def environment(keys: Iterable[str], lists: Container[str]) -> Pairs:
     return [(key, text.split(',') if key in lists else text, name) for key, text, name in texts if text]
 
 
-# Ours, but no settings.
+# Read by pytask, but not settings.
 _NO_SETTINGS = frozenset({'PYTASK_REDIS_SERVER', 'PYTASK_COMMAND', 'PYTASK_EXECUTED', 'PYTASK_RESTARTED'})
-# Kubernetes tells each container of its services by such names: of one that is called `pytask`, too.
+# Kubernetes sets such variables for each service: also for one named `pytask`.
 _OF_KUBERNETES = re.compile(r'_SERVICE_(HOST|PORT)|_PORT(_|$)')
 _MEANT = {'PYTASK_REDIS_URL': 'PYTASK_REDIS', 'PYTASK_URL': 'PYTASK_REDIS'}
 
 
 def _check_variable(name: str, known: Iterable[str]) -> None:
-    # Others than ours may be anybody's.
+    # Other variables may belong to other programs.
     if name in _NO_SETTINGS or _OF_KUBERNETES.search(name):
         return
     near = _MEANT.get(name) or next(iter(get_close_matches(name, list(known), n=1, cutoff=0.85)), '')
     if near:
-        raise ConfigError(f'{name}: no such variable; did you mean {near}?')
+        raise ConfigError(f'{name}: no such setting; did you mean {near}?')

@@ -1,8 +1,8 @@
 """The only reader of clocks.
 
-What stands in Redis is Redis TIME; a worker's own clocks only measure spans. Leases are measured on
-the boot-time clock, which goes on while a machine sleeps: a laptop that wakes up after an hour must
-not believe in its leases. Wall time serves ids and display.
+Times stored in Redis are Redis TIME; a worker's own clocks only measure spans. Leases are measured on
+the boot-time clock, which keeps running while a machine sleeps: a laptop that wakes up after an hour must
+not trust its leases. Wall time is only for ids and display.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ['boot_s', 'check_seconds', 'cpu_s', 'monotonic_s', 'wall_ms', 'wall_s
 _BOOT = getattr(time, 'CLOCK_BOOTTIME', time.CLOCK_MONOTONIC)
 
 monotonic_s = time.monotonic
-# What all threads of this process have computed.
+# CPU seconds used by all threads of this process.
 cpu_s = time.process_time
 
 
@@ -34,6 +34,6 @@ def wall_ms() -> int:
 
 
 def check_seconds(name: str, value: float | None) -> None:
-    """Raise ValueError for what is no span of time."""
+    """Raise ValueError unless `value` is None, or a finite number of seconds from 0."""
     if value is not None and not 0 <= value < math.inf:
         raise ValueError(f'{name} must be 0 or more seconds, not {value!r}')

@@ -8,7 +8,7 @@ import msgspec
 
 
 def encode(value: Any) -> bytes:
-    """Encode as JSON. Raises TypeError for what JSON can not carry, NaN and infinity included."""
+    """Encode as JSON. Raises TypeError for a value that JSON cannot represent, NaN and infinity included."""
     try:
         text = msgspec.json.encode(value)
     except (ValueError, OverflowError, RecursionError) as error:
@@ -19,7 +19,7 @@ def encode(value: Any) -> bytes:
 
 
 def _refuse_nan(value: Any) -> None:
-    # msgspec writes NaN and infinity as null: silently another value.
+    # msgspec writes NaN and infinity as null, which would silently change the value.
     if isinstance(value, float):
         if value - value != 0.0:
             raise TypeError(f'JSON has no {value}')
@@ -31,7 +31,7 @@ def _refuse_nan(value: Any) -> None:
             _refuse_nan(item)
 
 
-def _parse_object(text: bytes) -> dict[str, Any] | None:
+def parse_object(text: bytes) -> dict[str, Any] | None:
     try:
         raw = msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):

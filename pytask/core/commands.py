@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytask.core.codec import _parse_object
-from pytask.core.events import EXTEND, PAUSE, RELOAD, RESUME, SEND, STOP
+from pytask.core.codec import parse_object
 
+STOP, RELOAD, EXTEND, SEND = 'stop', 'reload', 'extend', 'send'
+PAUSE, RESUME = 'pause', 'resume'
+STACK = 'stack'  # to a worker, which answers
 COMMANDS = frozenset({STOP, RELOAD, EXTEND, SEND, PAUSE, RESUME})
 
 
@@ -21,11 +23,11 @@ class Command:
 
 
 def parse_command(text: bytes) -> Command | None:
-    """Read a message of a control channel; None for what is no command."""
+    """Parse a message of a control channel; None if it is not a command."""
     word = text.strip().decode('utf-8', 'replace')
     if word.isidentifier():
         return Command(word)
-    raw = _parse_object(text)
+    raw = parse_object(text)
     if raw is None or not isinstance(raw.get('command'), str):
         return None
     attempt = raw.get('attempt')

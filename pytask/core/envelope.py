@@ -1,6 +1,6 @@
-"""A message to a run, as it stands in the run's inbox and in its answer: names, limits, both directions.
+"""What a run is sent: its names and limits, and how it is written to and read from the run's inbox.
 
-In the inbox a message is its key, which is random and by which it is taken out, and then one JSON object.
+An inbox entry is a random key, by which the entry is removed, followed by one JSON object.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytask.errors import InputError
 MAX_NAME = 64
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_MESSAGES, MAX_INBOX_BYTES = 1000, 2**20
-# What a task returns to who asked: as much as an output may be.
+# An answer to `ask` may be as large as an output.
 MAX_ANSWER_BYTES = 2**20
 KEY_BYTES = 16
 _USAGE = 'send(run_id, name, data)'
@@ -25,7 +25,7 @@ _USAGE = 'send(run_id, name, data)'
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message; foreign hands may have put anything in. `ask` names who waits for the answer, if anybody."""
+    """One message as it was sent; other clients may have written anything. `ask` names its answer, if wanted."""
 
     name: Any
     data: Any
@@ -48,7 +48,7 @@ def new_envelope(name: str, data: dict[str, Any] | None, ask: str = '') -> bytes
 
 
 def read_envelope(raw: bytes) -> Envelope:
-    """Read what stands in an inbox. Never fails: what is no message has a name that none has."""
+    """Read an inbox entry. Never fails: an entry that is not a message gets a name that no message can have."""
     try:
         fields = msgspec.json.decode(raw[KEY_BYTES:])
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -64,10 +64,10 @@ def from_fields(fields: dict[str, Any], key: bytes = b'') -> Envelope:
 def method_name(name: Any) -> str:
     """Return the method that a message of this name calls: `on_reset_counter` for `reset-counter`.
 
-    Raises InputError for what can not be a name.
+    Raises InputError if it cannot be a name.
     """
     word = name.replace('-', '_') if isinstance(name, str) else ''
     if not word.isidentifier() or word.startswith('_') or len(word) > MAX_NAME:
-        why = f'{name!r:.80} is no name of a message; a word like reset-counter is, of up to {MAX_NAME} letters'
+        why = f'{name!r:.80} cannot name a message; use a word such as reset-counter, of up to {MAX_NAME} letters'
         raise InputError('send', [('name', why)], _USAGE)
     return f'on_{word}'

@@ -1,7 +1,6 @@
-"""Events and commands: their names, and JSON both ways.
+"""Events: their names, and JSON both ways.
 
-Events leave on `task-<id>` as `{"event", "data", "at", "seq"}`; commands arrive on
-`task-<id>-control` as a bare word or as `{"command", …}`. The scripts publish the life-cycle events,
+Events leave on `task-<id>` as `{"event", "data", "at", "seq"}`. The scripts publish the life-cycle events,
 in the same form; the task's own come from here.
 """
 
@@ -10,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pytask.core.codec import _parse_object, encode
+from pytask.core.codec import encode, parse_object
 
 # Life cycle, published by the script that changes the state.
 LIFE_EVENTS = (
@@ -28,16 +27,12 @@ LIFE_EVENTS = (
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
-# What a run was sent, and could not handle.
+# A message that the run could not handle.
 MESSAGE_FAILED = 'message-failed'
-# Told of it by its worker, outside of its own sequence: `seq` is 0.
+# Sent by the worker, outside the run's own sequence: `seq` is 0.
 BLOCKED = 'blocked'
 
 MAX_ID_BYTES = 256  # of a run, whose channels it names
-
-STOP, RELOAD, EXTEND, SEND = 'stop', 'reload', 'extend', 'send'
-PAUSE, RESUME = 'pause', 'resume'
-STACK = 'stack'  # to a worker, which answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +69,8 @@ def event_head(event: str, data: Any) -> bytes:
 
 
 def parse_event(run_id: str, text: bytes) -> Event | None:
-    """Read a message of an event channel; None for what is no event (foreign text, commands)."""
-    raw = _parse_object(text)
+    """Parse a message of an event channel; None if it is not an event (a command, or text of another client)."""
+    raw = parse_object(text)
     if raw is None or not isinstance(raw.get('event'), str):
         return None
     at, seq = raw.get('at'), raw.get('seq')
@@ -96,7 +91,7 @@ def _seconds(at: Any) -> float:
 
 
 def parse_message(text: bytes) -> Message:
-    """Read a kept message. Never fails: foreign hands write here too, and junk is shown as it is."""
-    raw = _parse_object(text) or {}
+    """Read a stored message. Never fails: other clients write here too, and junk is shown unchanged."""
+    raw = parse_object(text) or {}
     said = raw.get('text')
     return Message(_seconds(raw.get('at')), said if isinstance(said, str) else text.decode('utf-8', 'replace'))

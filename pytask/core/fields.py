@@ -1,4 +1,4 @@
-"""What stands in the fields of Redis hashes, read. Never fails: foreign hands write there too."""
+"""Read the fields of Redis hashes. Never fails: other clients write there too."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Time zones: which moment a clock on the wall means, and when it is changed.
+"""Time zones: which moment a wall-clock time means, and when clocks change.
 
 A wall time is a datetime without a zone, a moment one in UTC. Zones have names, since a name is what can be stored
-and what knows of clock changes. The rules of the zones are the system's, else those of the package `tzdata`.
+and what follows clock changes. The rules of the zones are the system's, else those of the package `tzdata`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from pytask.errors import ConfigError
 
-FIRST_YEAR = 2  # what is near any of it is a datetime, too, in every zone
-LATEST_S = 253_402_300_800  # the year 10000: milliseconds are likely to be meant
+FIRST_YEAR = 2  # times near it are still datetimes in every zone
+LATEST_S = 253_402_300_800  # the year 10000: a larger number is probably in milliseconds
 _LOCALTIME, _FOLDER = '/etc/localtime', 'zoneinfo/'
 
 
@@ -33,7 +33,7 @@ def zone_of(given: Any) -> ZoneInfo:
 
 
 def local_zone() -> str:
-    """Return the name of this machine's zone: TZ, else what /etc/localtime is a link to, else UTC."""
+    """Return the name of this machine's zone: TZ, else the target of /etc/localtime, else UTC."""
     named = os.environ.get('TZ', '').removeprefix(':')
     if named and not named.startswith('/'):
         return named
@@ -41,17 +41,17 @@ def local_zone() -> str:
 
 
 def wall_of(moment: datetime, zone: tzinfo) -> datetime:
-    """Return what the clock shows at a moment."""
+    """Return the wall-clock time at a moment."""
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def offset_at(moment: datetime, zone: tzinfo) -> timedelta:
-    """Return by how much the clock is ahead of UTC."""
+    """Return how far the clock is ahead of UTC."""
     return moment.astimezone(zone).utcoffset() or timedelta()
 
 
 def moment_of(wall: datetime, zone: tzinfo) -> datetime:
-    """Return when a clock shows a time first; for one that it skips, the moment at which it is put forward."""
+    """Return when a clock first shows a time; for a time it skips, the moment when it is put forward."""
     moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if wall_of(moment, zone) == wall:
         return moment
@@ -59,7 +59,7 @@ def moment_of(wall: datetime, zone: tzinfo) -> datetime:
 
 
 def change_in(since: datetime, until: datetime, zone: tzinfo) -> datetime:
-    """Return the moment at which the offset changes, to the second; it is another one at the end of this span."""
+    """Return the moment, to the second, when the offset changes; the ends of the span must differ."""
     before = offset_at(since, zone)
     low, high = int(since.timestamp()), -int(-until.timestamp() // 1)
     while high - low > 1:
@@ -74,7 +74,7 @@ def change_in(since: datetime, until: datetime, zone: tzinfo) -> datetime:
 def read_moment(given: Any, zone: tzinfo | None, what: str) -> datetime:
     """Read a moment: a date (its midnight), a datetime, or ISO 8601 text of one. Raises ConfigError.
 
-    Without a zone of its own it is what the clock of `zone` shows, or of this machine.
+    A time without a zone is read in `zone`, or in this machine's zone.
     """
     try:
         read = datetime.fromisoformat(given.strip()) if isinstance(given, str) else given
@@ -83,15 +83,15 @@ def read_moment(given: Any, zone: tzinfo | None, what: str) -> datetime:
     if isinstance(read, date) and not isinstance(read, datetime):
         read = datetime(read.year, read.month, read.day)  # noqa: DTZ001 - a wall time
     if not isinstance(read, datetime):
-        raise ConfigError(f'{what} {given!r} is no date; write ISO 8601, such as 2026-11-30T08:00 or 2026-11-30')
+        raise ConfigError(f'{what} {given!r} is not a date; write ISO 8601, such as 2026-11-30T08:00 or 2026-11-30')
     moment = _moment(read, zone)
     if moment is None or moment.year < FIRST_YEAR:
-        raise ConfigError(f'{what} {given!r} is too far away: years are {FIRST_YEAR} to 9999, also in UTC')
+        raise ConfigError(f'{what} {given!r} is out of range; use years {FIRST_YEAR} to 9999 in UTC')
     return moment
 
 
 def _moment(read: datetime, zone: tzinfo | None) -> datetime | None:
-    """Return the moment of a datetime; None where a datetime can not be it, here and on the clock of its zone."""
+    """Return the moment of a datetime; None if it is out of range, in UTC or in its zone."""
     try:
         moment = moment_of(read, zone) if zone is not None and read.tzinfo is None else read.astimezone(UTC)
         wall_of(moment, zone or UTC)
@@ -105,7 +105,7 @@ def moment_ms(given: Any, what: str) -> int:
     if not isinstance(given, int | float) or isinstance(given, bool):
         return max(0, in_ms(read_moment(given, None, what)))
     if not 0 <= given < LATEST_S:
-        raise ConfigError(f'{what} {given!r} is no time in Unix seconds; those of 2026 begin at 1767225600')
+        raise ConfigError(f'{what} {given!r} is not a time in Unix seconds; 2026 begins at 1767225600')
     return round(given * 1000)
 
 

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 T = TypeVar('T')
 
-# How far a task is, among its attributes.
+# The attribute of a task that holds its progress.
 DONE = 'pytask_done'
 NO_RUN = 'only inside a run: start this task with `pytask run` or a client'
 
 
 class Flag(Protocol):
-    """What `stopping` is: an event that can be asked and waited for."""
+    """`stopping`: an event that can be checked and waited for."""
 
     def is_set(self) -> bool: ...
     def wait(self, timeout: float | None = None) -> bool: ...
 
 
 class Port(Protocol):
-    """A run's side of a task: attached by the runner, printed by `Prompt` outside a run."""
+    """What connects a task to its run: attached by the runner; `Prompt` outside a run."""
 
     @property
     def run_id(self) -> str: ...
@@ -102,7 +102,7 @@ class Prompt:
         sys.stdout.write(f'message {text}\n')
 
     def checkpoint(self) -> None:
-        """Nobody pauses what is no run."""
+        """Do nothing: only runs are paused."""
 
     def sleep(self, seconds: float) -> None:
         self.stopping.wait(seconds)
@@ -129,13 +129,13 @@ class Prompt:
 
 
 def check_whole(*values: int | None) -> None:
-    """Raise TypeError for a progress or target that is no whole number."""
+    """Raise TypeError if a progress or target is not a whole number."""
     for value in values:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise TypeError(f'progress and target are whole numbers, not {value!r}')
 
 
 def check_span(seconds: float) -> None:
-    """Raise ValueError for an interval that is none."""
+    """Raise ValueError unless the interval is more than 0 seconds."""
     if not seconds > 0:
         raise ValueError(f'every {seconds!r} seconds: it must be more than 0')

@@ -1,7 +1,7 @@
-"""A run: one launching of a task, as its Redis hash tells it.
+"""A run: one launch of a task, as its Redis hash shows it.
 
 `Run` is a snapshot plus the client it came from; `refresh` reads it again. The worker's own record
-of a run it holds is `pytask.worker.slots.Live`.
+of a run it holds is `pytask.worker.live.Live`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class RunClient(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """One run. Times are Unix seconds by Redis, None where they have not come yet; `at` is when it was to start.
+    """One run. Times are Unix seconds by Redis, None if not reached yet; `at` is when it was scheduled to start.
 
-    `output` is what the run left behind: the return value, an error's message, or
+    `output` is the return value, an error's message, or
     `{"type", "message", "traceback"}` after an EXCEPTION.
     """
 
@@ -66,7 +66,7 @@ class Run:
 
     @classmethod
     def from_hash(cls, run_id: str, raw: Mapping[bytes, bytes], client: RunClient | None = None) -> Run:
-        """Read a hash. Never fails: foreign hands write here too, and junk is shown as it is."""
+        """Read a hash. Never fails: other clients write here too, and junk is shown unchanged."""
         text = texts(raw)
         state = text.get('state', '')
         return cls(
@@ -138,7 +138,7 @@ class Run:
         return self._client.retry(self.id)
 
     def stack(self, *, timeout: float = 5.0, full: bool = False) -> str:
-        """Return where it stands, as `Client.stack` does."""
+        """Return its stack traces, as `Client.stack` does."""
         return self._client.stack(self.id, timeout=timeout, full=full)
 
     def send(self, name: str, data: dict[str, Any] | None = None) -> str:
@@ -151,7 +151,7 @@ class Run:
 
     @property
     def messages(self) -> list[Message]:
-        """Read what it has said, oldest first. Raises NotFound."""
+        """The messages it has sent, oldest first. Raises NotFound."""
         return self._client.messages(self.id)
 
     @property

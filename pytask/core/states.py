@@ -1,6 +1,6 @@
 """States, the allowed moves between them, and the outcome of an attempt.
 
-The six states are the whole life of a run; what else is to say stands in `reason`. `MOVES` is the
+The six states are the whole life of a run; `reason` has further detail. `MOVES` is the
 table the scripts implement; tests hold them to it.
 """
 

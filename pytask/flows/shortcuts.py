@@ -1,4 +1,4 @@
-"""Flows without an app in sight: these functions use the default app's client."""
+"""Flows without an app: these functions use the client of the default app."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def routine(name: str, steps: Any = None) -> Routine:
-    """Keep a routine, or return the one of this name; as `Client.routine`."""
+    """Store a routine, or return the one of this name; as `Client.routine`."""
     return default_client().routine(name, steps)  # type: ignore[no-any-return]
 
 
@@ -22,12 +22,12 @@ def flow(of: Any, name: str | None = None, position: int = 0) -> Flow:
 
 
 def submit(flow: Flow | str, /, **data: Any) -> str:
-    """Submit a flow, or tell one that waits something, and return its id; as `Client.submit`."""
+    """Submit a flow, or pass data to one that waits, and return its id; as `Client.submit`."""
     return default_client().submit(flow, **data)  # type: ignore[no-any-return]
 
 
 def force(flow: Flow | str, *, output: Any = None) -> str:
-    """Pass the step at which a flow waits or has failed; as `Client.force`."""
+    """Pass the step where a flow waits or has failed; as `Client.force`."""
     return default_client().force(flow, output=output)  # type: ignore[no-any-return]
 
 

@@ -15,7 +15,7 @@ LONGEST_REASON = 1000
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Hold the flow, and say why. `until_ms` is when it is looked at again, if at all."""
+    """Hold the flow, and say why. `until_ms` is when it is checked again, if at all."""
 
     reason: str
     until_ms: int | None = None
@@ -23,12 +23,12 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Wait(Signal):
-    """Until somebody, or some time, lets the flow go on."""
+    """Until a person, or a time, lets the flow continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spawn(Signal):
-    """Until the child that is started has ended: a run of a task, or a flow of a routine."""
+    """Until the child has ended: a run of a task, or a flow of a routine."""
 
     task: str = ''
     routine: str = ''
@@ -39,9 +39,9 @@ class Spawn(Signal):
 def wait(reason: str = '', until: Any = None) -> Wait:
     """Make the signal that holds a flow: a step returns it from `start`, or from `check`.
 
-    `until` is when it goes on at the latest, or its `check` is asked: Unix seconds, a datetime (without a zone:
-    the local one) or ISO 8601 text. Of the reason 1,000 characters are kept. Raises PytaskError for what is
-    no moment.
+    `until` is when the flow continues at the latest, or its `check` is called: Unix seconds, a datetime (local
+    if it has no zone) or ISO 8601 text. The first 1,000 characters of the reason are stored. Raises PytaskError
+    if `until` is not a time.
     """
     return Wait(_reason(reason), None if until is None else max(0, moment_ms(until, 'until')))
 
@@ -58,9 +58,9 @@ def spawn(
     The child is a run of `task`, or a flow of `routine` (its name). Raises PytaskError for both or none.
     """
     if (task is None) == (routine is None):
-        raise PytaskError('spawn: give it a task, or a routine')
+        raise PytaskError('spawn takes either a task or a routine')
     if routine is not None and args:
-        raise PytaskError('spawn: a routine takes data by name, no args')
+        raise PytaskError('spawn: a routine takes data by name, not args')
     task_class = as_task_class(task)
     return Spawn(
         _reason(reason),
@@ -72,7 +72,7 @@ def spawn(
 
 
 def _reason(given: Any) -> str:
-    # Lone surrogates come out of file names, and nobody takes them.
+    # Lone surrogates come from file names, and cannot be encoded.
     return str(given).encode('utf-8', 'backslashreplace').decode()[:LONGEST_REASON]
 
 
@@ -81,5 +81,5 @@ def _name(what: str, given: Any) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise PytaskError(f'spawn: no {what} has the name {name!r}: it is no UTF-8') from None
+        raise PytaskError(f'spawn: {what} {name!r} is not valid UTF-8') from None
     return name

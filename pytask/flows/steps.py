@@ -1,7 +1,7 @@
-"""Steps and routines: what a flow is made of; and the results of one.
+"""Steps and routines, of which flows are made, and the results of a flow.
 
-A step is a task, a key under which its result is found, and a friendly name. It is given in any of the
-shapes that `as_step` reads. Keys may repeat: steps are addressed by position.
+A step is a task, a key for its result, and a friendly name. `as_step` reads the shapes it may be written in.
+Keys may repeat: steps are addressed by position.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pytask.authoring.decorator import as_task_class
 from pytask.core.fields import as_json
 from pytask.errors import PytaskError
 
-# The message that a submit is, for a flow that waits.
+# The name of the message that submits data to a flow that waits.
 SUBMIT = 'submit'
 MAX_STEPS = 1000
 LONGEST_NAME = 200
@@ -36,9 +36,9 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Routine:
-    """Ordered steps under a name. The same name with other steps is its next version; flows keep theirs.
+    """Ordered steps under a name. Other steps under the same name are its next version; flows keep theirs.
 
-    One that foreign hands have spoilt has no steps.
+    If another client has overwritten it with something unreadable, it has no steps.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Routine:
     steps: tuple[Step, ...]
 
     def step_at(self, position: int) -> Step:
-        """Return a step by its position, the first is 0. Raises PytaskError where there is none."""
+        """Return the step at a position, from 0. Raises PytaskError if there is none."""
         return step_at(self.steps, position)
 
     def to_json(self) -> dict[str, Any]:
@@ -54,13 +54,13 @@ class Routine:
 
 
 def step(key: Any = None, task: Any = None, name: str | None = None) -> Step:
-    """Make a step. Without a key that is the task's name, and the other way round; the name is the task's too.
+    """Make a step. A missing key or name is the task's name; a missing task is the key.
 
     A task is a name, a Task class or a decorated function. Raises PytaskError for an empty step.
     """
     words = [_word(given) for given in (key, task, name)]
     if not (words[0] or words[1]):
-        raise PytaskError(f'an empty step: give it a task, as {_SHAPES}')
+        raise PytaskError(f'a step needs a task; write {_SHAPES}')
     task_name = words[1] or words[0]
     return Step(words[0] or task_name, task_name, words[2] or task_name)
 
@@ -72,11 +72,11 @@ def as_step(given: Any) -> Step:
     if isinstance(given, Mapping):
         unknown = given.keys() - {'key', 'task', 'script', 'name'}
         if unknown:
-            raise PytaskError(f'a step has no {", ".join(sorted(map(str, unknown)))}: it is {_SHAPES}')
+            raise PytaskError(f'unknown in a step: {", ".join(sorted(map(str, unknown)))}; write {_SHAPES}')
         return step(given.get('key'), given.get('task', given.get('script')), given.get('name'))
     if isinstance(given, tuple | list):
         if len(given) > len(Step._fields):
-            raise PytaskError(f'a step of {len(given)} parts: it is {_SHAPES}')
+            raise PytaskError(f'a step has 1 to 3 parts, not {len(given)}; write {_SHAPES}')
         return step(*given)
     return step(task=given)
 
@@ -84,9 +84,9 @@ def as_step(given: Any) -> Step:
 def as_steps(given: Any) -> tuple[Step, ...]:
     """Read a list of steps. Raises PytaskError naming the position of a bad one."""
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
-        raise PytaskError(f'steps are a list of steps, not {type(given).__name__}: each is {_SHAPES}')
+        raise PytaskError(f'steps must be a list, not {type(given).__name__}; write each as {_SHAPES}')
     if not 0 < len(given) <= MAX_STEPS:
-        raise PytaskError(f'{len(given):,} steps: a routine has 1 to {MAX_STEPS:,}')
+        raise PytaskError(f'a routine has 1 to {MAX_STEPS:,} steps, not {len(given):,}')
     steps = []
     for position, one in enumerate(given):
         try:
@@ -98,12 +98,12 @@ def as_steps(given: Any) -> tuple[Step, ...]:
 
 def step_at(steps: Sequence[Step], position: int) -> Step:
     if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(steps):
-        raise PytaskError(f'no step {position!r}: there are 0 to {len(steps) - 1}')
+        raise PytaskError(f'no step {position!r}; steps are 0 to {len(steps) - 1}')
     return steps[position]
 
 
 def read_steps(text: bytes | str) -> tuple[Step, ...]:
-    """Read steps as they stand in Redis; those of foreign hands may have any shape. Raises PytaskError."""
+    """Read steps stored in Redis; other clients may have written anything. Raises PytaskError."""
     try:
         return as_steps(msgspec.json.decode(text))
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -111,16 +111,18 @@ def read_steps(text: bytes | str) -> tuple[Step, ...]:
 
 
 def check_name(kind: str, name: Any) -> str:
-    """Return a name that can be one. Raises PytaskError."""
+    """Check a name and return it. Raises PytaskError."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
-        raise PytaskError(f'the name of a {kind} is 1 to {LONGEST_NAME} printable characters, not {name!r:.80}')
+        raise PytaskError(
+            f'the name of a {kind} must be 1 to {LONGEST_NAME} printable characters, not {name!r:.80}'
+        )
     return name
 
 
 class Results(Mapping[Any, Any]):
-    """What the steps of a flow have left, by key and by position: `results['page']`, `results[0]`.
+    """The results of a flow's steps, by key or position: `results['page']`, `results[0]`.
 
-    Under a key that repeats stands the latest. Iterating yields keys.
+    A key that repeats has the latest. Iterating yields keys.
     """
 
     def __init__(self, by_position: dict[int, tuple[str, Any]] | None = None) -> None:
@@ -128,7 +130,7 @@ class Results(Mapping[Any, Any]):
 
     @classmethod
     def read(cls, fields: Mapping[str, bytes]) -> Results:
-        """Read them in a flow's own hash, where they stand as `<position>:<key>`."""
+        """Read them from a flow's hash, where each field is `<position>:<key>`."""
         results = cls()
         for field, raw in fields.items():
             position, colon, key = field.partition(':')
@@ -167,5 +169,5 @@ def _word(given: Any) -> str:
     task = as_task_class(given)
     text = given if task is None else task.NAME
     if not isinstance(text, str) or not text.isprintable() or len(text) > LONGEST_NAME:
-        raise PytaskError(f'{given!r:.80} is no part of a step: it is {_SHAPES}')
+        raise PytaskError(f'{given!r:.80} cannot be part of a step; write {_SHAPES}')
     return text

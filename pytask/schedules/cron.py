@@ -1,14 +1,14 @@
 """Cron triggers: crontab text, read by cronsim, and fields, read by APScheduler.
 
-Both libraries are asked about wall times only, as if no clock were ever changed, so that one rule holds for both
-grammars where clocks are changed, and for every zone:
+Both libraries see wall times only, as if clocks never changed, so that one rule covers clock changes for both
+grammars and every zone:
 
-* Hours written `*` or `*/n` run through: it fires whenever the clock shows a matching time, also the second time.
-* Any other hours are fixed: it fires once for each matching time, the first time that it is shown. A time that the
-  clock skips is made up for at the first one that exists after it; several of them, once.
+* Hours written `*` or `*/n` are open: it fires whenever the clock shows a matching time, even the second time.
+* All other hours are fixed: it fires once for each matching time, when the clock first shows it. Times that the
+  clock skips fire once, at the first time that exists after them.
 
-Rejected: to hand them the zone. cronsim then follows Debian, where minutes written `*` change the rule too, and
-APScheduler fires a daily schedule twice when clocks are put back.
+Rejected: passing them the zone. cronsim then follows Debian, where minutes written `*` also change the rule, and
+APScheduler fires a daily schedule twice when clocks go back.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ NICKNAMES = {
     '@yearly': '0 0 1 1 *', '@annually': '0 0 1 1 *', '@monthly': '0 0 1 * *', '@weekly': '0 0 * * 0',
     '@daily': '0 0 * * *', '@midnight': '0 0 * * *', '@hourly': '0 * * * *',
 }  # fmt: skip
-# Both find the first match that is not before a given time; a tick less finds one at that time, too.
+# Both find the first match at or after a time; one tick less includes the time itself.
 TICK = timedelta(microseconds=1)
-# No two changes of a clock are nearer than this, and none is larger than half of it.
+# No two clock changes are closer than this, and none is larger than half of it.
 SPAN = timedelta(days=2)
-# Whoever means a later year has misread a field.
+# A later year means that a field was misread.
 LAST = datetime(2099, 12, 31, tzinfo=UTC)
 
 
 class Cron(Trigger):
-    """Fires by the clock of a zone, from `start_date` to `end_date`, each up to `jitter` seconds late."""
+    """Fires by the clock of a zone, from `start_date` to `end_date`, each time up to `jitter` seconds late."""
 
     has_open_hours: bool
 
@@ -57,11 +57,11 @@ class Cron(Trigger):
         self._start = None if start_date is None else read_moment(start_date, self.zone, 'start_date')
         self._end = None if end_date is None else read_moment(end_date, self.zone, 'end_date')
         if jitter is not None and not (_is_number(jitter) and 0 <= jitter < 86_400):
-            raise ConfigError(f'jitter {jitter!r}: give seconds, less than a day')
+            raise ConfigError(f'jitter must be seconds, less than a day, not {jitter!r}')
         self.jitter_s = jitter or 0
 
     def wall_after(self, wall: datetime) -> datetime | None:
-        """Return the first matching time after one, on a clock that is never changed."""
+        """Return the first matching time after one, on a clock that never changes."""
         raise NotImplementedError
 
     def first_ms(self, now_ms: int) -> int | None:
@@ -72,11 +72,11 @@ class Cron(Trigger):
         return None if moment is None else in_ms(moment)
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first firing after a moment, both in UTC; None where there is none."""
+        """Return the first firing after a moment, both in UTC; None if there is none."""
         if self._start is not None:
             moment = max(moment, self._start - TICK)
         last = min(self._end or LAST, LAST)
-        if moment >= last:  # not searched: what is near the end of all dates overflows
+        if moment >= last:  # not searched: dates near the last one overflow
             return None
         found = self._shown_after(moment) if self.has_open_hours else self._fixed_after(moment)
         return None if found is None or found > last else found
@@ -85,7 +85,7 @@ class Cron(Trigger):
         wall = wall_of(moment, self.zone)
         while (match := self.wall_after(wall)) is not None:
             found = moment_of(match, self.zone)
-            if found > moment:  # else the clock shows it a second time
+            if found > moment:  # otherwise the clock shows it a second time
                 return found
             wall = match
         return None
@@ -96,7 +96,7 @@ class Cron(Trigger):
             offset = offset_at(moment, self.zone)
             found = match.replace(tzinfo=UTC) - offset
             near = min(found, moment + SPAN)
-            if offset_at(near, self.zone) != offset:  # the clock is changed before: go on with what it shows then
+            if offset_at(near, self.zone) != offset:  # the clock changes first: continue from what it shows then
                 moment = change_in(moment, near, self.zone)
                 wall = wall_of(moment, self.zone) - TICK
             elif near == found:
@@ -113,11 +113,11 @@ class Cron(Trigger):
 
     def _refuse_never(self) -> None:
         if self.next_after(datetime(2000, 1, 1, tzinfo=UTC)) is None:
-            raise ConfigError(f'cron {self} never fires: there is no such date')
+            raise ConfigError(f'cron {self} never fires: no date matches')
 
 
 class Crontab(Cron):
-    """Crontab text: minute, hour, day, month, weekday, where 0 is Sunday; a sixth field in front is seconds."""
+    """Crontab text: minute, hour, day, month, weekday, where 0 is Sunday; a sixth field, in front, is seconds."""
 
     def __init__(self, text: str, **options: Any) -> None:
         super().__init__(**options)
@@ -131,7 +131,7 @@ class Crontab(Cron):
             names = 'minute hour day month weekday'
             why = str(error)[:1].lower() + str(error)[1:]
             raise ConfigError(
-                f'{text!r} is no crontab text: {why}; write {names}, such as "*/5 9-17 * * mon-fri"'
+                f'{text!r} is not crontab text: {why}; write {names}, such as "*/5 9-17 * * mon-fri"'
             ) from None
         self.has_open_hours = _is_open(self._read.split()[-4])
         self._refuse_never()

@@ -1,4 +1,4 @@
-"""Schedules: standing orders to start runs, as code declares them and as they stand in Redis."""
+"""Schedules: standing orders to start runs, as code declares them and as Redis stores them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_NAME = 200
 
 
 class Declared(NamedTuple):
-    """A schedule as the code of an app declares it: every worker of that app writes it down when it starts."""
+    """A schedule as the code of an app declares it: every worker of that app stores it when it starts."""
 
     name: str
     task: str
@@ -36,11 +36,11 @@ class Declared(NamedTuple):
 
 @dataclass(slots=True)
 class Schedule:
-    """A schedule as it stands in Redis. Times are Unix seconds, None for never.
+    """A schedule as Redis stores it. Times are Unix seconds, None for never.
 
-    `next_at` is when it fires next, `last_at` for when it fired last, and `last_run` the id of that run. `missed`
-    says that its date was past when it was declared: it never runs. `is_declared` says whether a living worker has
-    it in its code; it fires only while one has.
+    `next_at` is when it fires next, `last_at` the time for which it last fired, and `last_run` the id of that run.
+    `missed` means that its date was past when it was declared: it never runs. `is_declared` means that a live
+    worker has it in its code; it fires only while one has.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Schedule:
 
     @classmethod
     def from_hash(cls, name: str, raw: Mapping[bytes, bytes], next_ms: float, *, is_declared: bool) -> Schedule:
-        """Read a hash. Never fails: junk of foreign hands is shown as it is."""
+        """Read a hash. Never fails: junk that other clients wrote is shown unchanged."""
         text = texts(raw)
         try:
             trigger: Any = read_trigger(text.get('trigger', ''))
@@ -85,12 +85,12 @@ class Schedule:
 
 
 def check_name(name: Any) -> str:
-    """Return what is wrong with the name of a schedule; '' where nothing is."""
+    """Return what is wrong with the name of a schedule; '' if nothing is."""
     is_fit = isinstance(name, str) and name.isprintable() and ' ' not in name
     return (
         ''
         if is_fit and 0 < len(name.encode()) <= LONGEST_NAME
-        else (f'a schedule is named by 1 to {LONGEST_NAME} printable bytes without blanks, not {name!r}')
+        else (f'the name of a schedule must be 1 to {LONGEST_NAME} printable bytes without spaces, not {name!r}')
     )
 
 
@@ -101,13 +101,13 @@ def read_trigger(text: bytes | str) -> Trigger:
         kind = next(kind for kind in _KINDS if kind in found)
         return _KINDS[kind](found.pop(kind), **found)
     except (msgspec.MsgspecError, UnicodeError, ValueError, TypeError, StopIteration) as error:
-        raise ConfigError(f'no trigger of a schedule: {text!r}: {error}') from error
+        raise ConfigError(f'not a trigger: {text!r}: {error}') from error
 
 
 _KINDS: dict[str, Callable[..., Trigger]] = {'cron': Crontab, 'fields': Fields, 'date': Date, 'every': Every}
 
 
 def id_of_firing(name: str, milliseconds: int) -> str:
-    """Return the id of the run that a schedule starts at a time: whoever computes it gets the same."""
+    """Return the id of the run that a schedule starts at a time: every worker computes the same one."""
     at = moment_at(milliseconds).replace(tzinfo=None)
     return f'{name}@{at.isoformat(timespec="seconds" if at.microsecond == 0 else "milliseconds")}Z'

@@ -1,7 +1,7 @@
-"""Triggers: what answers "when next?", and nothing else. Crontab text and fields are beside it, in `cron`.
+"""Triggers answer "when next?", and nothing else. Crontab text and fields are in `cron`.
 
-Pure: times come in and go out as Unix milliseconds, and whoever asks takes them from Redis. A trigger is stored as
-a JSON object, from which any worker can make it again.
+Pure: times come in and go out as Unix milliseconds, and the caller takes them from Redis. A trigger is stored as
+a JSON object, from which any worker can rebuild it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ SHORTEST_S = 0.1
 
 
 class Trigger:
-    """When a schedule fires. `jitter_s` is by how many seconds each firing may be late."""
+    """When a schedule fires. Each firing may be up to `jitter_s` seconds late."""
 
     is_once: ClassVar[bool] = False
     jitter_s: float = 0
     tz: str = ''
 
     def first_ms(self, now_ms: int) -> int | None:
-        """Return when a schedule that is declared now fires first; None for never."""
+        """Return when a schedule declared now fires first; None for never."""
         raise NotImplementedError
 
     def next_ms(self, now_ms: int, at_ms: int) -> int | None:
-        """Return when it fires next, after the firing that is due since `at_ms`: what was missed is passed over."""
+        """Return when it fires next, after the firing due at `at_ms`; missed firings are skipped."""
         raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `read_trigger` makes it from again."""
+        """Return the JSON from which `read_trigger` rebuilds it."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -39,12 +39,12 @@ class Trigger:
 
 
 class Every(Trigger):
-    """Every so many seconds, from its declaration on."""
+    """Every `seconds`, counted from its declaration."""
 
     def __init__(self, seconds: float) -> None:
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not is_number or not SHORTEST_S <= seconds <= LONGEST_S:
-            raise ConfigError(f'every {seconds!r}: give seconds, from {SHORTEST_S} to {LONGEST_S:,}')
+            raise ConfigError(f'every {seconds!r}: use {SHORTEST_S} to {LONGEST_S:,} seconds')
         self.seconds = seconds
         self._ms = round(seconds * 1000)
 
@@ -62,7 +62,7 @@ class Every(Trigger):
 
 
 class Date(Trigger):
-    """Once, at a date; without one as soon as it is declared."""
+    """Once, at a date; without a date, when it is declared."""
 
     is_once = True
 
@@ -73,7 +73,7 @@ class Date(Trigger):
         self._text = '' if self._at is None else self._at.astimezone(zone).isoformat()
 
     def first_ms(self, now_ms: int) -> int | None:
-        """Return its date; None where that is past: it never runs."""
+        """Return its date; None if that is past: it never runs."""
         at_ms = now_ms if self._at is None else in_ms(self._at)
         return at_ms if at_ms >= now_ms else None
 

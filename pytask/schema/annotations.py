@@ -1,4 +1,4 @@
-"""Hints: the annotations of a function or class, each resolved by itself where they can not be all at once.
+"""Annotations of a function or class, resolved one by one if they cannot be resolved together.
 
 One that stands for type checkers only, behind `TYPE_CHECKING`, lets any value through; the others count.
 """
@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Final, get_origin, get_type_hints
 
 # For type checkers only, or no type at all.
 UNRESOLVED = (NameError, TypeError, AttributeError, SyntaxError)
-# As their text tells; what they hold need not be known.
+# Recognized by their text; what they hold need not be known.
 _CONSTANT = re.compile(r'(\w+\.)*(ClassVar|Final)\b')
 
 
 def hints_of(source: Any) -> dict[str, Any]:
-    """Return the annotations of a function or class, by name; Any for one that is no type here."""
+    """Return the annotations of a function or class, by name; Any for one that cannot be resolved."""
     try:
         return get_type_hints(source, include_extras=True)
     except UNRESOLVED:
@@ -25,7 +25,7 @@ def hints_of(source: Any) -> dict[str, Any]:
 
 
 def is_constant(hint: Any) -> bool:
-    """Tell whether an annotation in a class says that this is none of an instance's own fields."""
+    """Tell whether an annotation marks a class attribute (ClassVar, Final), which is not an input."""
     return hint in (ClassVar, Final) or get_origin(hint) in (ClassVar, Final)
 
 

@@ -1,13 +1,12 @@
-"""Inputs of a task: what its signature takes, and how data is fitted to it.
+"""Inputs of a task: what its signature takes, and how data is matched to it.
 
 Read once per class: from `__init__`, from annotated class fields, from a decorated function, or from the
-parameter objects of a task that has `inputs` and `run` (`params`). What a single value may be stands in `kinds`;
-all problems are told at once.
+parameter objects of a task that has `inputs` and `run` (`params`). `value_types` says what a single value
+may be; all problems are reported together.
 """
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,20 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from pytask.core.codec import encode
-from pytask.core.port import Attached
-from pytask.errors import ConfigError, InputError
-from pytask.schema.annotations import hints_of, is_constant
+from pytask.errors import InputError
 from pytask.schema.lookups import Lookup
 from pytask.schema.notgiven import NotGiven
-from pytask.schema.params import declared, defaults, has_run
 from pytask.schema.problems import Misfit
-from pytask.schema.value_types import Kind, kind_of, schemas
+from pytask.schema.value_types import Kind, schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from pytask.core.port import TaskClass
-    from pytask.schema.lookups import Resolvers
     from pytask.schema.problems import Problem
 
 
@@ -38,7 +32,7 @@ REFS = '#/$defs/{name}'
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input: its name, what it may be, and its default, NotGiven where it has none that is JSON."""
+    """One input: its name, what it may be, and its default, NotGiven if it has none that is JSON."""
 
     name: str
     kind: Kind
@@ -96,7 +90,7 @@ class Inputs:
         return bound
 
     def named(self, args: Sequence[Any], data: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return data in which positional values stand under the names they have in the signature.
+        """Return the data with positional values under the names they have in the signature.
 
         What is more than those stands under the name of `*args`, as a list. Raises InputError for too many, and
         for what is given twice; whether values fit is seen when they are bound.
@@ -116,7 +110,7 @@ class Inputs:
         return named
 
     def found(self, bound: dict[str, Any]) -> dict[str, Any]:
-        """Put in what resources and references stand for. Raises InputError, and what making them raises."""
+        """Replace names of resources and references by objects. Raises InputError, and what making them raises."""
         problems: list[Problem] = []
         for name in self.lookups:
             field = self.fields[name]
@@ -129,7 +123,7 @@ class Inputs:
         return bound
 
     def give(self, task: Any, bound: dict[str, Any]) -> None:
-        """Give a new instance what was bound: its `__init__` is called, unless it has none of its own."""
+        """Pass what was bound to a new instance: to its `__init__`, or as attributes if it has none."""
         if self.way == 'attributes':
             task.__dict__.update(bound)
         elif self.way == 'run':
@@ -167,45 +161,8 @@ class Inputs:
         return f'is not an input; did you mean {near[0]}?' if near else 'is not an input'
 
 
-def inputs_of(task_class: type[TaskClass], hooks: Resolvers | None = None) -> Inputs:
-    """Read the inputs of a task class; `hooks` is the app that has its resources and resolvers.
-
-    Raises ConfigError for a signature that data can not fill.
-    """
-    if has_run(task_class):
-        return Inputs(task_class.NAME, _declared(task_class), way='run')
-    source: Callable[..., Any] = getattr(task_class, 'pytask_function', task_class.__init__)
-    if source is object.__init__:
-        return Inputs(task_class.NAME, _annotated(task_class, hooks), way='attributes')
-    return inputs_of_call(task_class.NAME, source, is_unbound=source is task_class.__init__, hooks=hooks)
-
-
-def inputs_of_call(
-    name: str, source: Callable[..., Any], *, is_unbound: bool, hooks: Resolvers | None = None
-) -> Inputs:
-    """Read the inputs of anything that is called with data; the first of what is unbound is `self`."""
-    parameters = list(inspect.signature(source).parameters.values())
-    bound, parameters = parameters[: int(is_unbound)], parameters[int(is_unbound) :]
-    hints = hints_of(source)
-    fields: dict[str, Input] = {}
-    more, rest = None, ''
-    for parameter in parameters:
-        hint = hints.get(parameter.name, Any)
-        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-            raise ConfigError(f'{name}: input {parameter.name!r} is positional only; data has names')
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            more = kind_of(hint)
-        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            rest = parameter.name
-            fields[rest] = _rest(rest, hint)
-        else:
-            fields[parameter.name] = _input(parameter, hint, hooks)
-    taken = [first.name for first in bound if first.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-    return Inputs(name, fields, more, rest, taken=''.join(taken))
-
-
 def read_object(task: str, data: bytes) -> dict[str, Any]:
-    """Decode a run's data. Raises InputError for what is no JSON object."""
+    """Decode a run's data. Raises InputError if it is not a JSON object."""
     try:
         decoded = msgspec.json.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
@@ -219,50 +176,10 @@ def _below(name: str, misfit: Misfit) -> list[Problem]:
     return [(name + path, what) for path, what in misfit.problems]
 
 
-def _annotated(task_class: type[TaskClass], hooks: Resolvers | None) -> dict[str, Input]:
-    # What Task itself annotates is policy; what a subclass adds and does not call ClassVar or Final is an input.
-    fields = {}
-    for name, hint in hints_of(task_class).items():
-        if not is_constant(hint) and not name.startswith('_') and name != 'pytask_port':
-            default = getattr(task_class, name, inspect.Parameter.empty)
-            if isinstance(default, Attached):  # named as what the port offers
-                default = inspect.Parameter.empty
-            parameter = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
-            fields[name] = _input(parameter, hint, hooks)
-    return fields
-
-
-def _declared(task_class: type[TaskClass]) -> dict[str, Input]:
-    given = defaults(task_class)
-    fields = {}
-    for name, kind in declared(task_class, 'inputs').items():
-        usage = f'{name}: {kind!r}' + ('' if kind.required else f' = {given.get(name, NotGiven)!r}')
-        fields[name] = Input(name, kind, kind.required, usage, given.get(name, NotGiven))
-    return fields
-
-
-def _input(parameter: inspect.Parameter, hint: Any, hooks: Resolvers | None) -> Input:
-    name, default = parameter.name, parameter.default
-    kind = default.of(hooks) if isinstance(default, Lookup) else kind_of(hint)
-    if isinstance(kind, Lookup):
-        default = inspect.Parameter.empty if kind.required else NotGiven
-    is_required = default is inspect.Parameter.empty
-    usage = name if hint is Any else f'{name}: {inspect.formatannotation(hint)}'
-    if not is_required:
-        usage += f'={default!r}' if hint is Any else f' = {default!r}'
-    is_positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-    return Input(name, kind, is_required, usage, NotGiven if is_required else default, is_positional)
-
-
-def _rest(name: str, hint: Any) -> Input:
-    kind = kind_of(list[hint])
-    return Input(name, kind, is_required=False, usage=f'*{name}', is_positional=False)
-
-
 def _default(field: Input) -> dict[str, Any]:
     if field.is_required or field.default is NotGiven:
         return {}
     try:
         return {'default': msgspec.json.decode(encode(field.default))}
-    except TypeError:  # no JSON: the author's own object
+    except TypeError:  # not JSON: the author's own object
         return {}

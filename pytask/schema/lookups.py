@@ -1,8 +1,8 @@
-"""Lookups: inputs for which the data has a name, and the task gets what stands behind it in its worker.
+"""Lookups: the data holds a name, and the task receives the object of that name in its worker.
 
 `resource(…)` is a resource of the app by its name; `reference(…)` is what a resolver of the app makes of a text.
-Both are written where a default stands, in a signature or a class. The names are checked early where this process
-knows some; the objects are made in the worker, once for each run, before its `start`.
+Both are written in place of a default, in a signature or a class. Names are checked early if this process knows
+them; the objects are made in the worker, once for each run, before its `start`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOTHING = (*UNSAID, '_')
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Makes objects of text. `default` is what an optional reference is that was not given; a callable makes it."""
+    """Makes objects from text. `default` replaces a missing optional reference; if callable, it is called."""
 
     function: Callable[[str], Any]
     default: Any = NotGiven
@@ -47,24 +47,24 @@ class Resolvers(Protocol):
 
 
 class Lookup(Kind):
-    """What both have in common. `hooks` is the app, None where none is known."""
+    """What both have in common. `hooks` is the app, or None."""
 
     hooks: Resolvers | None = None
     required: bool
 
     def of(self, hooks: Resolvers | None) -> Lookup:
-        """Return this lookup, in an app."""
+        """Return this lookup bound to an app."""
         mine = copy.copy(self)
         mine.hooks = hooks
         return mine
 
     def find(self, value: Any) -> Any:
-        """Return what the task gets; `value` is NotGiven where the data has none. Raises Misfit."""
+        """Return what the task receives; `value` is NotGiven if the data has none. Raises Misfit."""
         raise NotImplementedError
 
 
 class ResourceInput(Lookup):
-    """A resource of the app, of one of these types and names; no types or names allow all."""
+    """A resource of the app, of one of these types and names; without types or names, any."""
 
     def __init__(self, types: Sequence[str], names: Sequence[str], *, required: bool) -> None:
         self.types, self.names, self.required = types, names, required
@@ -76,14 +76,16 @@ class ResourceInput(Lookup):
         if not isinstance(value, str):
             raise Misfit(('', f'must be the name of a resource, not {shown(value)}{_listed(there)}'))
         if value not in there and (there or value not in (self.names or [value])):
-            raise Misfit(('', f'is no resource here: {shown(value)}{_listed(there or self.names)}'))
+            raise Misfit(('', f'is not a resource of this app: {shown(value)}{_listed(there or self.names)}'))
         return value
 
     def find(self, value: Any) -> Any:
         if value in UNSAID:
             return NotGiven
         if self.hooks is None or value not in self._there():
-            raise Misfit(('', f'is no resource here: {shown(value)}{_listed(self._there(), "there are none")}'))
+            raise Misfit(
+                ('', f'is not a resource of this app: {shown(value)}{_listed(self._there(), "there are none")}')
+            )
         return self.hooks.resource(value)
 
     def missing(self) -> str:
@@ -102,7 +104,7 @@ class ResourceInput(Lookup):
 
 
 class ReferenceInput(Lookup):
-    """What the resolver of a name makes of a text; of `scheme:rest`, where there are such, `name/scheme`."""
+    """What the resolver of a name makes from a text; resolver `name/scheme` takes texts such as `scheme:rest`."""
 
     def __init__(self, name: str, *, required: bool) -> None:
         self.name, self.required = name, required
@@ -121,7 +123,7 @@ class ReferenceInput(Lookup):
         return value if resolver is None else resolver.function(text)
 
     def _choose(self, value: Any) -> tuple[Resolver | None, str]:
-        """Return who resolves a value, None for what is no text, and what he gets."""
+        """Return the resolver for a value (None if it is not text) and the text to give it."""
         if not isinstance(value, str):
             return None, ''
         schemes = self._schemes()
@@ -132,7 +134,7 @@ class ReferenceInput(Lookup):
             return schemes[scheme], rest
         plain = self._known().get(self.name)
         if plain is None:
-            raise Misfit(('', f'is resolved by nobody: {shown(value)}{_listed(schemes, self._remedy())}'))
+            raise Misfit(('', f'has no resolver: {shown(value)}{_listed(schemes, self._remedy())}'))
         return plain, value
 
     def _default(self) -> Any:
@@ -158,16 +160,16 @@ class ReferenceInput(Lookup):
 def resource(types: str | Sequence[str] = (), names: str | Sequence[str] = (), *, required: bool = True) -> Any:
     """Declare an input that is a resource of the app: the data has its name, the task gets the object.
 
-    `types` and `names` say which will do, one or several. Where it is not required and not given, or null or '', it
+    `types` and `names` restrict which ones, each one or several. An optional input that is missing, null or ''
     is NotGiven.
     """
     return ResourceInput(_several(types), _several(names), required=required)
 
 
 def reference(name: str, *, required: bool = True) -> Any:
-    """Declare an input that is what `app.add_resolver(name, …)` makes of a text; other JSON is taken as it is.
+    """Declare an input that a resolver, `app.add_resolver(name, …)`, makes from a text.
 
-    Nothing, '' and '_' give the resolver's default where it is not required.
+    Other JSON is passed unchanged. An optional one that is missing, '' or '_' gets the resolver's default.
     """
     return ReferenceInput(name, required=required)
 

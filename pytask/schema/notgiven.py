@@ -1,4 +1,4 @@
-"""NotGiven: what an input is that nobody has given, where None would be a value."""
+"""NotGiven: the value of an input that was not given, where None would be a value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class _NotGiven:
-    """The type of NotGiven, which is false, the only one of it, and the same in copies and pickles."""
+    """The type of NotGiven: a singleton that is false, and survives copying and pickling."""
 
     __slots__ = ()
 

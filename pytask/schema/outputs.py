@@ -1,4 +1,4 @@
-"""Outputs of a task: what its return annotation promises, held against what it has left behind.
+"""Outputs of a task: what its return annotation promises, compared with what it returned.
 
 A value is checked as the JSON that it becomes, strictly: `"6"` is no int here, unless `outputs` are declared, which
 convert. Where msgspec can not express the annotation, or it says None or Any, nothing is promised.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Outputs:
-    """What one task promises to leave behind: one value, or the mapping of its declared `outputs`."""
+    """What one task promises to return: one value, or the mapping of its declared `outputs`."""
 
     def __init__(self, task: str, kind: Kind = ANYTHING, declared: dict[str, Parameter] | None = None) -> None:
         self.task, self.kind, self.declared = task, kind, declared or {}
@@ -63,7 +63,7 @@ class Outputs:
         return schema | ({'$defs': defs} if defs else {})
 
     def _mapping(self, value: Any) -> dict[str, Any]:
-        """Return the declared outputs by name; where there is one, a value that is no such dict is that one."""
+        """Return the declared outputs by name; a single output may also be returned bare."""
         only, *others = self.declared
         if not others and not (isinstance(value, dict) and [*value] == [only]):
             is_left_out = value is None and not self.declared[only].required
@@ -90,7 +90,7 @@ class Outputs:
 
 
 def outputs_of(task_class: type[TaskClass]) -> Outputs:
-    """Read what a task promises. Raises ConfigError for `outputs` that are no parameters."""
+    """Read what a task promises. Raises ConfigError if `outputs` are not parameters."""
     source = getattr(task_class, 'pytask_function', getattr(task_class, 'start', None))
     if has_run(task_class):
         outputs = declared(task_class, 'outputs')

@@ -57,7 +57,7 @@ class String(Parameter):
 
 
 class Number(Parameter):
-    """A number; text of one becomes one, a whole one an int."""
+    """A number. Text is converted; a whole number becomes an int."""
 
     json = {'type': 'number'}
     takes_text = False
@@ -76,7 +76,7 @@ class Number(Parameter):
 
 
 class Int(Number):
-    """A whole number; of another the part behind the point is dropped."""
+    """A whole number; decimals are dropped."""
 
     json = {'type': 'integer'}
     what = 'a whole number'
@@ -93,7 +93,7 @@ class Float(Number):
 
 
 class Boolean(Parameter):
-    """True or false; 'true', 'false', 1 and 0 become one of them."""
+    """True or false; 'true', 'false', 1 and 0 are converted."""
 
     json = {'type': 'boolean'}
     takes_text = False
@@ -106,7 +106,7 @@ class Boolean(Parameter):
 
 
 class List(Parameter):
-    """A list of such as `of`; anything else becomes a list of one."""
+    """A list whose items are `of`; any other value becomes a list of one."""
 
     takes_text = False
 
@@ -133,7 +133,7 @@ class List(Parameter):
 
 
 class Dict(Parameter):
-    """An object; a list is taken too."""
+    """An object; a list is accepted too."""
 
     json = {'type': ['object', 'array']}
     takes_text = False
@@ -157,7 +157,7 @@ def has_run(task_class: type[TaskClass]) -> bool:
 def shape(task_class: type[TaskClass]) -> None:
     """Give a class that has `run`, and `name`, `inputs` or `outputs`, its `start`; its `name` is its NAME.
 
-    Without one it keeps none: such a task is refused where it is added. Other classes are left as they are.
+    Without one it gets none, and is refused when it is added. Other classes are left unchanged.
     """
     own = task_class.__dict__
     is_one = callable(getattr(task_class, 'run', None)) and any(
@@ -170,19 +170,21 @@ def shape(task_class: type[TaskClass]) -> None:
 
 
 def declared(task_class: type[TaskClass], word: str) -> dict[str, Parameter]:
-    """Return the `inputs` or `outputs` of a class. Raises ConfigError for what is no dict of parameters."""
+    """Return the `inputs` or `outputs` of a class. Raises ConfigError if it is not a dict of parameters."""
     found = getattr(task_class, word, None) or {}
     if not isinstance(found, dict):
         raise ConfigError(f'{task_class.NAME}: {word} is {type(found).__name__}; write a dict of name: parameter')
     for name, parameter in found.items():
         if not isinstance(parameter, Parameter):
-            hint = f'{parameter.__name__}()' if inspect.isclass(parameter) else 'one of pytask.params'
-            raise ConfigError(f'{task_class.NAME}: {word} {name!r} is {parameter!r}, no parameter; write {hint}')
+            is_class = inspect.isclass(parameter)
+            what = f'{parameter.__name__} is a class' if is_class else f'{parameter!r} is not a parameter'
+            hint = f'{parameter.__name__}()' if is_class else 'one of pytask.params'
+            raise ConfigError(f'{task_class.NAME}: {word} {name!r}: {what}; write {hint}')
     return found
 
 
 def defaults(task_class: type[TaskClass]) -> dict[str, Any]:
-    """Return what `run` has as defaults. Raises ConfigError where inputs and `run` do not go together."""
+    """Return the defaults of `run`. Raises ConfigError if `inputs` and the signature of `run` disagree."""
     inputs, task = declared(task_class, 'inputs'), task_class.NAME
     parameters = dict(inspect.signature(task_class.run).parameters)  # type: ignore[attr-defined]
     if not isinstance(inspect.getattr_static(task_class, 'run'), staticmethod):
@@ -197,14 +199,14 @@ def defaults(task_class: type[TaskClass]) -> dict[str, Any]:
     given = {name: p for name, p in parameters.items() if p.kind not in fills}
     missing = [n for n, p in given.items() if n not in inputs and p.default is inspect.Parameter.empty]
     if missing:
-        raise ConfigError(f'{task}: run takes {missing[0]!r}, which is no input; declare it in `inputs`')
+        raise ConfigError(f'{task}: run takes {missing[0]!r}, which is not in `inputs`; declare it there')
     return {name: p.default for name, p in given.items() if p.default is not inspect.Parameter.empty}
 
 
 def _read(text: str) -> float:
-    # Not by way of a float where that can be helped: it has 16 digits.
+    # A float has only 16 digits, so whole numbers do not go through one.
     if '_' in text:
-        raise ValueError('Python alone writes numbers so')
+        raise ValueError('underscores are Python notation')
     try:
         return int(text)
     except ValueError:
@@ -215,7 +217,7 @@ def _read(text: str) -> float:
 def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an int that no float reaches
+    except OverflowError:  # an int too large for a float
         return False
 
 

@@ -1,4 +1,4 @@
-"""Misfits: everything that is wrong with a value, and where, by an annotation.
+"""Problems: everything that is wrong with a value, and where, according to an annotation.
 
 msgspec stops at the first thing that does not fit. So a value that failed is walked through side by side with its
 annotation: lists, tuples, dicts and classes with fields, each part asked of msgspec again. Where both can not be
@@ -48,7 +48,7 @@ _NUMBER = re.compile(r'[-+]?[\d.]+([eE][-+]?\d+)?')
 
 
 class Misfit(ValueError):
-    """A value does not fit: `problems` holds all that is wrong with it, each with its path."""
+    """A value does not match: `problems` lists everything that is wrong, each with its path."""
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
@@ -56,7 +56,7 @@ class Misfit(ValueError):
 
 
 def problems(value: Any, hint: Any, *, is_strict: bool = False) -> list[Problem]:
-    """Return all that is wrong with a value, up to the hundredth; the first alone where it is too deep a walk."""
+    """Return the first hundred problems of a value; only the first one if the value is nested too deeply."""
     walk = _Walk(is_strict=is_strict)
     try:
         return list(islice(walk.through(value, hint, ''), MOST))
@@ -89,13 +89,13 @@ class _Walk:
             yield problem
         error = self._error(value, hint)
         place = _PLACE.search(error)
-        if found and (place or error.startswith('Object ')):  # which the parts have told
+        if found and (place or error.startswith('Object ')):  # which its parts have reported
             return
         if error:
             yield _placed(error, value, hint, path)
 
     def first(self, value: Any, hint: Any) -> list[Problem]:
-        """Return what msgspec tells, which goes deeper than this walk."""
+        """Return what msgspec reports, which goes deeper than this walk."""
         try:
             error = self._error(value, hint)
         except RecursionError:
@@ -155,7 +155,7 @@ class _Walk:
 
 def _fields_of(hint: Any) -> tuple[dict[str, tuple[Any, bool]], bool]:
     """Return a class's fields, name → (annotation, whether it must be there), and whether others are refused."""
-    # Asked before the cache: what is no class may be unhashable, as list[Annotated[int, {}]] is.
+    # Checked before the cache: other annotations may be unhashable, such as list[Annotated[int, {}]].
     return _fields_of_class(hint) if isinstance(hint, type) or is_typeddict(hint) else ({}, False)
 
 
@@ -170,7 +170,7 @@ def _fields_of_class(hint: Any) -> tuple[dict[str, tuple[Any, bool]], bool]:
 
 
 def _bare(hint: Any) -> Any:
-    # Required[…] and NotRequired[…] stand only in a TypedDict; of a type variable nothing is known here.
+    # Required[…] and NotRequired[…] stand only in a TypedDict; a type variable is unknown here.
     if str(get_origin(hint)) in {'typing.Required', 'typing.NotRequired', 'typing.ReadOnly'}:
         return get_args(hint)[0]
     return Any if isinstance(hint, TypeVar) else hint
@@ -190,9 +190,9 @@ def _may_hold(value: Any, hint: Any) -> bool:
 
 
 def _no_moment(value: Any, path: str) -> Iterator[Problem]:
-    # msgspec takes "2026" for seconds since 1970; who wrote that meant a year.
+    # msgspec reads "2026" as seconds since 1970; the caller meant a year.
     if isinstance(value, str) and _NUMBER.fullmatch(value):
-        yield path, f'expected datetime, as 2026-12-31T23:59:59Z, got a number as text ({shown(value)})'
+        yield path, f'expected datetime, such as 2026-12-31T23:59:59Z, got a number as text ({shown(value)})'
 
 
 def _placed(error: str, value: Any, hint: Any, path: str) -> Problem:
@@ -206,7 +206,7 @@ def _told(error: str, value: Any, hint: Any) -> str:
         [m.value for m in list[Any](hint)] if isinstance(hint, EnumType) else args if origin is Literal else ()
     )
     if choices and _ENUM in error:
-        return f'{shown(value)} is none of {", ".join(map(repr, choices[:MOST_CHOICES]))}'
+        return f'{shown(value)} is not one of {", ".join(map(repr, choices[:MOST_CHOICES]))}'
     return f'{_plain(error)} ({shown(value)})'
 
 

@@ -1,4 +1,4 @@
-"""Kinds of values: what an annotation says of a value, as a conversion and as JSON Schema.
+"""Types of values: what an annotation says about a value, as a conversion and as JSON Schema.
 
 msgspec converts, lax where that is safe (`"6"` for an int). An annotation that it can not express lets any value
 through: it is the author's, and may be anything.
@@ -18,20 +18,20 @@ from pytask.schema.problems import UNIONS, Misfit, problems
 
 
 class Kind:
-    """What an input or output may be: this one takes anything."""
+    """What an input or output may be: this one accepts anything."""
 
-    takes_text = True  # whether text is as good as anything, as far as is known here
+    takes_text = True  # whether text may be valid here
 
     def convert(self, value: Any) -> Any:
-        """Return what the task gets for a value of the data. Raises Misfit."""
+        """Return what the task receives for a value of the data. Raises Misfit."""
         return value
 
     def missing(self) -> str:
-        """Say what is wrong where nothing was given."""
+        """Say what is wrong when nothing was given."""
         return 'is missing'
 
     def schema(self) -> Any:
-        """Return JSON Schema, or a type that msgspec can write one of."""
+        """Return JSON Schema, or a type for which msgspec can write one."""
         return {}
 
 
@@ -64,7 +64,7 @@ class Typed(Kind):
 
 
 def kind_of(hint: Any) -> Kind:
-    """Return the kind that an annotation stands for."""
+    """Return the kind that an annotation means."""
     if hint is Any:
         return ANYTHING
     try:
@@ -94,7 +94,7 @@ def _has_schema(hint: Any) -> bool:
 
 
 def _dated(hint: Any) -> Any:
-    """Say of every datetime that it is one: msgspec does so only for those that must have a time zone."""
+    """Mark every datetime as one: msgspec does so only for those that must have a time zone."""
     if hint is datetime:
         return Annotated[datetime, msgspec.Meta(extra_json_schema={'format': 'date-time'})]
     origin, args = get_origin(hint), get_args(hint)

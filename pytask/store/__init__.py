@@ -1,4 +1,4 @@
-"""The store: our code over Redis, and the only place that knows it. Blocking calls, no gevent."""
+"""The store: everything pytask does with Redis, and the only package that knows it. Calls block; no gevent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = [
 
 
 class Store:
-    """One Redis below one prefix. `size` bounds its connections, `timeout_s` every reply."""
+    """One Redis and prefix. `size` limits its connections, `timeout_s` the time of every reply."""
 
     def __init__(self, url: str, prefix: str = '', *, size: int = 32, timeout_s: float = 5.0) -> None:
         self.db = Database(url, size=size, timeout_s=timeout_s)
@@ -59,7 +59,7 @@ class Store:
         self.runs = Runs(self.db, self.keys, scripts, self.workers, self.pauses)
 
     def ping(self) -> None:
-        """Raise Unavailable where Redis does not answer."""
+        """Raise Unavailable if Redis does not answer."""
         self.db.call('PING')
 
     def events(self, run_ids: Iterable[str] | None = None) -> EventStream:
@@ -67,10 +67,11 @@ class Store:
         return EventStream(self.db, self.keys, run_ids)
 
     def commands(self, worker_id: str) -> CommandStream:
+        """Subscribe to the commands to all runs and to one worker."""
         return CommandStream(self.db, self.keys, worker_id)
 
     def peek(self, queue: str, timeout_s: float) -> bool:
-        """Block until a queue has an entry, or so many seconds. Consumes nothing: a dead client loses nothing."""
+        """Block up to `timeout_s` until a queue has an entry. It takes none, so that a crash loses none."""
         line = self.keys.line(queue)
         return self.db.call('BLMOVE', line, line, 'RIGHT', 'RIGHT', timeout_s) is not None
 

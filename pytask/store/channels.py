@@ -1,4 +1,4 @@
-"""Channels: a run's events, heard by anybody; a run's and a worker's commands, heard by the owner."""
+"""Channels: the events of runs, for everyone, and the commands to runs and workers, for their owner."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
 
 CONTROL = '-control'
-# What is longer is no command, and not looked into: a message may have 64 KiB, and every worker hears it.
+# Longer texts are not parsed: a message has at most 64 KiB, and every worker receives all of them.
 LONGEST_COMMAND = 128 * 1024
-# An event leaves the server with the change of the hash, but on another connection.
+# An event leaves the server together with the change of the hash, but on another connection.
 ON_ITS_WAY_S = 0.02
 
 
 class EventStream:
-    """The events of some runs, or of all of them."""
+    """The events of some runs, or of all. Raises Unavailable."""
 
     def __init__(self, db: Database, keys: Keys, run_ids: Iterable[str] | None) -> None:
         self._keys = keys
@@ -33,14 +33,14 @@ class EventStream:
             self._subscription = db.subscription(channels=[keys.run(run_id) for run_id in run_ids])
 
     def read(self, *, timeout_s: float) -> Event | None:
-        """Return the next event, or None after at most so many seconds. Raises Unavailable."""
+        """Return the next event, or None after at most `timeout_s`."""
         got = self._subscription.read(timeout_s=timeout_s)
         if got is None or got[0].endswith(CONTROL):
             return None
         return parse_event(self._keys.run_id(got[0]), got[1])
 
     def rest(self, run_ids: set[str]) -> Iterator[Event]:
-        """Yield what is still on its way for runs that have ended, up to the ends of these."""
+        """Yield the events of ended runs that are still on their way, up to the event of each end."""
         while run_ids:
             got = self._subscription.read(timeout_s=ON_ITS_WAY_S)
             if got is None:
@@ -56,7 +56,7 @@ class EventStream:
 
 
 class CommandStream:
-    """The commands to every run, and to one worker. The reader drops those of runs it does not hold."""
+    """The commands to all runs and to one worker. The reader ignores those for runs it does not hold."""
 
     def __init__(self, db: Database, keys: Keys, worker_id: str) -> None:
         self._keys = keys
@@ -67,7 +67,7 @@ class CommandStream:
         )
 
     def read(self, *, timeout_s: float) -> tuple[str, Command] | None:
-        """Return (run id, command), with run id '' for a command to the worker; None after so many seconds."""
+        """Return (run id, command) or None after `timeout_s`; the id is '' for a command to the worker."""
         got = self._subscription.read(timeout_s=timeout_s)
         if got is None or len(got[1]) > LONGEST_COMMAND:
             return None

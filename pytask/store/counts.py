@@ -1,4 +1,4 @@
-"""The census: how many runs there are, by queue and state, and how long the oldest has waited."""
+"""Counts of runs by queue and state, and how long the oldest has been waiting: for the metrics page."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
 
-# Foreign hands may name any number of queues.
+# Any client may create queues, so their number is limited here.
 MAX_QUEUES = 100
 
 
 class QueueFigures(NamedTuple):
-    """One queue: how many wait, which has waited longest, and since when; None where its hash does not say."""
+    """One queue: how many runs wait, the id of the oldest, and its age in seconds; None if unknown."""
 
     waiting: int
     oldest: bytes | None
@@ -37,7 +37,7 @@ class Census:
         self._db, self._keys = db, keys
 
     def take(self, served: Sequence[str]) -> Figures:
-        """Count in three round trips; `served` queues, and up to 100 in all that ever had a run."""
+        """Count in three round trips: the `served` queues first, then others, up to 100 in all."""
         ended = sorted(ENDED)
         sizes = [self._keys.leases, self._keys.due, self._keys.held, *map(self._keys.ended_in, ended)]
         now, used, *found = self._db.pipe([

@@ -1,7 +1,7 @@
-"""Stored flows and routines: what a flow is besides a run, and the scripts that move it.
+"""Stored flows and routines: what a flow has besides its run, and the scripts that move it.
 
-Each move is one script: a flow whose worker dies between any two of them goes on at the step it stood at,
-with all that steps before it have left.
+Each move is one script. If the worker dies between two of them, the flow resumes at its current step, with the
+results of all earlier steps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytask.store.keys import Keys
     from pytask.store.scripts import Scripts
 
-# More are rubbish of foreign hands, here as in the script `define_routine`: Lua writes longer numbers another way.
+# A longer version was not written by pytask; `define_routine` has the same limit, since Lua would write 1e+14.
 VERSION_DIGITS = 13
 _RUN_FIELDS = ('position', 'step', 'wait', 'until', 'child', 'routine', 'draft')
 
@@ -37,7 +37,7 @@ class NewFlow(NamedTuple):
 
 
 class Child(NamedTuple):
-    """A run that a flow waits for. `steps`, the first one's task, and the routine stand where it is a flow."""
+    """A run that a flow starts and waits for; `flow` is (steps, task of the first, routine) if it is one."""
 
     queue: str
     task: str
@@ -47,9 +47,9 @@ class Child(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Held(Outcome):
-    """An attempt of a flow that ends in waiting: in state WAIT, for this reason, without lease and worker.
+    """The outcome of an attempt after which a flow waits: state WAIT, this reason, no lease, no worker.
 
-    `message` is how the one that was dealt with begins, b'' for none.
+    `message` is the beginning of the message that was handled, b'' for none.
     """
 
     until_ms: int | None = None
@@ -61,7 +61,7 @@ class Held(Outcome):
 
 
 class Stand(NamedTuple):
-    """Where a flow stands, as Redis tells it. `fields` is its own hash, `message` the first in its inbox."""
+    """A flow as Redis has it: fields of its run, its own hash, and the first message of its inbox."""
 
     run: dict[str, str]
     fields: dict[str, bytes]
@@ -76,16 +76,16 @@ class StoredFlows:
     # Routines.
 
     def define(self, name: str, steps: bytes) -> int:
-        """Keep a routine; return its version."""
+        """Store a routine; return its version."""
         version: int = self._scripts.define_routine(name, steps)
         return version
 
     def routine(self, name: str) -> tuple[int, bytes] | None:
-        """Return the version and the steps of a routine."""
+        """Return the version and the steps of a routine, or None."""
         return _versioned(self._db.call('HGET', self._keys.routines, name))
 
     def routines(self) -> dict[str, tuple[int, bytes]]:
-        """Return all routines by name; version 0 is what foreign hands wrote."""
+        """Return all routines by name; version 0 means that it cannot be read."""
         flat = self._db.call('HGETALL', self._keys.routines)
         found = {text(name): _versioned(raw) for name, raw in zip(flat[::2], flat[1::2], strict=True)}
         return {name: kept or (0, b'') for name, kept in sorted(found.items())}
@@ -93,26 +93,26 @@ class StoredFlows:
     # What a client does.
 
     def accept(self, new: NewFlow) -> bool:
-        """Accept a flow, which waits to be submitted; tell whether its id was new."""
+        """Accept a flow that waits to be submitted; return False if its id is in use."""
         return bool(self._scripts.accept_flow(*new) == b'OK')
 
     def submit(self, flow_id: str, data: bytes, message: bytes) -> str:
-        """Submit a flow; answers as the script tells, with the state of one that does not wait."""
+        """Submit a flow; return the answer of the script."""
         return self._scripts.submit_flow.answer(flow_id, data, message, MAX_MESSAGES, MAX_INBOX_BYTES)
 
     def force(self, flow_id: str, position: int, key: str, value: bytes, forced: bytes) -> str:
-        """Pass a step by hand; answer APPLIED, REFUSED, NOT_FOUND, MOVED, or its state."""
+        """Complete a step by hand; return APPLIED, REFUSED, NOT_FOUND, MOVED, or the state of the flow."""
         return self._scripts.force_flow.answer(flow_id, position, key, value, forced)
 
     def read(self, flow_ids: Sequence[str]) -> list[Stand]:
-        """Read flows in one round trip, whoever they are."""
+        """Read flows in one round trip; any id may be given."""
         reads = [read for flow_id in flow_ids for read in self._reads(flow_id)]
         time, *found = self._db.pipe([('TIME',), *reads])
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [_stand(row, unix_ms(time)) for row in rows]
 
     def children(self, flow_ids: Sequence[str], most: int) -> list[list[str]]:
-        """Return the ids of the last runs that each of these has started, as far as they are kept."""
+        """Return for each flow the ids of the last `most` runs that it started; they may have been deleted."""
         counts = self._db.pipe([('HGET', self._keys.run(flow_id), 'children') for flow_id in flow_ids])
         return [
             [f'{flow_id}.{n}' for n in range(max(1, last - most + 1), last + 1)]
@@ -127,19 +127,19 @@ class StoredFlows:
             ('LINDEX', self._keys.inbox(flow_id), 0),
         ]
 
-    # What its worker does, for the holder of the token only; each is false for another.
+    # For the worker; each returns False if it no longer holds the token.
 
     def place(self, flow_id: str, token: str, step: str, steps: bytes, routine: str) -> bool:
-        """Write down at which step it stands; and its steps, where these were not known."""
+        """Record the task of the current step, and the steps if they were not stored yet."""
         return bool(self._scripts.place_flow(flow_id, token, step, steps, routine) == b'OK')
 
     def advance(self, flow_id: str, token: str, *step: Any) -> bool:
-        """Record a step's value, and stand at the next: position, key, value, the next task, state, message."""
+        """Record a step's value and move on: position, key, value, the next task, saved state, message."""
         return bool(self._scripts.advance_flow(flow_id, token, *step) == b'OK')
 
 
 def arguments_of(held: Any) -> tuple[Any, ...]:
-    """Return what the script `hold_flow` is told, after the id and the token."""
+    """Return the arguments of the script `hold_flow` after the id and the token."""
     until, check = ('' if ms is None else ms for ms in (held.until_ms, held.check_ms))
     child = () if held.child is None else (*held.child[:3], *held.child.flow)
     return (held.reason, until, check, held.saved, held.message, int(held.is_child_over), *child)

@@ -1,6 +1,6 @@
-"""The life of a run in Redis: accepted, granted, renewed, given back, recorded.
+"""The life of a run in Redis: accepted, claimed, renewed, requeued, recorded.
 
-Each method is one script, atomic and safe to repeat, so a caller whose reply was lost asks again.
+Most methods are one script, atomic and safe to repeat, so a caller that lost the reply can ask again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pytask.store.records import Claimant, Ended, Line, NewRun, Note
     from pytask.store.scripts import Scripts
 
-# A grant stops growing at so much data; a reply must not block the other greenlets while it is parsed.
+# A grant is cut at this size: parsing the reply must not block other greenlets.
 MAX_GRANT_BYTES = 4 * 2**20
-# Items a call: the longest stays near 5 ms of Redis time.
+# Items per call; even the slowest script then takes about 5 ms of Redis' time.
 CHUNK = 500
 
 
@@ -30,14 +30,14 @@ class Queues:
         self._db, self._keys, self._scripts = db, keys, scripts
 
     def start(self, runs: Sequence[NewRun]) -> list[bool]:
-        """Accept runs in one round trip; tell for each whether its id was new."""
+        """Accept runs in one round trip; return for each whether its id was new."""
         calls = [
             self._scripts.start.command(*(part for run in chunk for part in run)) for chunk in chunks(runs, CHUNK)
         ]
         return [answer == b'OK' for answers in self._db.pipe(calls) for answer in answers]
 
     def claim(self, who: Claimant, line: Line, limit: int) -> Grant:
-        """Take up to `limit` runs from a line."""
+        """Claim up to `limit` runs from a line."""
         reply = self._scripts.claim(
             who.worker_id, who.nonce, who.lease_ms, limit, MAX_GRANT_BYTES, line.queue, line.parked, *line.held,
             line=line.key, record=self._keys.claim_record(who.worker_id),
@@ -63,10 +63,11 @@ class Queues:
         return Grant(runs, reply[1] == 1, pairs(reply[2]), pairs(reply[3]))
 
     def begin_local(self, run: Claimed, *, worker_id: str, ttl_ms: int) -> None:
+        """Begin a local run; its hash expires after `ttl_ms` unless the worker registers again."""
         self._scripts.begin_local(run.run_id, run.task, run.data, worker_id, run.token, ttl_ms)
 
     def record(self, notes: Sequence[Note], endings: Sequence[Ended]) -> list[bytes]:
-        """Publish events, then record outcomes, in one round trip; answer OK, DUP or STALE per outcome."""
+        """Publish events, then record outcomes, in one round trip; return OK, DUP or STALE for each outcome."""
         ended = [ending for ending in endings if not ending.outcome.is_given_back]
         held = [ending for ending in endings if isinstance(ending.outcome, Held)]
         back = [ending for ending in endings if ending.outcome.is_given_back and ending not in held]
@@ -86,11 +87,11 @@ class Queues:
         return [by_id[e.token + e.run_id] for e in endings]
 
     def renew(self, held: Sequence[tuple[str, str]], *, lease_ms: int) -> list[tuple[str, str]]:
-        """Renew the leases of (run id, token) pairs; return (run id, verdict) of those to act on."""
+        """Renew the leases of (run id, token) pairs; return (run id, verdict) pairs that need action."""
         return pairs(self._scripts.renew(lease_ms, *(part for pair in held for part in pair)))
 
     def overdue(self, *, lease_ms: int, limit: int) -> list[tuple[str, float]]:
-        """Return (run id, deadline) of leases that are over, or impossibly far ahead."""
+        """Return (run id, deadline in ms) of leases that have expired, or end impossibly far ahead."""
         now_ms = self._db.now_ms()
         page = ('WITHSCORES', 'LIMIT', 0, limit)
         leases = self._keys.leases
@@ -101,20 +102,21 @@ class Queues:
         return [(run_id, float(score)) for flat in found for run_id, score in pairs(flat)]
 
     def recover(self, seen: Sequence[tuple[str, float]], *, lease_ms: int) -> list[str]:
-        """Put runs back in line whose deadline is still the one that was seen."""
+        """Requeue the runs whose lease still has the deadline that was seen; return their ids."""
         return list(map(text, self._scripts.recover(lease_ms, *(p for pair in seen for p in pair))))
 
     def sweep(self, cursor: str) -> tuple[str, int]:
-        """Look for runs that say RUNNING without a lease, a page at a time; return (next cursor, how many)."""
+        """Give RUNNING runs without a lease an expired one, one page per call; return (next cursor, how many)."""
         after, mended = self._scripts.sweep(cursor, CHUNK)
         return text(after), mended
 
     def promote(self, limit: int) -> int:
+        """Queue up to `limit` runs whose time has come; return how many entries were looked at."""
         found: int = self._scripts.promote(limit)
         return found
 
     def waiting(self, queues: Iterable[str]) -> dict[str, int]:
-        """Return how many entries stand in each queue."""
+        """Return the number of entries in each queue."""
         names = list(queues)
         lengths = self._db.pipe([('LLEN', self._keys.line(name)) for name in names])
         return dict(zip(names, lengths, strict=True))

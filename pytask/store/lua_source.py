@@ -48,7 +48,7 @@ def _read(name: str) -> str:
 
 def _header(text: str, label: str) -> list[str]:
     found = re.search(rf'^-- {label} +(.*)$', text, re.MULTILINE)
-    # Two blanks end the names: what follows is prose.
+    # Two spaces end the names; prose follows.
     return found.group(1).split('  ')[0].split() if found else []
 
 

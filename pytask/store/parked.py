@@ -1,4 +1,4 @@
-"""What was laid aside: runs whose task the worker that met them does not know, and runs that workers died with."""
+"""Parked runs, whose task no worker knows yet, and whether there are suspects, which workers died with."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class Parked:
         self._db, self._keys, self._scripts = db, keys, scripts
 
     def explain(self, reasons: Sequence[tuple[str, str]]) -> None:
-        """Write down, for (run id, reason) pairs, why runs are parked."""
+        """Give parked runs a better reason: (run id, reason) pairs."""
         self._scripts.explain_parked(*(part for pair in reasons for part in pair))
 
     def names(self) -> list[str]:
+        """Return the tasks that have parked runs."""
         return self.look()[0]
 
     def look(self) -> tuple[list[str], bool, list[Pause]]:
-        """Return the tasks that have parked runs, whether there are suspects, and what is paused."""
+        """Return the tasks with parked runs, whether there are suspects, and the pauses of queues and tasks."""
         names, has_suspects, paused = self._db.pipe([
             ('SMEMBERS', self._keys.parked_names), ('EXISTS', self._keys.suspects),
             ('HGETALL', self._keys.paused),
@@ -37,7 +38,7 @@ class Parked:
         return [text(raw) for raw in names], bool(has_suspects), read_pauses(paused)
 
     def oldest(self, tasks: Sequence[str]) -> list[tuple[str, float]]:
-        """Return (task, seconds parked) of the oldest run parked for each task."""
+        """Return for each task that has parked runs how many seconds the oldest has been parked."""
         if not tasks:
             return []
         ids = self._db.pipe([('LINDEX', self._keys.parked_list(task), -1) for task in tasks])

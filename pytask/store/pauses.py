@@ -1,7 +1,7 @@
-"""What is paused: runs by a field of their own, queues and tasks by the fields of one hash.
+"""Pauses: of a run by a field of its own, of queues and tasks by the fields of one hash.
 
-The claim script asks that hash, so that nothing of a paused queue or task starts from the moment it
-stands there; workers look at it once a second, only to stop asking.
+The claim script reads that hash, so a pause takes effect at once; workers read it every second, only to stop
+asking for paused queues.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAGE = 200
 
 
 class Pause(NamedTuple):
-    """One thing that is paused: `kind` is run, queue or task; `since` is Unix seconds by Redis."""
+    """One pause: `kind` is run, queue or task; `since` is in Unix seconds by Redis."""
 
     kind: str
     name: str
@@ -37,27 +37,27 @@ class StoredPauses:
         self._db, self._keys, self._scripts = db, keys, scripts
 
     def pause(self, run_id: str) -> str:
-        """Pause a run; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state."""
+        """Pause a run; return APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state."""
         return self._scripts.pause.answer(run_id)
 
     def resume(self, run_id: str) -> str:
-        """Let a run go on; answers as `pause` does, and with the state of one that was not paused."""
+        """Resume a run; return what `pause` does, or the state of a run that was not paused."""
         return self._scripts.resume.answer(run_id)
 
     def close(self, kind: str, name: str) -> None:
-        """Pause a queue or task. One that was paused stays so since then."""
+        """Pause a queue or task; an existing pause keeps its time."""
         self._db.call('HSETNX', self._keys.paused, f'{kind}:{name}', f'{self._db.now_ms() / 1000:.3f}')
 
     def open(self, kind: str, name: str) -> bool:
-        """Let a queue or task go on; tell whether it was paused."""
+        """Resume a queue or task; return whether it was paused."""
         return bool(self._db.call('HDEL', self._keys.paused, f'{kind}:{name}'))
 
     def named(self) -> list[Pause]:
-        """Return the queues and tasks that are paused, by kind and name."""
+        """Return the pauses of queues and tasks, sorted by kind and name."""
         return read_pauses(self._db.call('HGETALL', self._keys.paused))
 
     def of_runs(self, run_ids: Iterable[str]) -> Iterator[Pause]:
-        """Yield those of these runs that are paused."""
+        """Yield the pauses of these runs."""
         for page in chunks(list(run_ids), PAGE):
             found = self._db.read([('HGET', self._keys.run(run_id), 'paused') for run_id in page], None)
             yield from (
@@ -67,7 +67,7 @@ class StoredPauses:
             )
 
     def explain(self, runs: Iterable[Run | None]) -> None:
-        """Give runs that wait for no reason of their own the pause of their queue or task as reason."""
+        """Give waiting runs without a reason the pause of their queue or task as the reason."""
         waiting = [run for run in runs if run is not None and run.state is State.WAIT and not run.reason]
         closed = {pause[:2] for pause in self.named()} if waiting else ()
         for run in waiting:
@@ -78,7 +78,7 @@ class StoredPauses:
 
 
 def read_pauses(flat: Sequence[bytes]) -> list[Pause]:
-    """Read the hash of paused queues and tasks."""
+    """Return the pauses in the reply to HGETALL of the hash of queues and tasks."""
     found = []
     for field, since in zip(flat[::2], flat[1::2], strict=True):
         kind, _, name = text(field).partition(':')

@@ -1,4 +1,4 @@
-"""What travels between the store and its callers: small tuples, one per script's item or answer."""
+"""The records that go between the store and its callers, one per item or answer of a script."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class NewRun(NamedTuple):
 class Claimed(NamedTuple):
     """One granted run. `token` names this claim; every write for the run carries it.
 
-    `waited_ms` is how long it stood in its queue, -1 where that means nothing. `timeout` is its own limit: seconds,
-    `+seconds` more than its task's, or '' for that. `has_messages` tells whether its inbox is not empty.
+    `waited_ms` is the time in the queue, -1 if unknown. `timeout` is the run's own: seconds, `+seconds` on top of
+    its task's, or '' for its task's. `has_messages` says whether its inbox has any.
     """
 
     run_id: str
@@ -43,7 +43,7 @@ class Claimed(NamedTuple):
 
 @dataclass(slots=True)
 class Grant:
-    """The answer to a claim. `has_more` says that entries are left which were not looked at."""
+    """The answer to a claim. `has_more` says that the line has entries that were not looked at."""
 
     runs: list[Claimed] = field(default_factory=list)
     has_more: bool = False
@@ -63,9 +63,9 @@ class Ended(NamedTuple):
 
 
 class Note(NamedTuple):
-    """An event on its way to Redis. `head` is JSON up to its time and number; done and target mark progress.
+    """An event on its way to Redis. `head` is its JSON without time and number; `done` and `target` are progress.
 
-    `kept` is the JSON text of a message that is kept with the run, b'' for none.
+    `kept` is the JSON text of a message that is stored with the run, b'' for none.
     """
 
     run_id: str
@@ -78,7 +78,7 @@ class Note(NamedTuple):
 
 
 class Claimant(NamedTuple):
-    """Who claims: the same nonce again gets the same answer again."""
+    """The worker that claims. Repeating a nonce repeats the answer."""
 
     worker_id: str
     nonce: str
@@ -86,7 +86,7 @@ class Claimant(NamedTuple):
 
 
 class Reload(NamedTuple):
-    """A reload that is wanted: its id, '' for a bare word; its data, None for the present one."""
+    """A requested reload: its id, '' for a bare word; the new data, None to keep the present data."""
 
     reload_id: str
     new: bytes | None
@@ -94,7 +94,7 @@ class Reload(NamedTuple):
 
 
 class Registered(NamedTuple):
-    """The answer to a registration: what a worker, and its local runs, have missed."""
+    """The answer to a registration: what a worker and its local runs have missed."""
 
     is_told_to_stop: bool
     forgotten: list[str]
@@ -102,7 +102,7 @@ class Registered(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What is claimed from: a queue, the runs parked for a task, or the suspects; `held` are those it has."""
+    """A list to claim from: a queue, the runs parked for a task, or the suspects. `held`: suspects it has."""
 
     key: str
     queue: str = ''

@@ -1,4 +1,4 @@
-"""Answers: what somebody waits for under a name of his own, given by a worker, taken once."""
+"""Answers of workers. The client that asks makes up a name and waits for the answer under it; it is taken once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pytask.store.connection.database import Database
     from pytask.store.keys import Keys
 
-# Who asked may be gone: an answer that nobody takes ends by itself.
+# An answer expires if the client that asked is gone.
 KEPT_S = 60
 TURN_S = 1
 
@@ -25,7 +25,7 @@ class Answers:
         self._db.pipe([('RPUSH', key, answer), ('EXPIRE', key, KEPT_S)])
 
     def take(self, name: str, *, timeout_s: float) -> bytes | None:
-        """Return the answer, or None where there is none after about so many seconds. Raises Unavailable."""
+        """Return the answer, or None after about `timeout_s`. Raises Unavailable."""
         limit = monotonic_s() + timeout_s
         while True:
             left_s = max(0.01, min(TURN_S, limit - monotonic_s()))

@@ -1,8 +1,8 @@
-"""Stored runs: read one, page through many, command, retry, delete."""
+"""Stored runs: read, list, command, retry and delete them."""
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from pytask.core.events import parse_message
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytask.store.workers import Workers
 
 PAGE = 200
-# Of data and output, read at a time.
+# The most data and output to read at once.
 PAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -34,7 +34,7 @@ class Runs:
         self._pauses = pauses
 
     def read(self, run_ids: Sequence[str], client: Any = None) -> list[Run | None]:
-        """Read some runs in one round trip; None where there is no such run."""
+        """Read runs in one round trip; None for an id without a run."""
         raws = self._db.read([('HGETALL', self._keys.run(run_id)) for run_id in run_ids], [])
         found = zip(run_ids, (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in raws), strict=True)
         runs = [Run.from_hash(run_id, raw, client) if b'task' in raw else None for run_id, raw in found]
@@ -42,7 +42,7 @@ class Runs:
         return runs
 
     def messages(self, run_id: str) -> list[Message] | None:
-        """Return what a run has said, oldest first, as far as it is kept; None where there is no such run."""
+        """Return the messages that a run published, oldest first; None if there is no such run."""
         facts, kept = self._db.pipe([
             ('HMGET', self._keys.run(run_id), 'task', 'messages'),
             ('LRANGE', self._keys.said(run_id), 0, -1),
@@ -52,26 +52,26 @@ class Runs:
         return [parse_message(text) for text in kept] if facts[1] else []
 
     def ids(self, states: Sequence[State], queues: Sequence[str]) -> Iterator[str]:
-        """Yield ids by the indexes, page by page: what runs, what waits here, then what ended, newest first.
+        """Yield the ids in the indexes, page by page: running, waiting, then ended runs, newest first.
 
-        An index is a hint: the caller reads the hash. An id may come twice.
+        An index is only a hint: the caller reads the hashes. An id may come twice.
         """
         if State.RUNNING in states:
             yield from self._local_ids()
             yield from self._leased()
         if State.WAIT in states:
             for line in self._waiting_lines(queues):
-                yield from self._page_list(line)
-            yield from self._page_set(self._keys.due)
-            yield from self._page_set(self._keys.held)
-            if State.RUNNING in states:  # what was claimed meanwhile
+                yield from self._pages('LRANGE', line)
+            yield from self._pages('ZREVRANGE', self._keys.due)
+            yield from self._pages('ZREVRANGE', self._keys.held)
+            if State.RUNNING in states:  # those claimed meanwhile
                 yield from self._leased()
         for state in states:
             if state in ENDED:
-                yield from self._page_set(self._keys.ended_in(state))
+                yield from self._pages('ZREVRANGE', self._keys.ended_in(state))
 
     def listed(self, states: Sequence[State], queues: Sequence[str], client: Any) -> Iterator[Run]:
-        """Yield the runs behind `ids`, each once, read a page at a time; in smaller ones where they are large."""
+        """Yield the runs behind `ids`, each once. They are read in pages; in smaller ones if the runs are large."""
         ids = _once(self.ids(states, queues))
         while page := list(islice(ids, PAGE)):
             for part in self._parts(page):
@@ -91,25 +91,26 @@ class Runs:
         yield part
 
     def command(self, run_id: str, command: str, **how: Any) -> str:
-        """Give a command; answer APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state. `how` stands below.
+        """Give a command; return APPLIED, REQUESTED, REFUSED, NOT_FOUND or the end state. `how`: see `_command`.
 
-        With an `attempt` it is the owner who asks: that one was told, and nobody else is; STALE where it is over.
+        The owner passes the `attempt` that it runs: the command is recorded and not published. The answer is STALE
+        if that attempt is over.
         """
         return text(self._db.call(*self._command(run_id, command, **how)))
 
     def command_many(self, run_ids: Sequence[str], command: str, *, grace_s: float | None = None) -> list[str]:
-        """Give the same command to many runs, in chunks of one round trip."""
+        """Give many runs the same command, in chunks of one round trip each."""
         answers: list[bytes] = []
         for chunk in chunks(run_ids, CHUNK):
             answers += self._db.pipe([self._command(run_id, command, grace_s=grace_s) for run_id in chunk])
         return list(map(text, answers))
 
     def extend(self, run_id: str, seconds: str) -> str:
-        """Give a run more time; answers as `command` does."""
+        """Give a run more time; return what `command` does."""
         return self._scripts.extend.answer(run_id, seconds)
 
     def extended(self, run_id: str, attempt: int) -> float:
-        """Return how many seconds this attempt was given from now on; 0 or less where none are left."""
+        """Return the seconds that an extension leaves this attempt from now on; 0 or less for none."""
         given, time = self._db.pipe([('HGET', self._keys.run(run_id), 'extended'), ('TIME',)])
         of, _, until_ms = text(given).partition(':')
         if of != str(attempt) or not until_ms.isdecimal():
@@ -130,38 +131,39 @@ class Runs:
         return self._scripts.command.command(run_id, command, data, command_id, grace, meant)
 
     def reloaded(self, run_id: str, token: str, reload_id: str, error: str, data: bytes, seq: int) -> bool:  # noqa: PLR0913, PLR0917 - the fields of one answer
-        """Answer a reload; false where the run is not this token's any more."""
+        """Record the result of a reload; return False if the token no longer holds the run."""
         return bool(self._scripts.answer_reload(run_id, token, reload_id, error, data, seq) == b'OK')
 
     def begin_reload(self, run_id: str, token: str, last_id: str) -> Reload | None:
-        """Take the reload that is wanted, and write down that it is being built; None for who is not the holder.
+        """Take the requested reload and record that it is being built; None if the token does not hold the run.
 
-        `last_id` is the one that was taken last: it is not begun again.
+        `last_id` is the reload that was taken last; it is not begun again.
         """
         found = self._scripts.begin_reload(run_id, token, 'building', last_id)
         return Reload(text(found[0]), found[1], found[2]) if found else None
 
     def reload_is_built(self, run_id: str, token: str, reload_id: str) -> None:
-        """Write down that the instance was made: from now on the data counts as good."""
+        """Record that the new instance was made, so its data is good."""
         self._scripts.begin_reload(run_id, token, 'built', reload_id)
 
     def reload_answer(self, run_id: str) -> tuple[str, str]:
-        """Return the last answered reload (its id, and after a blank why it failed), and the state; '' for none."""
+        """Return the last answered reload (its id, a space, why it failed) and the state; '' for none."""
         found = self._db.call('HMGET', self._keys.run(run_id), 'reloaded', 'task', 'state')
         reloaded, task, state = map(text, found)
         return reloaded, (state or 'WAIT') if task else ''
 
     def retry(self, run_id: str, position: int | None = None) -> str:
+        """Run an ended run again; return APPLIED, REFUSED, NOT_FOUND, or the state of one that has not ended."""
         return self._scripts.retry.answer(run_id, '' if position is None else position)
 
     def remove(self, run_ids: Sequence[str], *, takes_kept: bool) -> list[str]:
-        """Delete ended runs; answer OK, KEPT, NOT_FOUND, or the state of one that has not ended."""
+        """Delete ended runs; return for each OK, KEPT, NOT_FOUND, or the state of one that has not ended."""
         if not run_ids:
             return []
         return list(map(text, self._scripts.prune(int(takes_kept), *run_ids)))
 
     def oldest_ended(self, state: State, *, keep_s: float, keep_count: int, offset: int) -> list[str]:
-        """Return a page of ids that ended too long ago, or are too many; from the `offset`-th oldest on."""
+        """Return a page of ids from the `offset`-th oldest on: older than `keep_s`, or beyond `keep_count`."""
         key = self._keys.ended_in(state)
         time, size = self._db.pipe([('TIME',), ('ZCARD', key)])
         cutoff_ms = int(unix_ms(time) - keep_s * 1000)
@@ -174,7 +176,7 @@ class Runs:
         return list(map(text, longest))
 
     def counts(self) -> dict[State, int]:
-        """Return how many runs are in each state, by the indexes."""
+        """Return the number of runs in each state, by the indexes."""
         lines = list(self._waiting_lines(()))
         apart = (self._keys.leases, self._keys.due, self._keys.held)
         queries = [('ZCARD', key) for key in (*apart, *map(self._keys.ended_in, State))]
@@ -184,7 +186,7 @@ class Runs:
         return counts | {State.RUNNING: running, State.WAIT: sum(waiting) + sum(found[3 + len(State) :])}
 
     def starting_with(self, prefix: str, limit: int) -> list[str]:
-        """Return up to `limit` ids that begin so; scans, for abbreviated ids typed by hand."""
+        """Return up to `limit` ids that begin with `prefix`. It scans all keys: for ids typed by hand."""
         escaped = ''.join(f'\\{c}' if c in '*?[]\\' else c for c in prefix)
         pattern, cursor = f'{self._keys.runs}{escaped}*', b'0'
         found: list[str] = []
@@ -196,10 +198,10 @@ class Runs:
         return sorted(set(found))[:limit]
 
     def ids_out_of_line(self) -> Iterator[str]:
-        """Yield ids of what runs, is due or is held."""
+        """Yield the ids of runs that are running, due or held."""
         yield from self._local_ids()
         for index in (self._keys.leases, self._keys.due, self._keys.held):
-            yield from self._page_set(index)
+            yield from self._pages('ZREVRANGE', index)
 
     def _local_ids(self) -> list[str]:
         return [i for worker in self._workers.alive() for i in worker.get('locals', '').split('\n') if i]
@@ -218,20 +220,13 @@ class Runs:
         return [text(raw) for raw in self._db.call('SMEMBERS', self._keys.queues)]
 
     def _leased(self) -> list[str]:
-        # All at once: each renewal changes the order, and who is renewed between two pages would be on neither.
+        # All at once: renewals change the order, so a run renewed between two pages would be on neither.
         return [text(raw) for raw in self._db.call('ZREVRANGE', self._keys.leases, 0, -1)]
 
-    def _page_list(self, key: str) -> Iterator[str]:
-        for at in range(0, 1_000_000_000, PAGE):
-            page = self._db.call('LRANGE', key, at, at + PAGE - 1)
-            yield from (text(raw) for raw in page)
-            if len(page) < PAGE:
-                return
-
-    def _page_set(self, key: str) -> Iterator[str]:
-        for at in range(0, 1_000_000_000, PAGE):
-            page = self._db.call('ZREVRANGE', key, at, at + PAGE - 1)
-            yield from (text(raw) for raw in page)
+    def _pages(self, command: str, key: str) -> Iterator[str]:
+        for at in count(0, PAGE):
+            page = self._db.call(command, key, at, at + PAGE - 1)
+            yield from map(text, page)
             if len(page) < PAGE:
                 return
 

@@ -30,44 +30,44 @@ class StoredSchedules:
         return self._db.now_ms()
 
     def times(self, names: Sequence[str]) -> tuple[int, dict[str, float | None]]:
-        """Return the time by Redis, and when each of these fires next: infinity for never, None for none there."""
+        """Return the time and when each schedule fires next, in ms: infinity for never, None if unknown."""
         time, scores = self._db.pipe([('TIME',), ('ZMSCORE', self._keys.schedules, *names)])
         found = (None if score is None else float(score) for score in scores)
         return unix_ms(time), dict(zip(names, found, strict=True))
 
     def declare(self, declared: Declared, next_ms: int | None) -> str:
-        """Write one down; answer NEW, CHANGED, SAME, REFUSED, or MISSED for a new time that is None."""
+        """Store a schedule; return NEW, CHANGED, SAME, REFUSED, or MISSED if it is new and has no next time."""
         return self._scripts.declare_schedule.answer(
             declared.name, declared.task, declared.queue, declared.data, declared.trigger_text, _score(next_ms),
             int(next_ms is None),
         )  # fmt: skip
 
     def fire(self, name: str, at_ms: int, next_ms: int | None, run_id: str) -> str:
-        """Start the run of a schedule that is due; answer OK, EXISTS, STALE or REFUSED."""
+        """Start the run of a schedule that is due; return OK, EXISTS, STALE or REFUSED."""
         return self._scripts.fire_schedule.answer(name, at_ms, _score(next_ms), run_id)
 
     def pause(self, name: str) -> str:
-        """Pause one; answer APPLIED or NOT_FOUND."""
+        """Pause a schedule; return APPLIED or NOT_FOUND."""
         return self._scripts.pause_schedule.answer(name)
 
     def resume(self, name: str, next_ms: int | None, *, is_missed: bool) -> str:
-        """Let one go on; answer APPLIED, REFUSED or NOT_FOUND."""
+        """Resume a schedule; return APPLIED, REFUSED or NOT_FOUND."""
         return self._scripts.resume_schedule.answer(name, _score(next_ms), int(is_missed))
 
     def remove(self, name: str) -> str:
-        """Forget one; answer APPLIED, REFUSED or NOT_FOUND."""
+        """Remove a schedule; return APPLIED, REFUSED or NOT_FOUND."""
         return self._scripts.remove_schedule.answer(name)
 
     def trigger(self, name: str) -> bytes:
-        """Return how a trigger is stored; empty where there is none."""
+        """Return the stored text of a trigger, b'' for none."""
         return self._db.call('HGET', self._keys.schedule(name), 'trigger') or b''
 
     def names(self) -> list[str]:
-        """Return all names, the next one to fire first."""
+        """Return all names, the one that fires next first."""
         return [text(raw) for raw in self._db.call('ZRANGE', self._keys.schedules, 0, -1)]
 
     def read(self, names: Sequence[str]) -> list[Schedule]:
-        """Return those of these that are there."""
+        """Read schedules; names without one are left out."""
         if not names:
             return []
         hashes = [('HGETALL', self._keys.schedule(name)) for name in names]

@@ -1,8 +1,8 @@
-"""Loads `lua/*.lua`, one command a file, and calls them.
+"""Calls the scripts of `lua/*.lua`, one command per file.
 
-A script's header is its contract: `KEYS` and `ARGV` name its parameters, which the loader turns into
-locals; `...` after ARGV means the rest are items, from index `rest` on. `include` puts shared bodies
-in front. KEYS are found by name in `Keys`; a call gives only those that vary.
+The header of a script is its contract. `KEYS` and `ARGV` name its parameters, which the loader turns into locals;
+`...` after ARGV means that items follow, from index `rest` on. `include` puts shared bodies in front. KEYS are
+taken from `Keys` by name; a call passes only those that vary.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Script:
-    """A script bound to a database and its key names."""
+    """A script bound to a database and its keys."""
 
     def __init__(self, db: Database, keys: Keys, name: str) -> None:
         self.source = _source(name)
@@ -26,7 +26,7 @@ class Script:
         self._fixed = [getattr(keys, key, None) for key in self.source.keys]
 
     def __call__(self, *argv: Any, **keys: str) -> Any:
-        """Run it. Raises Unavailable; a script that the server has forgotten is loaded again."""
+        """Run it, loading it again if the server has forgotten it. Raises Unavailable."""
         return self._db.pipe([self.command(*argv, **keys)])[0]
 
     def answer(self, *argv: Any, **keys: str) -> str:

@@ -1,4 +1,4 @@
-"""Workers: who is alive, and until when."""
+"""Workers: which are alive, and until when."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Workers:
         local_ids: Iterable[str] = (),
         handles_ends: bool = False,
     ) -> Registered:
-        """Say that a worker is alive for one more lease; return what it and its local runs were told.
+        """Record that a worker is alive for one more lease; return what it and its local runs were told.
 
-        Raises ConfigError where the others lease otherwise.
+        Raises ConfigError if other workers of this prefix have another lease length.
         """
         locals_ = list(local_ids)
         flat = [part for pair in fields.items() for part in pair]
@@ -42,17 +42,18 @@ class Workers:
         if not isinstance(answer, list):
             other = int(answer) / 1000
             raise ConfigError(
-                f'the other workers of this prefix lease for {other:g} s, this one for {lease_ms / 1000:g} s; '
-                'start it with the same --lease'
+                f'the other workers of this prefix use a lease of {other:g} s, this one {lease_ms / 1000:g} s; '
+                f'start it with --lease {other:g}'
             )
         stop, forgotten, verdicts = answer
         return Registered(bool(stop), list(map(text, forgotten)), pairs(verdicts))
 
     def stop(self, worker_id: str) -> str:
-        """Tell a worker to shut down; answer REQUESTED or NOT_FOUND."""
+        """Tell a worker to shut down; return REQUESTED or NOT_FOUND."""
         return self._scripts.stop_worker.answer(worker_id, worker_hash=self._keys.worker_hash(worker_id))
 
     def forget(self, worker_id: str) -> None:
+        """Delete the record of a worker that has shut down."""
         self._db.pipe([
             ('ZREM', self._keys.workers, worker_id),
             ('UNLINK', self._keys.worker_hash(worker_id), self._keys.claim_record(worker_id)),

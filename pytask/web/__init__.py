@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.app.app import PyTask
-    from pytask.web.wsgi import Application
+    from pytask.web.wsgi import WebApplication
 
     WSGI = Callable[..., Any]
 
@@ -28,7 +28,7 @@ def application(  # noqa: PLR0913 - all that decides who has access
     hosts: Sequence[str] = (),
     is_read_only: bool = False,
     exposes_all: bool = False,
-) -> Application:
+) -> WebApplication:
     """Return the web of an app as a WSGI application: for `mount`, or for a server of your own.
 
     `auth` is called with the WSGI environment of each request; it returns whether that request has access, or the
@@ -38,7 +38,7 @@ def application(  # noqa: PLR0913 - all that decides who has access
     for a token that is too short.
     """
     from pytask.web.access.guard import AccessGuard
-    from pytask.web.wsgi import Application
+    from pytask.web.wsgi import WebApplication
 
     settings = app.settings
     guard = AccessGuard(
@@ -47,7 +47,7 @@ def application(  # noqa: PLR0913 - all that decides who has access
         hosts=[*hosts, *settings.web_hosts],
         is_read_only=is_read_only or settings.web_read_only,
     )
-    return Application(app, guard, exposes_all=exposes_all)
+    return WebApplication(app, guard, exposes_all=exposes_all)
 
 
 def mount(other: WSGI, path: str, site: WSGI) -> WSGI:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytask.errors import InputError
-from pytask.schema.inputs import Inputs, inputs_of_call
+from pytask.schema.inputs import Inputs
+from pytask.schema.signatures import inputs_of_call
 from pytask.web.request import Problem
 
 if TYPE_CHECKING:

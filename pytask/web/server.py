@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from pytask.web.wsgi import Application
+    from pytask.web.wsgi import WebApplication
 
 MOST_CONNECTIONS = 1000
 OF_SUBSCRIBERS = 0.9
@@ -30,7 +30,7 @@ LIMITS = Limits(head_bytes=16 * 1024, head_s=10.0, body_s=30.0, silent_s=30.0, s
 class Web:
     """Serves an application from `with` to its end."""
 
-    def __init__(self, site: Application, listening: socket.socket) -> None:
+    def __init__(self, site: WebApplication, listening: socket.socket) -> None:
         self.site = site
         most = most_connections()
         site.feed.most_subscribers = int(most * OF_SUBSCRIBERS)

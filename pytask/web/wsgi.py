@@ -45,7 +45,7 @@ ENTER = b"""\
 GREETING = 'open the URL with the token that pytask printed: .../login?token=...\n'
 
 
-class Application:
+class WebApplication:
     """The web of one app."""
 
     def __init__(self, app: PyTask, guard: AccessGuard, *, exposes_all: bool = False) -> None:

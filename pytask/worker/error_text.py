@@ -1,6 +1,6 @@
-"""Errors as text: what stands in the output of an EXCEPTION, and in the log.
+"""Errors as text, for the output of an EXCEPTION and for the log.
 
-Never raises: an error's own `__str__` may, and recursion may leave little room.
+Nothing here raises, although an error's `__str__` may and recursion may leave little room.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ _OWN = str(Path(__file__).parents[1])
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """Return `{"type", "message", "traceback"}`, each at most 64 KiB; the worker's own frames are left out."""
+    """Return `{"type", "message", "traceback"}`, the last two up to 64 KiB, without the worker's own frames."""
     return {'type': type(error).__name__, 'message': _message(error)[:MAX_TEXT], 'traceback': _traceback(error)}
 
 
 def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, 500 characters at most."""
     return (_message(error).splitlines() or [''])[0][:500]
 
 

@@ -1,10 +1,9 @@
-"""The heartbeat: renews leases from a native thread, so that a task that blocks the hub loses none.
+"""The heartbeat: renews leases from a native thread, so that a task that blocks the event loop loses none.
 
-The thread starts after the main hub and one command (two threads that build hubs at once fight over
-the import lock), and shares no pool, lock or logger with the greenlets: it reads a copy of the table,
-and posts what it learned to the hub. It is also the last guard of "never twice": a run that was not
-renewed for three quarters of a lease is interrupted; one that is still alive when the lease is over
-takes the process with it. So does a hub that does not turn for `max_hang`.
+The thread starts after the main hub and one command (two threads that create hubs at once fight over the import
+lock). It shares no pool, lock or logger with the greenlets: it reads a copy of the table, and posts its news to the
+hub. It also enforces "never twice": a run that was not renewed for three quarters of a lease is interrupted; if it
+still runs when the lease is over, the process exits. So it does if the event loop hangs for `max_hang`.
 """
 
 from __future__ import annotations
@@ -24,14 +23,15 @@ from pytask.core.clock import boot_s
 from pytask.core.exit_codes import EXIT_BROKEN
 from pytask.errors import PytaskError
 from pytask.store import Note, Store, chunks
-from pytask.worker.monitoring.hub_monitor import HubMonitor
-from pytask.worker.registration import register
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from pytask.worker.slots import Halt, Live
-    from pytask.worker.worker import Worker
+    from pytask.worker.application import Application
+    from pytask.worker.live import Halt, Lease, Live
+    from pytask.worker.monitoring.hub_monitor import HubMonitor
+    from pytask.worker.registration import Registration
+    from pytask.worker.slots import Slots
 
 BEATS_PER_LEASE = 4
 FENCE_AT, OVER_AT = 0.75, 1.0
@@ -47,14 +47,25 @@ def _is_kept(live: Live) -> bool:
 
 
 class _Hub(Hub):
-    # By epoll gevent ends the process if a task closes this thread's socket while it begins to wait for it.
+    # With epoll, gevent ends the process if a task closes this thread's socket just as it begins to wait for it.
     backend = 'select'
 
 
 class Heartbeat:
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        lease_s = worker.lease_ms / 1000
+    """Renews for one worker. `hear` is called in the hub with each piece of news: a word, and what it is about."""
+
+    def __init__(
+        self,
+        app: Application,
+        slots: Slots,
+        registration: Registration,
+        hub_monitor: HubMonitor,
+        hear: Callable[[str, Any], None],
+    ) -> None:
+        self._app, self._slots, self._registration = app, slots, registration
+        self._hub_monitor, self._hear = hub_monitor, hear
+        self._lease_ms = registration.lease_ms
+        lease_s = self._lease_ms / 1000
         self.lease_s, self._period_s = lease_s, lease_s / BEATS_PER_LEASE
         self._store: Store
         self._news: deque[tuple[str, Any]] = deque()
@@ -66,35 +77,34 @@ class Heartbeat:
         self._has_come, self._gone = gevent.event.Event(), gevent.event.Event()
         self._is_stopping = False
         self.beat_at = boot_s()
-        self.hub_monitor = HubMonitor(worker)
-        self._max_hang_s = worker.app.settings.max_hang_s
+        self._max_hang_s = app.settings.max_hang_s
         self._hung_s, self._looked_at = 0.0, boot_s()
 
     def start(self, timeout_s: float = 3.0) -> None:
-        """Return when it has tried a beat: a thread that finds no descriptor left for its hub ends the process."""
+        """Return after the first beat. The process exits if no file descriptor is left for the thread's hub."""
         _start_thread(self._run, ())
-        self.hub_monitor.start()
+        self._hub_monitor.start(self.publish)
         self._has_come.wait(timeout_s)
 
     def stop(self, timeout_s: float = 3.0) -> None:
         self._is_stopping = True
-        self.hub_monitor.stop()
+        self._hub_monitor.stop()
         self.hurry()
         self._gone.wait(timeout_s)
 
     def late_s(self) -> float:
-        """Return the age of the last beat where leases that began with it are at their fence; else 0."""
+        """Return the age of the last beat if leases that began with it have reached their fence; else 0."""
         age_s = boot_s() - self.beat_at
         return age_s if age_s > FENCE_AT * self.lease_s else 0.0
 
     def hurry(self) -> None:
-        """Renew now rather than at the next beat."""
+        """Beat now rather than when the next beat is due."""
         if self._wake.locked():
             with contextlib.suppress(RuntimeError):  # released by another one just now
                 self._wake.release()
 
     def publish(self, live: Live | None, head: bytes) -> None:
-        """Say something about a run, or only what stands in the worker's record, at once; from any thread."""
+        """Publish an event of a run, or for None only update the worker's record, at once; from any thread."""
         if live is not None:
             self._notes.append(Note(live.run_id, live.token, '', '', head, 0))
         self.hurry()
@@ -104,9 +114,9 @@ class Heartbeat:
     def _run(self) -> None:
         try:
             _hub_local.set_hub(_Hub())
-            app = self._worker.app
-            # Its own connection, made here; a reply that takes longer than this is a missed beat.
-            self._store = Store(app.url, app.settings.prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))
+            # The thread's own connection; a reply that takes longer than this is a missed beat.
+            url, prefix = self._app.url, self._app.settings.prefix
+            self._store = Store(url, prefix, size=1, timeout_s=min(2.0, self.lease_s / 6))
             while not self._is_stopping:
                 self._beat()
                 self._watch_hub()
@@ -120,9 +130,9 @@ class Heartbeat:
 
     def _beat(self) -> None:
         lives = self._leased()
-        self._guard(lives)  # before it, too: while Redis is away a beat takes long
+        self._guard(lives)  # also before the beat, which takes long while Redis is away
         try:
-            self._register([live for live in self._worker.slots.all() if live.is_local])
+            self._register([live for live in self._slots.all() if live.is_local])
             for chunk in chunks(lives, CHUNK):
                 self._renew(chunk)
             while self._notes:
@@ -135,38 +145,41 @@ class Heartbeat:
 
     def _register(self, local: Sequence[Live]) -> None:
         before = [live.halt for live in local]
-        registered = register(self._worker, self._store)
+        registered = self._registration.register(self._store)
         if registered.is_told_to_stop:
             self._tell('SHUT_DOWN', None)
         self._pass_on(local, before, registered.verdicts)
 
     def _leased(self) -> list[Live]:
-        return [live for live in self._worker.slots.all() if not live.is_local]
+        return [live for live in self._slots.all() if not live.is_local]
 
     def _until_next_s(self) -> float:
-        # Until the next beat, or sooner where a run comes to its fence or to the end of its lease.
+        # Until the next beat, or until a run reaches its fence or the end of its lease.
         now = boot_s()
-        marks = [self._marked_at(live) - now for live in self._leased() if live.is_open and not _is_kept(live)]
+        marks = [
+            self._marked_at(live.lease) - now for live in self._leased() if live.is_open and not _is_kept(live)
+        ]
         return min([self._period_s, *(left for left in marks if left > 0)]) + 0.001
 
-    def _marked_at(self, live: Live) -> float:
-        if not live.fenced_at:
-            return live.renewed_at + FENCE_AT * self.lease_s
-        return max(live.renewed_at + OVER_AT * self.lease_s, live.fenced_at + (OVER_AT - FENCE_AT) * self.lease_s)
+    def _marked_at(self, lease: Lease) -> float:
+        if not lease.fenced_at:
+            return lease.renewed_at + FENCE_AT * self.lease_s
+        told_at = lease.fenced_at + (OVER_AT - FENCE_AT) * self.lease_s
+        return max(lease.renewed_at + OVER_AT * self.lease_s, told_at)
 
     def _renew(self, lives: Sequence[Live]) -> None:
         sent_at = boot_s()
         pairs = [(live.run_id, live.token) for live in lives]
         before = [live.halt for live in lives]
-        verdicts = self._pass_on(lives, before, self._store.queues.renew(pairs, lease_ms=self._worker.lease_ms))
+        verdicts = self._pass_on(lives, before, self._store.queues.renew(pairs, lease_ms=self._lease_ms))
         for live in lives:
             if verdicts.get(live.run_id) not in ('LOST', 'GONE'):
-                live.renewed_at = sent_at
+                live.lease.renewed_at = sent_at
 
     def _pass_on(
         self, lives: Sequence[Live], before: Sequence[Halt | None], found: Sequence[tuple[str, str]]
     ) -> dict[str, str]:
-        # `before` is who halted when it was asked.
+        # `before` is each run's pause when Redis was asked.
         paused = {run_id for run_id, verdict in found if verdict == 'PAUSED'}
         verdicts = dict(pair for pair in found if pair[1] != 'PAUSED')
         for live, halt in zip(lives, before, strict=True):
@@ -179,11 +192,12 @@ class Heartbeat:
     def _guard(self, lives: Iterable[Live]) -> None:
         now = boot_s()
         for live in lives:
-            age = (now - live.renewed_at) / self.lease_s
+            lease = live.lease
+            age = (now - lease.renewed_at) / self.lease_s
             if age <= FENCE_AT or not live.is_open or _is_kept(live):
                 continue
-            live.fenced_at = live.fenced_at or now
-            told_for = (now - live.fenced_at) / self.lease_s
+            lease.fenced_at = lease.fenced_at or now
+            told_for = (now - lease.fenced_at) / self.lease_s
             if age > OVER_AT and told_for >= OVER_AT - FENCE_AT:
                 sys.__stderr__.write(  # type: ignore[union-attr]
                     f'pytask: run {live.run_id} outlived its lease and could not be interrupted; '
@@ -193,14 +207,14 @@ class Heartbeat:
             self._tell('LOST', live)
 
     def _watch_hub(self) -> None:
-        # A process that was frozen as a whole did not hang: between two looks lie two beats at most.
+        # A frozen process is not a hang: at most two beats are counted between two looks.
         now = boot_s()
         self._hung_s += min(now - self._looked_at, 2 * self._period_s)  # the hub sets it to 0
         self._looked_at = now
         if self._max_hang_s and self._hung_s > self._max_hang_s:
             sys.__stderr__.write(  # type: ignore[union-attr]
                 f'pytask: no greenlet has had a turn for {self._hung_s:.0f} s; exit {EXIT_BROKEN}. '
-                f'The hub is held by {self.hub_monitor.culprit()}. All threads:\n'
+                f'The event loop is blocked by {self._hub_monitor.culprit()}. All threads:\n'
             )
             faulthandler.dump_traceback(sys.__stderr__, all_threads=True)  # type: ignore[arg-type]
             os._exit(EXIT_BROKEN)
@@ -218,9 +232,5 @@ class Heartbeat:
             what, about = self._news.popleft()
             if what == 'gone':
                 self._gone.set()
-            elif what == 'SEND':
-                self._worker.inbox.look(about)
-            elif what == 'pause':
-                self._worker.dispatcher.pauser.correct(*about)
             else:
-                self._worker.dispatcher.hear(what, about)
+                self._hear(what, about)

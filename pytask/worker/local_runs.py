@@ -1,12 +1,10 @@
-"""Local runs: those that belong to this worker and end with it. They hold no lease and take no slot.
+"""Local runs belong to this worker and end with it. They hold no lease and take no slot.
 
-pytask's own tasks run so, each supervised as a service; so do the tasks an app starts with
-`start_local_task`.
+They are pytask's own tasks, each supervised as a service, and those an app starts with `start_local_task`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -16,74 +14,93 @@ from pytask.core.codec import encode
 from pytask.core.states import State
 from pytask.errors import Unavailable
 from pytask.store import Claimed
+from pytask.worker.live import Live
 from pytask.worker.service import Service
-from pytask.worker.slots import Live
 
 if TYPE_CHECKING:
-    from pytask.worker.worker import Worker
+    from collections.abc import Callable, Iterable
+
+    from pytask.core.states import Outcome
+    from pytask.worker.attempt.launcher import Launcher
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.registration import Registration
+    from pytask.worker.writer import Writer
 
 _NAMES = frozenset(task.NAME for task in BUILTINS)
 
 
-class LocalRuns:
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._supervisors = [Supervisor(worker, self, task.NAME) for task in BUILTINS]
+def is_builtin(live: Live) -> bool:
+    """Tell whether a run is one of pytask's own."""
+    return live.is_local and live.task_name in _NAMES
 
-    def start(self) -> None:
+
+class LocalRuns:
+    """Begins the local runs of one worker. `hurry` makes the heartbeat list a new one at once."""
+
+    def __init__(
+        self,
+        registration: Registration,
+        launcher: Launcher,
+        writer: Writer,
+        lifetime: Lifetime,
+        hurry: Callable[[], None],
+    ) -> None:
+        self._registration, self._launcher, self._writer = registration, launcher, writer
+        self._hurry = hurry
+        self._supervisors = [BuiltinSupervisor(task.NAME, self, lifetime) for task in BUILTINS]
+
+    def start(self, tasks: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Begin pytask's own tasks, then these, given as names with data."""
         for supervisor in self._supervisors:
             supervisor.start()
-        for name, data in self._worker.app.local_tasks:
+        for name, data in tasks:
             self.launch(name, data)
 
     def launch(self, name: str, data: dict[str, Any]) -> None:
-        """Begin a local run. pytask's own run already: starting them again changes nothing."""
+        """Begin a local run. Does nothing for pytask's own tasks, which run already."""
         if name not in _NAMES:
             claimed = self.claimed(name, data)
-            self.write_down(claimed)
-            self._worker.launch(claimed, boot_s(), is_local=True)
-            self._worker.heartbeat.hurry()  # which lists it
+            self._registration.write_down(claimed)
+            self._launcher.launch(claimed, boot_s(), is_local=True)
+            self._hurry()
 
     def stop(self) -> None:
         for supervisor in self._supervisors:
             supervisor.stop()
 
-    @staticmethod
-    def is_builtin(live: Live) -> bool:
-        return live.is_local and live.task_name in _NAMES
-
     def claimed(self, name: str, data: dict[str, Any]) -> Claimed:
         """Return the first and only attempt of a new local run."""
-        run_id = f'{name.replace("/", "-")}-{self._worker.id}-{secrets.token_hex(2)}'
-        return Claimed(run_id, name, encode(data), 1, f'1:{secrets.token_hex(3)}:{self._worker.id}')
+        worker_id = self._registration.worker_id
+        run_id = f'{name.replace("/", "-")}-{worker_id}-{secrets.token_hex(2)}'
+        return Claimed(run_id, name, encode(data), 1, f'1:{secrets.token_hex(3)}:{worker_id}')
 
-    def write_down(self, claimed: Claimed) -> None:
-        """Write a local run down as RUNNING."""
-        worker = self._worker
-        worker.store.queues.begin_local(claimed, worker_id=worker.id, ttl_ms=worker.lease_ms)
+    def perform(self, live: Live, begun: Callable[[str], None]) -> Outcome:
+        """Run a local run to its end in this greenlet. Raises Unavailable if it cannot be stored."""
+        self._registration.write_down(live.claimed)
+        with self._launcher.holding(live):
+            self._hurry()
+            begun(live.task_name)
+            return self._launcher.perform(live)
+
+    def clear_away(self, live: Live) -> None:
+        """Delete a local run that has ended; while Redis is away it is left to expire."""
+        if not self._writer.is_away:
+            self._registration.remove(live.run_id)
 
 
-class Supervisor(Service):
-    """Keeps one of pytask's own tasks running: when it ends, whyever, the next turn starts it anew."""
+class BuiltinSupervisor(Service):
+    """Keeps one of pytask's own tasks running: whenever it ends, the next turn starts it again."""
 
-    def __init__(self, worker: Worker, local_runs: LocalRuns, name: str) -> None:
-        super().__init__(name, worker.report, worker.broken)
-        self._worker, self._local_runs = worker, local_runs
+    def __init__(self, name: str, local_runs: LocalRuns, lifetime: Lifetime) -> None:
+        super().__init__(name, lifetime)
+        self._local_runs = local_runs
         self._live: Live | None = None
 
     def turn(self) -> None:
-        claimed = self._local_runs.claimed(self.name, {})
-        # Before it is written down: stop() clears that away.
-        self._live = live = Live(claimed, boot_s(), is_local=True)
-        self._local_runs.write_down(claimed)
-        self._worker.slots.add(live)
-        self._worker.heartbeat.hurry()
-        self._report.redis_is_back(self.name)  # a turn is as long as the task runs
-        try:
-            outcome = self._worker.runner.perform(live)
-        finally:
-            live.is_open = False
-            self._worker.slots.remove(live)
+        # Set before the run is stored, so that stop() deletes it.
+        self._live = live = Live(self._local_runs.claimed(self.name, {}), boot_s(), is_local=True)
+        # A turn lasts as long as the task runs, so it reports that Redis is back as soon as the run is stored.
+        outcome = self._local_runs.perform(live, self._report.redis_is_back)
         if isinstance(outcome.exception, Unavailable):
             raise outcome.exception
         if outcome.state is State.EXCEPTION and outcome.exception is not None:
@@ -91,8 +108,7 @@ class Supervisor(Service):
 
     def stop(self, timeout_s: float = 1.0) -> None:
         if self._live is not None:
-            self._live.ending = 'shutdown'
+            self._live.end.reason = 'shutdown'
         super().stop(timeout_s)
-        if self._live is not None and not self._worker.writer.is_away:  # it leaves nothing to look at
-            with contextlib.suppress(Unavailable):  # its time to live ends it too
-                self._worker.store.db.call('UNLINK', self._worker.store.keys.run(self._live.run_id))
+        if self._live is not None:
+            self._local_runs.clear_away(self._live)

@@ -1,4 +1,4 @@
-"""Log lines: one format, whatever they hold is escaped."""
+"""The format of log lines; control characters in them are escaped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger('pytask')
 
 
 class LogFormat(logging.Formatter):
-    """`12:00:00 INFO text`; control characters in foreign text are escaped, line by line."""
+    """`12:00:00 INFO text`, with control characters escaped."""
 
     def __init__(self) -> None:
         super().__init__('%(asctime)s %(levelname)-7s %(message)s', '%H:%M:%S')
@@ -26,14 +26,25 @@ class LogFormat(logging.Formatter):
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Logs while there is something to log to: a task that closes stderr must not end the service that logs."""
+    """Ignores errors: a task that closes stderr must not end the service that logs."""
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         pass
 
 
+def set_up_logging(level: int, stream: TextIO) -> None:
+    """Log to `stream`, unless the embedding program has set up logging already."""
+    if logging.getLogger().handlers:
+        return
+    handler = LogHandler(stream)
+    handler.setFormatter(LogFormat())
+    log.addHandler(handler)
+    log.propagate = False  # else a task that sets up root logging would double each line
+    log.setLevel(level)
+
+
 def tell_at_once(text: str) -> None:
-    """Write a warning where `set_up_logging` logs to, without `logging` and its locks: from native threads."""
+    """Write a warning to stderr without `logging` and its locks; for native threads."""
     is_ours = any(isinstance(handler.formatter, LogFormat) for handler in log.handlers)
     if is_ours and sys.__stderr__ is not None:
         with contextlib.suppress(OSError, ValueError):

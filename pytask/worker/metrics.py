@@ -1,7 +1,7 @@
-"""Metrics: counting in plain dicts, and the Prometheus text format (0.0.4) of what was counted.
+"""Metrics: counts in plain dicts, and their Prometheus text format (0.0.4).
 
-Our own, and not a client library: the counting stands on the path of every run, and the text is fifty
-lines. Labels are bounded: the names of registered tasks, else `(unknown)`. Counted in the hub alone.
+No client library: every run passes through here, and the format takes fifty lines. Labels are bounded: the names of
+registered tasks, else `(unknown)`. Counted in the hub's thread only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pytask.authoring.registry import Registry
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 UNKNOWN = '(unknown)'
@@ -22,6 +22,8 @@ BOUNDS_S = (0.005, 0.025, 0.1, 0.5, 2.5, 10, 60, 300, 900, 3600)
 
 
 class Histogram:
+    """Counts of durations by BOUNDS_S, and their total in seconds."""
+
     __slots__ = ('counts', 'total')
 
     def __init__(self) -> None:
@@ -34,7 +36,7 @@ class Histogram:
 
 
 class TaskCounts:
-    """What was counted for one task: by queue, by queue and state, and how long it took and waited."""
+    """The counts of one task: started by queue, finished by queue and state, seconds that runs took and waited."""
 
     __slots__ = ('finished', 'name', 'ran', 'started', 'waited')
 
@@ -54,7 +56,7 @@ class Metrics:
         self._by_name: dict[str, TaskCounts] = {}  # a task answers to more than one name
 
     def started(self, live: Live, waited_ms: int) -> None:
-        """Count a start; `waited_ms` is how long the run stood in its queue by Redis' clock, -1 for no matter."""
+        """Count a start. `waited_ms` is how long the run waited in its queue by Redis' clock; -1 is not counted."""
         of = self._by_name.get(live.task_name) or self._meet(live.task_name)
         of.started[live.queue] += 1
         if waited_ms >= 0:
@@ -72,13 +74,13 @@ class Metrics:
         task = self._registry.get(name)
         label = task.NAME if task else UNKNOWN
         of = self._by_label.setdefault(label, TaskCounts(label))
-        if task:  # names that nobody knows are without number, and not remembered
+        if task:  # unknown names are unbounded, so they are not kept
             self._by_name[name] = of
         return of
 
 
 def family(name: str, kind: str, about: str, samples: Iterable[tuple[Mapping[str, str], Any]]) -> Iterator[str]:
-    """Yield the lines of one metric; none where there is no sample."""
+    """Yield the lines of one metric; none if it has no sample."""
     lines = [f'{name}{_labels(labels)} {value}' for labels, value in samples]
     if lines:
         yield from (f'# HELP {name} {about}', f'# TYPE {name} {kind}', *lines)

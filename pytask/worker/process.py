@@ -1,7 +1,7 @@
-"""A worker as a process: POSIX signals in, exit code out, and a new process in its place where it needs one.
+"""A worker as a process: POSIX signals in, exit code out, and a new process in its place if it needs one.
 
 A Python signal handler runs inside whatever greenlet is current, so it sets a flag and wakes the
-main greenlet, and nothing else. Plain `signal.signal` answers also while the hub is blocked.
+main greenlet, and nothing else. Plain `signal.signal` works even while the event loop is blocked.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,22 +18,22 @@ import gevent
 from pytask.core.exit_codes import EXIT_INTERRUPTED, EXIT_RESTART
 from pytask.worker import restart
 from pytask.worker.attempt import stdout
-from pytask.worker.monitoring import dump
+from pytask.worker.log_format import set_up_logging
 from pytask.worker.monitoring.health_server import Health
 from pytask.worker.monitoring.process_guard import ProcessGuard
 from pytask.worker.monitoring.watchdog import Watchdog
-from pytask.worker.reporter import set_up_logging
 from pytask.worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
+    from types import FrameType
 
-    from pytask.app.app import PyTask
+    from pytask.worker.application import Application
 
 
 def run_worker(  # noqa: PLR0913 - by name
-    app: PyTask,
+    app: Application,
     *,
     level: int = logging.INFO,
     on_ready: Callable[[], None] | None = None,
@@ -42,43 +43,45 @@ def run_worker(  # noqa: PLR0913 - by name
 ) -> int:
     """Run a worker in this process, in the main greenlet, and return its exit code.
 
-    `on_ready` is called in a greenlet of its own once the worker claims. A worker that needs a new process
-    becomes one, and this does not return; where that is not allowed (`restarts`, the settings), or was done within
-    a minute, the code is 75. `signals` are the POSIX signals that shut it down; `beside` is entered and left
-    with the worker.
+    `on_ready` is called in its own greenlet once the worker claims runs. A worker that needs a new process restarts
+    in place, and this does not return; if that is not allowed (`restarts`, the settings) or it did so within the
+    last minute, the code is 75. The POSIX signals `signals` shut it down; `beside` is entered and left with it.
 
-    Raises Unavailable where Redis can not be reached at the start, ConfigError for a bad setting.
+    Raises Unavailable if Redis cannot be reached at the start, ConfigError for a bad setting.
     """
-    set_up_logging(level)
+    set_up_logging(level, stdout.beneath(sys.stderr))
     stdout.stamp_logs()
     restart.remember()
     worker = Worker(app)
-    watchdog = Watchdog(worker)
-    with PosixSignals(worker, signals), ProcessGuard(worker), Health(worker), watchdog, beside or nullcontext():
+    health = Health(app.settings.health, worker.readiness, worker.metrics_page, worker.report)
+    watchdog = Watchdog(worker.readiness, app.settings, worker.lifetime)
+    guard = ProcessGuard(worker.lifetime)
+    posix_signals = PosixSignals(signals, worker.shut_down, worker.dump)
+    with posix_signals, guard, health, watchdog, beside or nullcontext():
         code = worker.serve(watchdog.ready(on_ready))
     if restarts and code == EXIT_RESTART and restart.is_possible(app.settings):
-        worker.report.starting_anew()
+        worker.report.restarting()
         restart.restart()
     return code
 
 
 class PosixSignals:
-    """Shut the worker down on these signals; the second hurries, the third exits at once.
+    """Shuts the worker down on these signals; the second one interrupts its runs, the third one exits at once.
 
-    Under `nohup` SIGHUP does nothing.
-
-    SIGUSR1 writes all stacks to stderr.
+    Under `nohup`, SIGHUP does nothing. SIGUSR1 writes all stacks to stderr.
     """
 
-    def __init__(self, worker: Worker, names: Sequence[str]) -> None:
-        self._worker, self._names = worker, names
+    def __init__(
+        self, names: Sequence[str], shut_down: Callable[[str], None], dump: Callable[[FrameType | None], None]
+    ) -> None:
+        self._names, self._shut_down, self._dump = names, shut_down, dump
         self._count = 0
         self._why = ''
         self._before: dict[int, Any] = {}
         self._nudge = gevent.get_hub().loop.async_()
 
     def __enter__(self) -> PosixSignals:
-        self._nudge.start(lambda: self._worker.shut_down(self._why))
+        self._nudge.start(lambda: self._shut_down(self._why))
         for number in (getattr(signal, name) for name in self._names):
             is_to_outlive = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
             if not is_to_outlive:
@@ -102,4 +105,4 @@ class PosixSignals:
         self._nudge.send()
 
     def _on_look(self, _number: int, frame: Any) -> None:
-        dump.write(self._worker, frame)
+        self._dump(frame)

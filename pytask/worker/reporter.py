@@ -1,36 +1,32 @@
-"""What a worker has to say: code reports events here, and only here they become log lines.
+"""What a worker logs: code reports events, and only this module turns them into log lines.
 
-Level INFO: start, stop, outages, one record per ERROR or EXCEPTION. Successes at DEBUG.
+At INFO: start, stop, outages, one record per ERROR or EXCEPTION. At DEBUG: successes.
 """
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pytask.core.clock import monotonic_s
 from pytask.core.fields import as_json
 from pytask.core.states import Outcome, State
-from pytask.worker.attempt.stdout import beneath
 from pytask.worker.error_text import describe, first_line
-from pytask.worker.log_format import LogFormat, LogHandler, log
+from pytask.worker.log_format import log
 
 if TYPE_CHECKING:
     from pytask.errors import Unavailable
-    from pytask.worker.attempt.port import RunPort
+    from pytask.worker.live import Live
     from pytask.worker.metrics import Metrics
-    from pytask.worker.slots import Live
 
-# An outage is told when it begins, once a minute, and when it is over: for so long no service was refused anything.
+# An outage is logged when it begins, once a minute, and when it is over: no service has failed for two seconds.
 OUTAGE_EVERY_S, OVER_AFTER_S = 60.0, 2.0
-# Left out by who shows it already.
+# `pytask dev` leaves it out: it prints the traceback itself.
 ENDED_EXCEPTION = 'run %s %s EXCEPTION %s: %s\n%s'
 
 
 class Reporter:
-    """One per worker. Also counts what it reports."""
+    """Reports for one worker, and counts what it reports."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
@@ -41,43 +37,37 @@ class Reporter:
         self.redis_errors = 0
 
     def started(self, worker_id: str, queues: Any, tasks: int, slots: int, url: str) -> None:
-        log.info(
-            'worker %s: %s, %s slots, queues %s, %s',
-            worker_id,
-            _count(tasks, 'task'),
-            slots,
-            ', '.join(queues),
-            url,
-        )
+        known = _count(tasks, 'task')
+        log.info('worker %s: %s, %s slots, queues %s, %s', worker_id, known, slots, ', '.join(queues), url)
 
     def shutting_down(self, why: str, running: int) -> None:
-        log.info('shutting down (%s), %s still going', why, _count(running, 'run'))
+        log.info('shutting down (%s), %s still running', why, _count(running, 'run'))
 
     def hurrying(self) -> None:
-        log.info('told again, or out of time: interrupting what runs')
+        log.info('told again, or out of time: interrupting all runs')
 
-    def starting_anew(self) -> None:
-        log.info('this process starts itself anew')
+    def restarting(self) -> None:
+        log.info('restarting this process')
 
     def stopped(self, code: int) -> None:
         log.info('worker stopped, exit code %d', code)
 
     def recorded(self, live: Live, outcome: Outcome, answer: str) -> None:
+        """Report an outcome and Redis' answer: OK, DUP (recorded before) or STALE (another worker has the run)."""
         self.counts[answer if answer != 'OK' else outcome.state.value] += 1
-        name = (live.run_id, live.task_name)
         if answer != 'STALE' and not outcome.is_given_back:
             self.metrics.finished(live, outcome.state.value)
         if answer == 'STALE':
-            if live.ending != 'lost':
-                log.warning("run %s %s: %s not recorded, the run is another worker's by now", *name, outcome.state)
+            if live.end.reason != 'lost':
+                log.warning('%s: %s not recorded, another worker has the run by now', live, outcome.state)
         elif outcome.is_given_back:
-            log.debug('run %s %s given back: %s', *name, outcome.reason)
+            log.debug('%s requeued: %s', live, outcome.reason)
         elif outcome.state is State.ERROR:
-            log.info('run %s %s ERROR: %s', *name, (str(_told(outcome)).splitlines() or [''])[0][:500])
+            log.info('%s ERROR: %s', live, (str(_told(outcome)).splitlines() or [''])[0][:500])
         elif outcome.state is State.EXCEPTION:
-            log.error(ENDED_EXCEPTION, *name, *_described(outcome))
+            log.error(ENDED_EXCEPTION, live.run_id, live.task_name, *_described(outcome))
         else:
-            log.debug('run %s %s %s', *name, outcome.state)
+            log.debug('%s %s', live, outcome.state)
 
     def redis_is_away(self, service: str, error: Unavailable) -> None:
         now = monotonic_s()
@@ -86,7 +76,7 @@ class Reporter:
             self._away_since = now
         if not self._is_told or now - self._told_at > OUTAGE_EVERY_S:
             self._is_told, self._told_at = True, now
-            log.warning('%s; trying again, runs go on until their leases end', error)
+            log.warning('%s; retrying, runs continue until their leases end', error)
         self._away.add(service)
 
     def redis_is_back(self, service: str) -> None:
@@ -100,7 +90,7 @@ class Reporter:
             log.info('Redis is back after %.1f s', self._back_at - self._away_since)
 
     def away_s(self) -> float:
-        """Return for how long some service has not got through to Redis; 0 where all do."""
+        """Return for how many seconds some service has not reached Redis; 0 if all do."""
         return monotonic_s() - self._away_since if self._away else 0.0
 
     def not_ready(self, reasons: list[str]) -> None:
@@ -116,34 +106,34 @@ class Reporter:
         log.error('service %s crashed and is restarted: %s', service, describe(error)['traceback'])
 
     def service_is_broken(self, service: str) -> None:
-        log.critical('service %s crashes again and again; this worker gives up', service)
+        log.critical('service %s keeps crashing; this worker shuts down', service)
 
     def deaf(self) -> None:
-        log.warning('the control subscription has gone deaf; subscribing anew')
+        log.warning('the control subscription receives nothing; subscribing again')
 
     def lost(self, live: Live, *, is_gone: bool = False) -> None:
         if is_gone:
-            log.critical('run %s %s: Redis has forgotten it, interrupting it', live.run_id, live.task_name)
+            log.critical('%s is no longer in Redis; interrupting it', live)
         else:
-            log.warning('run %s %s: its lease is lost, interrupting it', live.run_id, live.task_name)
+            log.warning('%s: its lease is lost; interrupting it', live)
 
     def blocked(self, who: str, seconds: float, place: str) -> None:
-        log.warning('%s blocked the hub for %.1f s at %s', who, seconds, place)
+        log.warning('%s blocked the event loop for %.1f s at %s', who, seconds, place)
 
     def put_back(self, what: str) -> None:
-        log.warning('a task changed %s; put back', what)
+        log.warning('a task changed %s; restored it', what)
 
     def unkillable(self, live: Live) -> None:
-        log.error('run %s %s ignores every interruption; only a new process ends it', live.run_id, live.task_name)
+        log.error('%s ignores every interruption; only a new process ends it', live)
 
     def not_written_down(self, live: Live, error: BaseException) -> None:
-        log.warning('run %s %s: its stop is obeyed, and not written down: %s', live.run_id, live.task_name, error)
+        log.warning('%s is being stopped, but Redis did not store that: %s', live, error)
 
     def stop_failed(self, live: Live, error: BaseException) -> None:
-        log.error('run %s %s: stop() failed: %s', live.run_id, live.task_name, describe(error)['traceback'])
+        log.error('%s: stop() failed: %s', live, describe(error)['traceback'])
 
     def hook_failed(self, live: Live, name: str, error: BaseException) -> None:
-        log.error('run %s %s: %s() failed: %s', live.run_id, live.task_name, name, describe(error)['traceback'])
+        log.error('%s: %s() failed: %s', live, name, describe(error)['traceback'])
 
     def app_hook_failed(self, what: str, error: BaseException) -> None:
         log.error('%s failed: %s', what, describe(error)['traceback'])
@@ -155,74 +145,56 @@ class Reporter:
 
     def threads_left(self, names: list[str]) -> None:
         if names:
-            log.debug('%s that runs have left: %s', _count(len(names), 'thread'), ', '.join(names)[:500])
+            log.debug('%s left behind by runs: %s', _count(len(names), 'thread'), ', '.join(names)[:500])
 
     def killed(self, live: Live) -> None:
-        log.warning('run %s %s: its greenlet was killed before its first step', live.run_id, live.task_name)
+        log.warning('%s: its greenlet was killed before its first step', live)
 
-    def child_failed(self, port: RunPort, error: BaseException) -> None:
-        name = (port.live.run_id, port.live.task_name)
-        log.warning('run %s %s: a greenlet of it failed: %s: %s', *name, type(error).__name__, first_line(error))
+    def child_failed(self, live: Live, error: BaseException) -> None:
+        log.warning('%s: one of its greenlets failed: %s: %s', live, type(error).__name__, first_line(error))
 
     def leaked(self, live: Live, error: BaseException) -> None:
-        log.warning('run %s %s left a timer ticking: %s', live.run_id, live.task_name, type(error).__name__)
+        log.warning('%s left a timer running: %s', live, type(error).__name__)
 
     def context_failed(self, live: Live, error: BaseException) -> None:
-        text = describe(error)['traceback']
-        log.error('run %s %s: leaving its context failed: %s', live.run_id, live.task_name, text)
+        log.error('%s: leaving its context failed: %s', live, describe(error)['traceback'])
 
     def reload_failed(self, live: Live, error: BaseException) -> None:
-        log.warning('run %s %s not reloaded: %s', live.run_id, live.task_name, first_line(error))
+        log.warning('%s not reloaded: %s', live, first_line(error))
 
     def message_failed(self, live: Live, name: str, error: BaseException) -> None:
-        log.warning('run %s %s: message %s failed: %s', live.run_id, live.task_name, name, first_line(error))
+        log.warning('%s: message %s failed: %s', live, name, first_line(error))
 
     def message_dropped(self, live: Live) -> None:
-        log.warning('run %s %s: a published message was dropped, too many wait', live.run_id, live.task_name)
+        log.warning('%s: dropped a published message, too many are waiting', live)
 
     def inbox_refused(self, live: Live, error: BaseException) -> None:
-        log.error('run %s %s: Redis refused its inbox, or an answer of it: %s', live.run_id, live.task_name, error)
+        log.error('%s: Redis rejected its inbox or one of its answers: %s', live, error)
 
     def message_unheard(self, live: Live, name: str) -> None:
-        log.info('run %s %s ended before it handled message %s', live.run_id, live.task_name, name)
+        log.info('%s ended before it handled message %s', live, name)
 
     def not_written(self, live: Live, what: str, error: BaseException) -> None:
-        log.warning('run %s %s: a published %s was not carried out: %s', live.run_id, live.task_name, what, error)
+        log.warning('%s: a published %s failed: %s', live, what, error)
 
     def refused(self, live: Live, why: str) -> None:
-        log.error('run %s %s: Redis refused an event of it: %s', live.run_id, live.task_name, why)
+        log.error('%s: Redis rejected one of its events: %s', live, why)
 
     def dead_entry(self, entry: str, why: str) -> None:
-        log.warning('an entry of a queue can not be a run, and went to dead-task: %r: %s', entry[:80], why)
+        log.warning('moved a queue entry that cannot be a run to dead-task: %r: %s', entry[:80], why)
 
     def parked(self, run_id: str, why: str) -> None:
-        log.warning('run %s is parked: %s', run_id, why)
-
-    def recovered(self, run_ids: list[str]) -> None:
-        log.warning(
-            'recovered %s of a dead or frozen worker: %s', _count(len(run_ids), 'run'), ', '.join(run_ids[:5])
-        )
-
-
-def set_up_logging(level: int) -> None:
-    """Log to stderr, unless the embedding program has set logging up already."""
-    if logging.getLogger().handlers:
-        return
-    handler = LogHandler(beneath(sys.stderr))
-    handler.setFormatter(LogFormat())
-    log.addHandler(handler)
-    log.propagate = False  # a task that sets up the root's logging would have each line told twice
-    log.setLevel(level)
+        log.warning('run %s is waiting for a worker that knows its task: %s', run_id, why)
 
 
 def _told(outcome: Outcome) -> Any:
-    # Not the exception again: its own code runs in the run's greenlet, once, and never in the writer's.
+    # Not from the exception: its own code runs once, in the run's greenlet, and never in the writer's.
     return as_json(outcome.output)
 
 
 def _described(outcome: Outcome) -> list[str]:
     told = _told(outcome)
-    if not isinstance(told, dict):  # of a child that others have ended
+    if not isinstance(told, dict):  # a child that another process ended
         told = {'type': outcome.reason, 'message': told}
     return [str(told.get(word, '')) for word in ('type', 'message', 'traceback')]
 

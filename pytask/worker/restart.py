@@ -1,7 +1,7 @@
-"""Restart: a worker that needs a new process makes its own into one.
+"""Restart: a worker that needs a new process executes its own command line in place.
 
-Same process id, same command line, so a supervisor sees nothing of it. At most once a minute: what
-does not get better by that is for the supervisor to see, by the exit code.
+The process id stays, so a supervisor does not notice. At most once a minute: a worker that needs it more often
+exits, and the supervisor sees the exit code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytask.config.settings import Settings
 
 EVERY_S = 60.0
-# Process id and boot time of the last restart: what a task starts inherits it, and is another process.
+# Process id and boot time of the last restart. The id matters: processes that a task starts inherit the variable.
 _LAST = 'PYTASK_RESTARTED'
 
 _folder = ''
@@ -26,7 +26,7 @@ _environment: dict[str, str] = {}
 
 
 def remember() -> None:
-    """Keep the folder and the environment this process was started in: a task may change both."""
+    """Remember the folder and environment this process was started with; a task may change both."""
     global _folder, _environment  # noqa: PLW0603 - a process is one worker
     _environment = dict(os.environ)
     with contextlib.suppress(OSError):
@@ -34,13 +34,13 @@ def remember() -> None:
 
 
 def is_possible(settings: Settings) -> bool:
-    """Tell whether this process may start itself anew now."""
+    """Tell whether this process may restart itself now."""
     pid, _, at = _environment.get(_LAST, '').partition(':')
     return not settings.no_restart and not (pid == str(os.getpid()) and boot_s() - float(at) < EVERY_S)
 
 
 def restart() -> None:
-    """Execute this process's own command line in its place; returns only where that is not possible."""
+    """Execute this process's own command line in its place; return only if that fails."""
     environment = _environment | {_LAST: f'{os.getpid()}:{boot_s():.3f}'}
     with contextlib.suppress(OSError):
         os.chdir(_folder)
@@ -50,4 +50,4 @@ def restart() -> None:
     try:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
     except OSError as error:
-        logging.getLogger('pytask').error('this process can not start itself anew: %s', error)  # noqa: TRY400
+        logging.getLogger('pytask').error('this process cannot restart itself: %s', error)  # noqa: TRY400

@@ -1,10 +1,9 @@
-"""Service: the one shape of every loop in a worker. Named, owned, supervised.
+"""Service: the one form of every loop in a worker: named, owned, supervised.
 
-A turn is short: it ends by itself within seconds, whatever Redis does, and leaves a stamp of when it
-began and, where it went well, of when it ended. While Redis is away a service tries again with a
-growing pause and counts as neither crashed nor dead. A turn that raises anything else is reported and
-restarted; one that crashes again and again takes the worker down, since a worker that only seems alive
-is worse than a dead one.
+A turn is short: it ends within seconds, whatever Redis does, and records when it began and, if it succeeded,
+when it ended. While Redis is away a service retries with growing pauses and counts as healthy. A turn that
+raises anything else is reported and run again; a service that keeps crashing ends the worker, because a worker
+that only seems alive is worse than a dead one.
 """
 
 from __future__ import annotations
@@ -19,22 +18,20 @@ from pytask.core.clock import monotonic_s
 from pytask.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pytask.worker.reporter import Reporter
+    from pytask.worker.lifetime import Lifetime
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
-# Five crashes within a minute: no passing trouble, a bug. Erlang's supervisors count alike.
+# Five crashes within a minute are a bug, not a passing problem. Erlang's supervisors count the same way.
 CRASHES, WITHIN_S = 5, 60.0
 
 
 class Service:
-    """A supervised loop; subclasses define `turn`."""
+    """A supervised loop. Subclasses define `turn`."""
 
-    def __init__(self, name: str, report: Reporter, on_broken: Callable[[str], None]) -> None:
+    def __init__(self, name: str, lifetime: Lifetime) -> None:
         self.name = name
         self.turned_at = self.tried_at = monotonic_s()
-        self._report, self._on_broken = report, on_broken
+        self._report, self._lifetime = lifetime.report, lifetime
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self._is_stopping = False
         self._crashes: deque[float] = deque(maxlen=CRASHES)
@@ -42,17 +39,18 @@ class Service:
 
     @property
     def is_going(self) -> bool:
-        """True from its start until it is told to stop; readiness asks only those."""
+        """True from `start` until `stop`; readiness considers only these."""
         return self._greenlet is not None and not self._is_stopping
 
     def turn(self) -> None:
+        """Do one round, within seconds. Unavailable is retried; any other error counts as a crash."""
         raise NotImplementedError
 
     def start(self) -> None:
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """Stop the loop, wherever it is; never started and stopped twice are both fine."""
+        """Stop the loop, wherever it is. May be called before `start`, and twice."""
         self._is_stopping = True
         if self._greenlet is not None:
             self._greenlet.kill(timeout=timeout_s)
@@ -72,7 +70,7 @@ class Service:
                 self._report.service_crashed(self.name, error)
                 self._crashes.append(monotonic_s())
                 if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < WITHIN_S:
-                    self._on_broken(self.name)
+                    self._lifetime.broken(self.name)
                     return
                 self._pause()
 

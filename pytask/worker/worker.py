@@ -1,162 +1,194 @@
-"""The worker: which services it has, in which order they start and stop, and who talks to whom.
+"""The worker: which parts it has, in which order they start and stop, and who talks to whom.
 
-It holds no logic of its own beyond that order. The main greenlet waits for a reason to stop; POSIX
-signals, `app.stop()` and the worker command only give it one.
+It has no other logic. The main greenlet waits for a reason to stop: a POSIX signal, `app.stop()`, a stop command.
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import socket
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import gevent
-from gevent.event import Event
 
 from pytask.builtin import BUILTINS
 from pytask.builtin.flow import FlowTask
+from pytask.core import commands
 from pytask.core.exit_codes import EXIT_BROKEN, EXIT_CONFIG, EXIT_OK, EXIT_RESTART
-from pytask.core.names import FLOW
-from pytask.errors import PytaskError
-from pytask.store import Claimed, Store
-from pytask.worker import app_hooks
+from pytask.store import Store
+from pytask.worker.app_hooks import AppHooks
 from pytask.worker.attempt import children, forks
+from pytask.worker.attempt.builder import Builder
 from pytask.worker.attempt.ending import AttemptEnding
-from pytask.worker.attempt.flow_attempt import FlowAttempt
+from pytask.worker.attempt.flow_runner import FlowRunner
+from pytask.worker.attempt.launcher import Launcher
 from pytask.worker.attempt.runner import Runner
-from pytask.worker.claiming.fetcher import Fetcher
-from pytask.worker.control.dispatcher import Dispatcher
+from pytask.worker.attempt.timeouts import Timeouts
+from pytask.worker.claiming.claimer import Claimer
+from pytask.worker.claiming.fetcher import Fetcher, Gate
+from pytask.worker.claiming.parked import ParkedRuns
+from pytask.worker.claiming.queue_waiter import QueueWaiter
+from pytask.worker.control.dispatcher import Dispatcher, News
 from pytask.worker.control.inbox import Inbox
 from pytask.worker.control.listener import ControlListener
+from pytask.worker.control.pauser import Pauser
 from pytask.worker.control.reloader import Reloader
 from pytask.worker.control.stopper import Stopper
 from pytask.worker.heartbeat import Heartbeat
+from pytask.worker.lifetime import Lifetime
 from pytask.worker.local_runs import LocalRuns
 from pytask.worker.metrics import Metrics
+from pytask.worker.monitoring import stacks
 from pytask.worker.monitoring.backpressure import Backpressure
-from pytask.worker.registration import register
+from pytask.worker.monitoring.hub_monitor import HubMonitor
+from pytask.worker.monitoring.metrics_page import MetricsPage
+from pytask.worker.monitoring.readiness import Readiness
+from pytask.worker.registration import Registration
 from pytask.worker.reporter import Reporter
-from pytask.worker.shutdown import drain, time_out
-from pytask.worker.slots import Live, Slots
+from pytask.worker.shutdown import Shutdown
+from pytask.worker.slots import Slots
 from pytask.worker.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
-    from pytask.app.app import PyTask
+    from pytask.worker.application import Application
 
 
 class Worker:
     """One worker. `serve` runs it to its end."""
 
-    def __init__(self, app: PyTask) -> None:
+    def __init__(self, app: Application) -> None:
         self.app = app
         settings = app.settings
-        name = settings.name or socket.gethostname().split('.')[0][:24]
-        self.id = f'{name}-{secrets.token_hex(2)}'
-        self.lease_ms = int(settings.lease_s * 1000)
-        self.report = Reporter(Metrics(app.registry))
-        self.slots = Slots(settings.concurrency)
-        self.store = Store(app.url, settings.prefix, size=8 + len(settings.queue))
         for builtin in (*BUILTINS, FlowTask):
             app.registry.add(builtin)
-        self.writer = Writer(self.store, self.slots, self.report, self.broken)
-        self.stopper = Stopper(self.report, self.restart)
-        self.reloader = Reloader(self)
-        self.ending = AttemptEnding(self)
-        self.runner = Runner(self)
-        self.heartbeat = Heartbeat(self)
-        self.backpressure = Backpressure(self)
-        self.fetcher = Fetcher(self, settings.queue)
-        self.listener = ControlListener(self)
-        self.local_runs = LocalRuns(self)
-        self.inbox = Inbox(self)
-        self.dispatcher = Dispatcher(self)
-        self.serves = '\n'.join(['', *app.registry.answers_to(), ''])
-        self.reason_to_stop, self._hurry = Event(), Event()
-        self._why = ''
-        self.is_ready = self.is_broken = self.wants_restart = False
+        self.store = Store(app.url, settings.prefix, size=8 + len(settings.queue))
+        self.report = Reporter(Metrics(app.registry))
+        self.lifetime = Lifetime(self.report)
+        self.slots = Slots(settings.concurrency)
+        self.writer = Writer(self.store, self.slots, self.lifetime)
+        self._make_monitors()
+        self._make_controls()
+        self._make_engine()
+        services = (self.writer, self.listener, self.fetcher, *self.fetcher.waiters)
+        self.readiness.observe(services, self.heartbeat.late_s, self.listener.silent_s)
+
+    def _make_monitors(self) -> None:
+        self.backpressure = Backpressure(self.slots, self.app.settings.max_memory, self.lifetime)
+        self.hub_monitor = HubMonitor(self.slots, self.report, self.backpressure)
+        self.readiness = Readiness(self.lifetime, self.backpressure, self.hub_monitor)
+        self.registration = Registration(self.app, self.store, self.slots, self.readiness)
+        figures = partial(self.store.census.take, self.app.settings.queue)
+        self.metrics_page = MetricsPage(self.report, self.slots, self.readiness, self.backpressure, figures)
+
+    def _make_controls(self) -> None:
+        self.stopper = Stopper(self.store, self.report, self.lifetime.restart)
+        self.pauser = Pauser(self.store, self.report)
+        self.inbox = Inbox(self.store, self.report, self.writer)
+        self.builder = Builder(self.app, self.writer, self.stopper)
+        self.reloader = Reloader(self.store, self.slots, self.report, self.stopper, self.builder)
+        self.timeouts = Timeouts(self.store, self.stopper)
+        of_runs = {
+            commands.STOP: self.stopper.obey, commands.RELOAD: self.reloader.obey,
+            commands.EXTEND: self.timeouts.obey, commands.SEND: self.inbox.obey,
+            commands.PAUSE: self.pauser.obey, commands.RESUME: self.pauser.obey,
+        }  # fmt: skip
+        of_worker = {
+            # A durable one arrives twice, here and by the heartbeat; that must not hurry.
+            commands.STOP: lambda command: self.lifetime.obey_stop(may_hurry='is_durable' not in command.fields),
+            commands.STACK: lambda command: gevent.spawn(stacks.answer, self.slots, self.store, command.fields),
+        }
+        self.dispatcher = Dispatcher(self.slots, self.inbox, of_runs, of_worker)
+
+    def _make_engine(self) -> None:
+        app, store, slots, report, writer = self.app, self.store, self.slots, self.report, self.writer
+        self.ending = AttemptEnding(app, report, self.stopper, self.timeouts)
+        flow_runner = FlowRunner(store, app.registry, self.ending, self.inbox, self.lifetime)
+        self.runner = Runner(self.builder, self.reloader, self.ending, self.timeouts, flow_runner)
+        self.launcher = Launcher(slots, report, writer, self.stopper, self.runner)
+        others: dict[str, Callable[[Any], None]] = {
+            'SEND': self.inbox.look, 'pause': self.pauser.correct,
+            'RELOAD': partial(self.reloader.reload, is_durable=True),
+            'SHUT_DOWN': lambda _: self.lifetime.obey_stop(may_hurry=False),
+        }  # fmt: skip
+        self.news = News(slots, report, self.stopper, self.launcher, others)
+        self.heartbeat = Heartbeat(app, slots, self.registration, self.hub_monitor, self.news.hear)
+        self.listener = ControlListener(self.id, store, self.dispatcher, self.lifetime, self.heartbeat.hurry)
+        self.local_runs = LocalRuns(self.registration, self.launcher, writer, self.lifetime, self.heartbeat.hurry)
+        self.claimer = Claimer(self.registration, store, self.launcher, self.dispatcher, report)
+        waiters = [QueueWaiter(queue, store, self.lifetime) for queue in dict.fromkeys(app.settings.queue)]
+        parked_runs = ParkedRuns(self.claimer, store, slots, app.registry, waiters)
+        gate = Gate(slots, self.backpressure, self.heartbeat)
+        self.fetcher = Fetcher(self.claimer, gate, waiters, parked_runs, self.lifetime)
+        self.app_hooks = AppHooks(app, report)
+        self.shutdown = Shutdown(slots, report, writer, self.stopper)
+
+    @property
+    def id(self) -> str:
+        return self.registration.worker_id
+
+    @property
+    def is_ready(self) -> bool:
+        return self.lifetime.is_ready
 
     def serve(self, on_ready: Callable[[], None] | None = None) -> int:
         """Work until there is a reason to stop; return the exit code.
 
-        Raises Unavailable and ConfigError, at the start only.
+        Raises Unavailable and ConfigError, but only at the start.
         """
         if not self._start_all():
             return EXIT_CONFIG
         if on_ready is not None:
             gevent.spawn(on_ready)
-        while not self.reason_to_stop.wait(60):
+        while not self.lifetime.stopping.wait(60):
             pass
         return self._stop_all()
 
     def shut_down(self, why: str) -> None:
-        """Give a reason to stop; the second one hurries. Safe from signal handlers and any greenlet."""
-        if self.wants_restart:
-            self.wants_restart = False  # told to stop while it was at that: it does not come back
-        elif self.reason_to_stop.is_set():
-            self._hurry.set()
-        self._why = self._why or why
-        self.reason_to_stop.set()
+        """Shut down; a second call interrupts all runs. Safe in signal handlers and any greenlet."""
+        self.lifetime.shut_down(why)
 
-    def broken(self, service: str) -> None:
-        """Stop, since a service does not live."""
-        self.report.service_is_broken(service)
-        self.is_broken = True
-        self.shut_down(f'{service} is broken')
-
-    def restart(self, why: str) -> None:
-        """Stop, to go on in a new process; one that is stopping anyway does not."""
-        if not self.reason_to_stop.is_set():
-            self.shut_down(why)
-            self.wants_restart = True
-
-    def launch(self, claimed: Claimed, asked_at: float, queue: str = '', *, is_local: bool = False) -> Live:
-        """Begin an attempt in a greenlet of its own; its lease was asked for at `asked_at` of the boot clock."""
-        live = Live(claimed, asked_at, queue, is_local=is_local)
-        live.flow = FlowAttempt() if claimed.task == FLOW else None
-        older = self.slots.add(live)
-        self.report.metrics.started(live, claimed.waited_ms)
-        live.greenlet = gevent.spawn_raw(self.runner.run, live, older)
-        return live
+    def dump(self, frame: FrameType | None) -> None:
+        """Write all stacks to stderr; `frame` is where the current greenlet is. Safe in signal handlers."""
+        stacks.dump(self.id, self.slots.all(), frame)
 
     def _start_all(self) -> bool:
         children.install(self.ending.child_failed)
         forks.install()
         self.store.ping()  # the main hub and one command first, then the heartbeat's thread
-        register(self, self.store)
-        if not app_hooks.begin(self):
+        self.registration.register()
+        if not self.app_hooks.begin():
             self._leave()
             return False
         self.heartbeat.start()
         for service in (self.writer, self.listener, self.backpressure, self.fetcher):
             service.start()
-        self.local_runs.start()
+        self.local_runs.start(self.app.local_tasks)
         self.app.bind(self)
-        self.is_ready = True
+        self.lifetime.is_ready = True
         tasks = sum(not name.startswith('pytask/') for name in self.app.registry.names())
         self.report.started(self.id, self.app.settings.queue, tasks, self.slots.size, self.store.db.url)
         return True
 
     def _stop_all(self) -> int:
-        self.report.shutting_down(self._why, self.slots.taken)
-        self.fetcher.stop()  # no new runs; whatever the last claim granted is in the table
-        drain(self, self._hurry)  # until the last outcome is recorded, or given back to the front
+        self.report.shutting_down(self.lifetime.why, self.slots.taken)
+        self.fetcher.stop()  # no new runs; the last claim's are in `slots`
+        self.shutdown.drain(self.app.settings.drain_s, self.lifetime.hurry)
         self.local_runs.stop()
-        app_hooks.end(self)
-        self.heartbeat.stop()  # leases were renewed to the end
+        self.app_hooks.end()
+        self.heartbeat.stop()  # leases are renewed to the end
         self.listener.stop()
         self.backpressure.stop()
-        time_out(self)
+        self.shutdown.time_out()
         self.writer.stop()
         self._leave()
-        code = EXIT_BROKEN if self.is_broken else EXIT_RESTART if self.wants_restart else EXIT_OK
+        restarts = self.lifetime.wants_restart
+        code = EXIT_BROKEN if self.lifetime.is_broken else EXIT_RESTART if restarts else EXIT_OK
         self.report.stopped(code)
         return code
 
     def _leave(self) -> None:
-        if not self.writer.is_away:  # else its record ends by itself
-            with contextlib.suppress(PytaskError):
-                self.store.workers.forget(self.id)
+        if not self.writer.is_away:  # else its record expires
+            self.registration.leave()
         self.store.close()

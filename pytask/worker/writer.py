@@ -1,8 +1,8 @@
-"""The writer: every event and outcome of this worker's runs, in order, in batches, until answered.
+"""The writer: sends every event and outcome of this worker's runs, in order and in batches.
 
-One line for both, so that a run's events stand before its outcome. What is taken is sent in one
-round trip and let go only when Redis has answered. Events are bounded per run: while Redis is there
-a task that floods waits; while it is away its oldest are dropped, and one event `lost` says how many.
+Both share one line, so a run's events precede its outcome. A batch takes one round trip and leaves the line only
+when Redis has answered. Events are bounded per run: while Redis is available, a task that emits too many waits;
+while it is away, its oldest events are dropped, and one `lost` event says how many.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from pytask.core.clock import monotonic_s
 from pytask.core.states import Outcome, State
 from pytask.errors import PytaskError, Unavailable
 from pytask.store import Ended, Note
+from pytask.worker.live import Notes
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytask.store import Store
-    from pytask.worker.reporter import Reporter
-    from pytask.worker.slots import Live, Slots
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.live import Live
+    from pytask.worker.slots import Slots
 
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
 _get_ident = monkey.get_original('_thread', 'get_ident')  # gevent's tells greenlets apart
@@ -40,7 +42,7 @@ RUN_BYTES = 2**20
 
 
 class Pending:
-    """An event waiting to leave. Dropped ones stay in line, without their text."""
+    """An event waiting to be sent. One that is dropped stays in the line, but is not sent."""
 
     __slots__ = ('done', 'head', 'is_dropped', 'kept', 'live', 'seq', 'target')
 
@@ -48,7 +50,7 @@ class Pending:
         self, live: Live, head: bytes, done: int | str = '', target: int | str = '', kept: bytes = b''
     ) -> None:
         self.live, self.head, self.done, self.target, self.kept = live, head, done, target, kept
-        self.seq = 0  # given when it is in line
+        self.seq = 0  # set when it joins the line
         self.is_dropped = False
 
 
@@ -63,11 +65,11 @@ class Final(NamedTuple):
 class Writer(Service):
     """Records outcomes and publishes events. `end` and `note` may be called from any thread."""
 
-    def __init__(self, store: Store, slots: Slots, report: Reporter, on_broken: Callable[[str], None]) -> None:
-        super().__init__('writer', report, on_broken)
+    def __init__(self, store: Store, slots: Slots, lifetime: Lifetime) -> None:
+        super().__init__('writer', lifetime)
         self._store, self._slots = store, slots
         self._line: deque[Pending | Final] = deque()
-        # Tasks emit from native threads too. Never held across a switch or a call to Redis.
+        # Tasks emit from native threads, too. Never held across a switch or a call to Redis.
         self._lock = _allocate_lock()
         self._wake = Event()
         self._moved = Event()
@@ -77,6 +79,7 @@ class Writer(Service):
         self.is_away = False
 
     def end(self, live: Live, outcome: Outcome) -> None:
+        """Queue the outcome of an attempt, behind its events. Never waits."""
         live.took_s = monotonic_s() - live.begun_at
         with self._lock:
             self._line.append(Final(live, outcome, live.next_seq()))
@@ -85,44 +88,45 @@ class Writer(Service):
     def note(
         self, live: Live, head: bytes, *, done: int | str = '', target: int | str = '', kept: bytes = b''
     ) -> None:
-        """Queue an event; waits while the run's buffer is full and Redis is there."""
+        """Queue an event; wait while the run's buffer is full and Redis is available."""
         pending = Pending(live, head, done, target, kept)
         self.insist(lambda: self.has_queued(pending))
 
     def insist(self, has_queued: Callable[[], bool]) -> None:
-        """Put something in line by calling this until it says that it has."""
+        """Call `has_queued` until it succeeds."""
         while not has_queued():
             if _get_ident() == self._hub_thread:
                 self._moved.clear()
                 self._moved.wait(1.0)
             else:
-                gevent.sleep(0.01)  # a native thread has a hub of its own to sleep in
+                gevent.sleep(0.01)  # a native thread sleeps in its own hub
         self._rouse()
 
     def has_queued(self, pending: Pending) -> bool:
-        """Put an event in line, and tell whether there was room. Never switches."""
+        """Queue an event if there is room, and tell whether there was. Never switches greenlets."""
         live, size = pending.live, len(pending.head)
         with self._lock:
-            if live.notes is None:
-                live.notes = deque()
-            while live.notes and (len(live.notes) >= RUN_NOTES or live.note_bytes + size > RUN_BYTES):
-                if not self.is_away and live.ending != 'lost':
+            notes = live.notes
+            if notes is None:
+                notes = live.notes = Notes()
+            while notes.line and (len(notes.line) >= RUN_NOTES or notes.size + size > RUN_BYTES):
+                if not self.is_away and live.end.reason != 'lost':
                     return False
-                live.notes[0].is_dropped = True
-                self._take_out(live.notes[0])
-                live.lost_notes += 1
+                notes.line[0].is_dropped = True
+                self._take_out(notes.line[0])
+                notes.lost += 1
             pending.seq = live.next_seq()
-            live.notes.append(pending)
-            live.note_bytes += size
+            notes.line.append(pending)
+            notes.size += size
             self._line.append(pending)
             return True
 
     @staticmethod
     def _take_out(pending: Pending) -> None:
-        live = pending.live
-        if live.notes and live.notes[0] is pending:
-            live.notes.popleft()
-            live.note_bytes -= len(pending.head)
+        notes = pending.live.notes
+        if notes is not None and notes.line and notes.line[0] is pending:
+            notes.line.popleft()
+            notes.size -= len(pending.head)
 
     def _rouse(self) -> None:
         if _get_ident() != self._hub_thread:
@@ -185,7 +189,7 @@ class Writer(Service):
             self._report.recorded(live, outcome, answer.decode())
 
     def _split(self, batch: Sequence[Any], error: PytaskError) -> None:
-        # Redis refuses something in here: halve until it stands alone, so that it can not jam the others.
+        # Redis rejects something in here: halve until it is alone, so that it cannot hold up the others.
         if len(batch) > 1:
             middle = len(batch) // 2
             self._record(batch[:middle])
@@ -205,8 +209,8 @@ def _notes(item: Pending) -> list[Note]:
         return []
     live = item.live
     notes = [Note(live.run_id, live.token, item.done, item.target, item.head, item.seq, item.kept)]
-    if live.lost_notes:
-        head = events_.event_head(events_.LOST, live.lost_notes)
+    if live.notes is not None and live.notes.lost:
+        head = events_.event_head(events_.LOST, live.notes.lost)
         notes.insert(0, Note(live.run_id, live.token, '', '', head, item.seq))
-        live.lost_notes = 0
+        live.notes.lost = 0
     return notes

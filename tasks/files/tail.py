@@ -1,13 +1,13 @@
-"""files/tail: follow a file that grows, and keep following it when it is rotated or truncated.
+"""files/tail: follow a growing file, also when it is rotated or truncated.
 
     pytask run files/tail path=/var/log/syslog
 
-Worth learning from: a task without `stop`. Asked to stop it is interrupted wherever it is, at once,
-and the `finally` closes the file. That suits a task which may be cut anywhere and has no output.
+Worth learning from: a task without `stop`. When it is stopped, it is interrupted at once, wherever it is,
+and the `finally` closes the file. That suits a task without output that may end anywhere.
 
-Its limits are those of looking by name, as `tail -F` does: rotations must lie further apart than `every`,
-or a file may come and go unseen; a file cut and filled beyond its old size between two looks only seems
-to have grown. A run that another worker begins anew knows nothing of the lines told before.
+It checks the name, as `tail -F` does, which has limits: a file that is rotated twice within `every` may be
+missed, and a file that is truncated and outgrows its old size within `every` seems to have grown. If another
+worker restarts the run, it does not know which lines were already emitted.
 """
 
 import os
@@ -24,17 +24,17 @@ SHORTEST_S, LONGEST_S = 0.001, 24 * 60 * 60
 
 
 class Tail(Task):
-    """Emit `line` with `line` and `number`, counted from 1 in this run, for each line as it is completed.
+    """Emit `line` with `line` and `number`, counted from 1 in this run, for each complete line.
 
-    A line is cut at 64 KiB; bytes that are no UTF-8 become U+FFFD. While there is no file the task waits for
-    it, after one event `waiting`; what comes then is read from its start.
+    A line is cut at 64 KiB; bytes that are not UTF-8 become U+FFFD. If there is no file, the task emits
+    `waiting` once, waits for the file, and then reads it from its start.
     """
 
     NAME = 'files/tail'
 
     def __init__(self, path: str, *, from_start: bool = False, every: float = 0.2) -> None:
         if not SHORTEST_S <= every <= LONGEST_S:
-            raise self.Error(f'every is {every:g} s; it must be between 1 ms and a day')
+            raise self.Error(f'every must be from 1 ms to one day, not {every:g} s')
         self.path, self.every_s = Path(path), every
         self.skips_to_end = not from_start
         self.is_waiting = False
@@ -47,15 +47,15 @@ class Tail(Task):
             for _ in self.every(self.every_s):
                 self.look()
         except OSError as error:
-            raise self.Error(f'can not read {self.path}: {error.strerror}') from error
+            raise self.Error(f'cannot read {self.path}: {error.strerror}') from error
         finally:
             self.close()
 
     def look(self) -> None:
-        """Tell what has come since the last look."""
+        """Emit the lines added since the last call."""
         if self.file is None and not self.open():
             return
-        # Asked before reading: once another file has the name, what can be read here is all there will be.
+        # Check before reading: once another file has the name, this one gets no more lines.
         is_replaced = self.is_replaced()
         if self.is_truncated():
             self.end_line()
@@ -90,7 +90,7 @@ class Tail(Task):
     def is_replaced(self) -> bool:
         try:
             there = self.path.stat()
-        except FileNotFoundError:  # renamed, and no successor yet: its writer may still write to it
+        except FileNotFoundError:  # renamed, without a successor yet: it may still grow
             return False
         return not os.path.samestat(there, os.fstat(self.file.fileno()))
 
@@ -100,19 +100,19 @@ class Tail(Task):
     def read(self) -> None:
         while chunk := self.file.read(CHUNK_BYTES):
             *lines, partial = (self.partial + chunk).split(b'\n')
-            # Kept no longer than what is told of it: a file without newlines must not fill the memory.
+            # Keep only what will be emitted: a file without newlines must not fill the memory.
             self.partial = partial[:LINE_BYTES]
             for line in lines:
-                self.tell(line)
-            gevent.sleep(0)  # a long file must not keep the other greenlets waiting
+                self.emit_line(line)
+            gevent.sleep(0)  # let other greenlets run while reading a long file
 
     def end_line(self) -> None:
-        """Tell the last line of a file that will not be continued."""
+        """Emit the last line of a file that gets no more lines."""
         if self.partial:
-            self.tell(self.partial)
+            self.emit_line(self.partial)
             self.partial = b''
 
-    def tell(self, line: bytes) -> None:
+    def emit_line(self, line: bytes) -> None:
         self.number += 1
         text = line[:LINE_BYTES].removesuffix(b'\r').decode('utf-8', 'replace')
         self.emit('line', {'line': text, 'number': self.number})

@@ -1,11 +1,11 @@
-"""http/check: watch some URLs, and tell when one comes up or goes down.
+"""http/check: watch URLs, and report when one goes up or down.
 
     pytask run http/check urls:='["https://example.org/"]' every=30
     pytask run http/check urls:='["https://example.org/"]' looks=1     # once, for a script
 
-Worth learning from: a task that lives until it is stopped, with one greenlet for each URL; and a
-`stop` that lets go of what `start` waits for. Thanks to it a stop ends at once, and still has an output.
-The worker's own shutdown is another thing: it gives the run back, and the next worker begins it anew.
+Worth learning from: a task that lives until it is stopped, with one greenlet for each URL, and a `stop`
+that ends what `start` waits for, so that a stopped run ends at once and still has an output. At the worker's
+own shutdown the run is requeued instead, and the next worker starts it again.
 """
 
 import time
@@ -21,7 +21,7 @@ from pytask import Task
 LONGEST_S = 24 * 60 * 60
 AGENT = {'User-Agent': 'pytask http/check'}
 
-# What `urlopen` uses, less its FTP and file handlers: a redirect must not lead there.
+# The handlers of `urlopen` except FTP and files, where a redirect must not lead.
 web = request.OpenerDirector()
 for handler in (
     request.ProxyHandler,
@@ -36,11 +36,10 @@ for handler in (
 
 
 class Check(Task):
-    """Look at each URL every so many seconds. Up is what answers 2xx, after redirects, within `timeout`.
+    """Check each URL every `every` seconds. It is up if it answers 2xx within `timeout`, redirects included.
 
-    Events `up` and `down` come with the first look and with every change: `url`, `latency_ms`, and the
-    `status` that was answered or the `error` that stood in its place. Progress counts the looks, of which
-    each URL gets `looks`; 0 means until it is stopped.
+    Emits `up` or `down` at the first check and at every change, with `url`, `latency_ms`, and `status` or
+    `error`. Each URL is checked `looks` times, 0 for no limit; progress counts all checks.
     """
 
     NAME = 'http/check'
@@ -49,14 +48,14 @@ class Check(Task):
     def __init__(self, urls: list[str], every: float = 10, timeout: float = 5, looks: int = 0) -> None:
         for name, value in (('every', every), ('timeout', timeout)):
             if not 0 < value <= LONGEST_S:
-                raise self.Error(f'{name} is {value:g} s; it must be more than 0 and at most a day')
+                raise self.Error(f'{name} must be more than 0 and at most one day, not {value:g} s')
         if not urls:
-            raise self.Error('no URL to look at; give at least one in urls')
+            raise self.Error('urls is empty; give at least one URL')
         for url in urls:
             if not is_web_url(url):
                 raise self.Error(f'not an http or https URL: {url!r}')
         if looks < 0:
-            raise self.Error(f'looks is {looks}; it must be the number of looks at each URL, or 0 for no end')
+            raise self.Error(f'looks must be a number of checks per URL, or 0 for no limit, not {looks}')
         self.urls = list(dict.fromkeys(urls))
         self.limit = looks
         self.every_s, self.timeout_s = every, timeout
@@ -74,7 +73,7 @@ class Check(Task):
         }
 
     def stop(self) -> None:
-        # A look may take until its timeout: end the watchers where they are, then `start` goes on.
+        # A check may take as long as its timeout, so end the watchers at once; then `start` continues.
         for watcher in self.watchers:
             watcher.kill(block=False)
 
@@ -92,8 +91,8 @@ class Check(Task):
                 return
 
     def look(self, url: str) -> tuple[bool, dict[str, object]]:
-        """Ask once, and say whether it is up, and the status or the error. Reads no body."""
-        # urllib's own timeout begins anew with every packet and redirect; this one holds for the whole look.
+        """Return whether a URL is up, and its status or error. Reads no body."""
+        # urllib's own timeout restarts with every packet and redirect; this one covers the whole check.
         limit = gevent.Timeout(self.timeout_s, TimeoutError(f'no answer within {self.timeout_s:g} s'))
         try:
             with limit, web.open(request.Request(url, headers=AGENT)) as answer:
@@ -103,7 +102,7 @@ class Check(Task):
                 return False, {'status': error.code}
         except URLError as error:
             return False, {'error': str(error.reason)}
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: a redirect to what is no URL
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a redirect to an invalid URL
             return False, {'error': str(error) or type(error).__name__}
 
 
@@ -111,7 +110,7 @@ def is_web_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # `http://[oops`, or a port that is no number
+    except ValueError:  # `http://[oops`, or a port that is not a number
         return False
     is_plain = url.isascii() and url.isprintable() and ' ' not in url
     return is_plain and has_host and parts.scheme in ('http', 'https')

@@ -2,11 +2,11 @@
 
     pytask start tcp/relay --id db target=10.0.0.5:5432 port=15432 limit=50
     pytask tail db                          # `listening`, then `opened` and `closed` with the bytes both ways
-    pytask ask db connections               # who is connected just now
-    pytask stop db                          # no new ones; those that are open have GRACE to finish
+    pytask ask db connections               # who is connected right now
+    pytask stop db                          # accept no more; open connections have GRACE seconds to finish
 
-Worth learning from: a server is a task. Each connection is a child greenlet, which ends with the run at the
-latest; `stop` ends the waiting for new ones, and `start` returns when the last connection is over.
+Worth learning from: a server is a task. Each connection is a child greenlet, which never outlives the run;
+`stop` stops accepting, and `start` returns when the last connection has ended.
 """
 
 import socket
@@ -25,8 +25,8 @@ CONNECT_S = 10
 class Relay(Task):
     """Emit `listening` with `host` and `port`, then `opened` and `closed` for each connection.
 
-    Port 0 is any free one. At the limit further clients wait until one leaves. `closed` says `sent` to the
-    target and `received` from it, in bytes, and the `error` where the target could not be reached.
+    Port 0 means any free port. At the limit further clients wait until a connection ends. `closed` has the bytes
+    `sent` to the target and `received` from it, and an `error` if the target could not be reached.
     """
 
     NAME = 'tcp/relay'
@@ -35,9 +35,9 @@ class Relay(Task):
     def __init__(self, target: str, port: int = 0, host: str = '127.0.0.1', limit: int = 100) -> None:
         there, _, its_port = target.rpartition(':')
         if not there or not its_port.isdecimal() or not 0 < int(its_port) < 65536:
-            raise self.Error(f'target is {target!r}; it must be HOST:PORT')
+            raise self.Error(f'target must be HOST:PORT, not {target!r}')
         if not 0 <= port < 65536 or not 0 < limit <= 5000:
-            raise self.Error(f'port is {port}, limit is {limit}; they must be 0 to 65535 and 1 to 5000')
+            raise self.Error(f'port must be 0 to 65535 and limit 1 to 5000, not {port} and {limit}')
         self.target, self.place = (there.strip('[]'), int(its_port)), (host, port)
         self.limit, self.free = limit, BoundedSemaphore(limit)
         self.open: dict[int, dict[str, object]] = {}
@@ -50,7 +50,7 @@ class Relay(Task):
             listener = socket.create_server(self.place, family=family, backlog=1024)
         except OSError as error:
             why = str(error.strerror).partition(' (')[0]
-            raise self.Error(f'can not listen at {self.place[0]}:{self.place[1]}: {why}') from error
+            raise self.Error(f'cannot listen on {self.place[0]}:{self.place[1]}: {why}') from error
         with listener:
             host, port = listener.getsockname()[:2]
             self.emit('listening', {'host': host, 'port': port})
@@ -65,12 +65,12 @@ class Relay(Task):
 
     def accept(self, listener: socket.socket) -> None:
         while not self.stopping.is_set():
-            self.free.acquire()  # at the limit the next ones wait in the system's queue
+            self.free.acquire()  # at the limit, clients wait in the kernel's backlog
             try:
                 client, address = listener.accept()
-            except OSError as error:  # as when there are no file descriptors left
+            except OSError as error:  # for example, no file descriptors are left
                 self.free.release()
-                self.message(f'can not accept: {error}')
+                self.message(f'cannot accept: {error}')
                 self.sleep(1)
             else:
                 self.total += 1
@@ -81,23 +81,23 @@ class Relay(Task):
         begun = time.monotonic()
         try:
             with client:
-                self.tell('opened', {'peer': peer})
+                self.report('opened', {'peer': peer})
                 with socket.create_connection(self.target, CONNECT_S) as target:
                     target.settimeout(None)
                     for end in (client, target):
-                        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pass on at once
-                        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # miss who vanished
-                    back = gevent.spawn(copy, target, client, about, 'received')  # it ends with the run, too
+                        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # forward small packets at once
+                        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # notice peers that vanished
+                    back = gevent.spawn(copy, target, client, about, 'received')  # also ends with the run
                     copy(client, target, about, 'sent')
                     back.join()
         except (OSError, UnicodeError) as error:
-            about['error'] = f'can not reach {self.target[0]}:{self.target[1]}: {error}'
+            about['error'] = f'cannot reach {self.target[0]}:{self.target[1]}: {error}'
         finally:
             del self.open[number]
             self.free.release()
-            self.tell('closed', {**about, 'seconds': round(time.monotonic() - begun, 3)})
+            self.report('closed', {**about, 'seconds': round(time.monotonic() - begun, 3)})
 
-    def tell(self, event: str, about: dict[str, object]) -> None:
+    def report(self, event: str, about: dict[str, object]) -> None:
         self.emit(event, about)
         self.progress(len(self.open), target=self.limit)
 
@@ -106,13 +106,13 @@ class Relay(Task):
 
 
 def copy(source: socket.socket, sink: socket.socket, about: dict[str, object], way: str) -> None:
-    """Copy to the end of one way. Holds one chunk: `sendall` waits for a slow reader, and so does who sends."""
+    """Copy one direction to its end. `sendall` waits for a slow reader, so at most one chunk is held."""
     try:
         while chunk := source.recv(CHUNK_BYTES):
             sink.sendall(chunk)
             about[way] += len(chunk)
-        sink.shutdown(socket.SHUT_WR)  # half closed: the other way goes on
-    except OSError:  # one side is gone, so the other has to go
+        sink.shutdown(socket.SHUT_WR)  # half closed: the other direction continues
+    except OSError:  # one side is gone, so close the other
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -2,9 +2,9 @@
 
     pytask run text/count path=book.txt top=20
 
-Worth learning from: work that would block the worker goes to a native thread with `self.offload`. The
-thread does it in chunks, and between two of them looks at `self.stopping` and calls `self.progress`;
-both are safe there. Python's threads take turns, but one call into C is one turn: hence small chunks.
+Worth learning from: work that would block the worker runs in a native thread, with `self.offload`. The
+thread works in chunks, and between two of them checks `self.stopping` and calls `self.progress`; both are
+thread-safe. Threads take turns, but one call into C is one turn, so chunks are small.
 """
 
 import os
@@ -18,15 +18,14 @@ from pytask import Task
 
 CHUNK_BYTES = 64 * 1024
 BEAT_S = 0.05  # at most 20 progress events a second
-# What is longer is no word: it is cut, so that a file without blanks does not fill the memory.
+# Longer words are cut, so that a file without blanks does not fill the memory.
 WORD_CHARACTERS = 1000
 
 
 class Count(Task):
     """Count words, lines and bytes of a UTF-8 file, and its most frequent words. Progress is in bytes.
 
-    A word is what stands between blanks, without the punctuation around it; `Word` and `word` are one.
-    A line is what ends in a newline.
+    Words are separated by blanks; punctuation around them and upper case do not count. A line ends in a newline.
     """
 
     NAME = 'text/count'
@@ -34,7 +33,7 @@ class Count(Task):
 
     def __init__(self, path: str, top: int = 10) -> None:
         if top < 0:
-            raise self.Error(f'top is {top}; it must not be negative')
+            raise self.Error(f'top must not be negative, not {top}')
         self.path, self.top = Path(path), top
 
     def start(self) -> dict[str, object]:
@@ -43,13 +42,13 @@ class Count(Task):
         try:
             return self.offload(self.count)
         except OSError as error:
-            raise self.Error(f'can not read {self.path}: {error.strerror}') from error
+            raise self.Error(f'cannot read {self.path}: {error.strerror}') from error
 
     def stop(self) -> None:
-        """Nothing to do: the thread sees `self.stopping`, and the output tells how far it came.
+        """Do nothing: the thread checks `self.stopping`, and the output says how far it got.
 
-        Without this method pytask would interrupt `start` at once, and the thread would outlive its run by
-        a chunk. A `graceful` task would also end so at the worker's shutdown, with half a count as a success.
+        Without this method pytask would interrupt `start` at once, and the thread would outlive its run by one
+        chunk. With `graceful` a worker's shutdown would also end the run so, and half a count would be a success.
         """
 
     def count(self) -> dict[str, object]:
@@ -59,7 +58,7 @@ class Count(Task):
         rest = ''
         decode = getincrementaldecoder('utf-8')('replace').decode
         with self.path.open('rb', buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size  # what grows meanwhile is not counted
+            size = os.fstat(file.fileno()).st_size  # data added later is not counted
             while not self.stopping.is_set() and (chunk := file.read(min(CHUNK_BYTES, size - done))):
                 done += len(chunk)
                 lines += chunk.count(b'\n')
@@ -75,7 +74,7 @@ class Count(Task):
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """Return the words of a text, and the end that the next chunk may go on with."""
+    """Return the words of a text, and the last one if the next chunk may continue it."""
     words = text.casefold().split()
     rest = ''
     if words and not text[-1].isspace() and len(words[-1]) < WORD_CHARACTERS:

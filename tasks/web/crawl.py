@@ -1,13 +1,13 @@
-"""web/crawl: visit the pages of a site, one by one and politely, and tell which links are broken.
+"""web/crawl: visit the pages of a site, politely, one at a time, and report broken links.
 
-    pytask run web/crawl url=https://example.org/ pages=500         # follow it, print what is broken
+    pytask run web/crawl url=https://example.org/ pages=500         # follow it, print broken links
     pytask start web/crawl --id docs url=http://localhost:8000/ hosts:='["127.0.0.1:8000"]' delay=0.1
-    pytask send docs delay seconds=5        # more politely, from now on
+    pytask send docs delay seconds=5        # a longer delay, from now on
     pytask ask docs status
-    pytask stop docs                        # at once, and with what is known so far as its output
+    pytask stop docs                        # at once; the output is what is known so far
 
-Worth learning from: one child greenlet for each host, so that hosts are visited at the same time, and each
-host by one request at a time; CPU work, as finding the links, goes to a thread with `self.offload`.
+Worth learning from: one child greenlet for each host, so that hosts are visited at the same time, but each
+host by one request at a time. CPU work, such as finding links, runs in a thread with `self.offload`.
 """
 
 import time
@@ -26,10 +26,10 @@ TIMEOUT_S = 10
 
 
 class Crawl(Task):
-    """Emit `page` with `url`, `status`, `ms` and `links`, or `url` and `error`; progress is pages of known pages.
+    """Emit `page` with `url`, `status`, `ms` and `links`, or `url` and `error`. Progress: visited of known pages.
 
-    Only pages of the URL's own host and of `hosts` are visited, where robots.txt allows it, up to `depth` links
-    away and `pages` in all. A redirect is a page with one link. Begun anew, it begins from the first page.
+    Only pages of the URL's own host and of `hosts` are visited, if robots.txt allows it, up to `depth` links away
+    and `pages` in all. A redirect is a page with one link. A restarted run begins with the first page.
     """
 
     NAME = 'web/crawl'
@@ -41,12 +41,12 @@ class Crawl(Task):
         if first is None:
             raise self.Error(f'not an http or https URL: {url!r}')
         if not 0 < pages <= MAX_PAGES:
-            raise self.Error(f'pages is {pages}; it must be 1 to {MAX_PAGES}')
+            raise self.Error(f'pages must be 1 to {MAX_PAGES}, not {pages}')
         self.limit, self.depth = pages, depth
         self.on_delay(delay)
         origins = [first, *(absolute(f'http://{name}/', '') for name in hosts or ())]
         if None in origins:
-            raise self.Error(f'hosts are {hosts}; each must be HOST or HOST:PORT')
+            raise self.Error(f'each of hosts must be HOST or HOST:PORT, not {hosts}')
         self.waiting: dict[str, Queue] = {urlsplit(origin).netloc: Queue() for origin in origins}
         self.rules: dict[str, RobotFileParser] = {}
         self.known: set[str] = set()
@@ -60,7 +60,7 @@ class Crawl(Task):
             self.spawn(self.crawl, host)
         self.over.wait()
         if 0 < self.done == self.broken_count:
-            raise self.Error(f'nothing found: {self.broken[0]["url"]}: {self.broken[0]["why"]}')
+            raise self.Error(f'no page could be read: {self.broken[0]["url"]}: {self.broken[0]["why"]}')
         return {**self.on_status(), 'broken': self.broken, 'more_broken': self.broken_count - len(self.broken)}
 
     def stop(self) -> None:
@@ -90,20 +90,20 @@ class Crawl(Task):
             page = fetch(url, TIMEOUT_S)
         except OSError as error:
             self.emit('page', {'url': url, 'error': str(error)})
-            self.tell_broken(url, str(error), source)
+            self.report_broken(url, str(error), source)
             return
         ms = round((time.monotonic() - begun) * 1000)
         links = [page.redirect] if page.redirect else self.offload(links_of, page.text, url)
         self.emit('page', {'url': url, 'status': page.status, 'ms': ms, 'links': len(links)})
         if page.status >= 400:
-            self.tell_broken(url, page.status, source)
+            self.report_broken(url, page.status, source)
         for link in links:
             self.add(link, depth + (not page.redirect), url)
 
-    def tell_broken(self, url: str, why: object, source: str | None) -> None:
+    def report_broken(self, url: str, why: object, source: str | None) -> None:
         self.broken_count += 1
         self.message(f'{url}: {why}' + (f'; linked from {source}' if source else ''))
-        if len(self.broken) < MAX_BROKEN:  # what a run leaves behind should be short
+        if len(self.broken) < MAX_BROKEN:  # an output should be short
             self.broken.append({'url': url, 'why': why, 'from': source})
 
     def rules_of(self, host: str, url: str) -> RobotFileParser:
@@ -118,7 +118,7 @@ class Crawl(Task):
 
     def on_delay(self, seconds: float) -> None:
         if not 0 <= seconds <= MAX_DELAY_S:
-            raise self.Error(f'delay is {seconds:g} s; it must be 0 to {MAX_DELAY_S}')
+            raise self.Error(f'delay must be 0 to {MAX_DELAY_S} s, not {seconds:g}')
         self.delay_s = seconds
 
     def on_status(self) -> dict[str, int]:

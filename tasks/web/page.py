@@ -1,6 +1,6 @@
-"""What web/crawl knows of HTTP and HTML: fetch a page, find its links. No task in here, and nothing of pytask.
+"""HTTP and HTML for web/crawl: fetch a page, find its links. It has no task, and does not use pytask.
 
-A module beside the tasks is imported as in any package: `from .page import fetch`.
+A module next to tasks is imported as in any package: `from .page import fetch`.
 """
 
 import html
@@ -19,14 +19,14 @@ MAX_BYTES = 1024 * 1024
 MAX_REDIRECTS = 5
 HTML = ('text/html', 'application/xhtml+xml')
 KEPT = "%/:=&?~+!$,;'@()*[]"
-# An expression, no parser: the standard one takes minutes for a few KiB of unclosed tags, this one does not.
+# Not a parser: the standard one takes minutes for a few KiB of unclosed tags.
 TAG = re.compile(
     r'<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1|\Z)|<(?P<tag>a|area|base)\s(?P<rest>[^<>]{0,4000})>',
     re.I | re.S,
 )
 HREF = re.compile(r"""(?:^|[\s"'])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.I)
 
-# What `urlopen` uses, less what opens files, follows redirects or raises for a status: a crawler looks itself.
+# The handlers of `urlopen` except those that open files, follow redirects or raise for a status.
 web = request.OpenerDirector()
 for handler in (request.ProxyHandler, request.UnknownHandler, request.HTTPHandler, request.HTTPSHandler):
     web.add_handler(handler())
@@ -40,8 +40,8 @@ class Page:
 
 
 def fetch(url: str, timeout_s: float, types: tuple[str, ...] = HTML) -> Page:
-    """Ask once. Reads at most MAX_BYTES, and only what is of these types. Raises OSError."""
-    # urllib's own timeout begins anew with every packet; this one holds for the whole page.
+    """Fetch a page: at most MAX_BYTES, and only of these types. Raises OSError."""
+    # urllib's own timeout restarts with every packet; this one covers the whole page.
     limit = gevent.Timeout(timeout_s, TimeoutError(f'no answer within {timeout_s:g} s'))
     try:
         with limit, web.open(request.Request(url, headers={'User-Agent': AGENT})) as answer:
@@ -57,7 +57,7 @@ def fetch(url: str, timeout_s: float, types: tuple[str, ...] = HTML) -> Page:
 
 
 def fetch_robots(url: str, timeout_s: float) -> str:
-    """Return the robots.txt beside a page; where there is none, nothing. Raises OSError."""
+    """Return the robots.txt of a page's host, '' if it has none. Raises OSError."""
     place = urljoin(url, '/robots.txt')
     for _ in range(MAX_REDIRECTS):
         page = fetch(place, timeout_s, types=())
@@ -65,12 +65,12 @@ def fetch_robots(url: str, timeout_s: float) -> str:
             break
         place = page.redirect
     if page.status >= 500:
-        raise OSError(f'robots.txt answers {page.status}')  # the site is in trouble: leave it alone
+        raise OSError(f'robots.txt answers {page.status}')  # the site has problems: leave it alone
     return page.text.lstrip('\ufeff') if page.status == 200 else ''
 
 
 def rules_in(robots: str) -> RobotFileParser:
-    """Read a robots.txt; from one that can not be read everything is forbidden."""
+    """Parse a robots.txt; one that cannot be parsed forbids everything."""
     rules = RobotFileParser()
     try:
         rules.parse(robots.splitlines())
@@ -80,7 +80,7 @@ def rules_in(robots: str) -> RobotFileParser:
 
 
 def links_of(text: str, url: str) -> list[str]:
-    """Return the http and https URLs that a page leads to, each once, without fragments."""
+    """Return the http and https URLs that a page links to, each once, without fragments."""
     links, base = {}, url
     for tag in TAG.finditer(text):
         href = HREF.search(tag['rest'] or '')
@@ -95,11 +95,11 @@ def links_of(text: str, url: str) -> list[str]:
 
 
 def absolute(base: str, place: str) -> str | None:
-    """Return a full URL in one spelling; None for what is no http or https URL."""
+    """Return a full, normalized URL; None if it is not an http or https URL."""
     try:
         parts = urlsplit(urljoin(base, place.strip()))
         host, port = parts.hostname or '', parts.port
-    except ValueError:  # `http://[oops`, or a port that is no number
+    except ValueError:  # `http://[oops`, or a port that is not a number
         return None
     if parts.scheme not in ('http', 'https') or not host.isascii() or not host or '@' in parts.netloc:
         return None
@@ -112,5 +112,5 @@ def absolute(base: str, place: str) -> str | None:
 def decoded(body: bytes, charset: str | None) -> str:
     try:
         return body.decode(charset or 'utf-8', 'replace')
-    except (LookupError, ValueError):  # no charset that Python knows
+    except (LookupError, ValueError):  # a charset that Python does not know
         return body.decode('utf-8', 'replace')

@@ -59,9 +59,9 @@ def measure(client, store):
 
 def main():
     from pytask import Client
-    from pytask.embedded.server import Server
+    from pytask.embedded.server import EmbeddedServer
 
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, EmbeddedServer(Path(folder)) as server:
         tasks = Path(folder, 'tasks')
         tasks.mkdir()
         (tasks / 'some.py').write_text(TASKS)

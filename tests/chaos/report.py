@@ -6,7 +6,7 @@ from collections import Counter
 from gauge import at_tenth
 
 MOST_HISTORIES, MOST_LINES = 8, 60
-ODD = ('Traceback', 'crashed', 'ignores every', 'gives up', 'could not be interrupted')
+ODD = ('Traceback', 'crashed', 'ignores every', 'keeps crashing', 'could not be interrupted')
 # What is always in the table, also where there was none.
 KINDS = ('overlap', 'begun twice', 'second outcome', 'lost', 'vanished', 'poison', 'wrong end', 'not fenced',
          'ran after stop')  # fmt: skip

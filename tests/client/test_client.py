@@ -109,7 +109,7 @@ def test_the_same_start_again_after_the_end_shows_the_end(app, client, worker):
 @pytest.mark.parametrize(('task', 'data'), [('pay', {'order': 8}), ('refund', {'order': 7})])
 def test_another_start_under_the_same_id_is_refused(client, task, data):
     client.start('pay', {'order': 7}, run_id='order-7')
-    with pytest.raises(RunExists, match="'order-7' was started before, with another task or other data"):
+    with pytest.raises(RunExists, match="'order-7' already exists with another task or other data"):
         client.start(task, data, run_id='order-7')
 
 

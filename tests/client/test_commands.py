@@ -168,7 +168,7 @@ def test_a_bare_word_is_obeyed_where_it_can_not_be_written_down(app, worker, hol
     running.store.runs.command = refuse
     app.client.store.publish(f'task-{run.id}-control', '{"command": "stop", "grace": 0}')
     wait_until(lambda: run.refresh().state is State.STOPPED, 'it is over')
-    assert 'its stop is obeyed, and not written down: full' in caplog.text
+    assert 'is being stopped, but Redis did not store that: full' in caplog.text
 
 
 def test_a_late_stop_never_hits_the_next_attempt(app, run, hold, redis):
@@ -186,7 +186,7 @@ def test_a_late_stop_never_hits_the_next_attempt(app, run, hold, redis):
 @pytest.mark.parametrize('text', ['stop', '{"command": "stop", "attempt": 1}'])
 def test_a_word_between_the_grant_and_the_start_is_heard(app, worker, hold, redis, text):
     running = worker()
-    wait_until(lambda: not running.fetcher.is_claiming, 'its first claim is answered: that may not get the run')
+    wait_until(running.claimer.between_claims.is_set, 'its first claim is answered: that may not get the run')
     claim, granted, door = running.store.queues.claim, gevent.event.Event(), gevent.event.Event()
 
     def slow_claim(*args):
@@ -200,7 +200,7 @@ def test_a_word_between_the_grant_and_the_start_is_heard(app, worker, hold, redi
     run = app.client.start(hold, run_id='42')
     assert granted.wait(5)
     redis.publish('task-42-control', text)
-    wait_until(lambda: running.orders._early, 'it was heard')
+    wait_until(lambda: running.dispatcher._early, 'it was heard')
     door.set()
     wait_until(lambda: hold.asked or run.refresh().state is State.STOPPED, 'it is obeyed')
     assert run.stop(wait=5, grace=0) in ('applied', 'STOPPED')
@@ -233,9 +233,9 @@ def test_a_worker_that_did_not_hear_it_reads_it(alone, redis):
 def test_a_worker_told_by_its_channel_and_its_hash_is_not_hurried(alone, app, hold):
     alone.worker.app.add_task(hold)
     assert app.client.stop_worker(alone.worker.id) == 'requested'
-    wait_until(alone.worker.reason_to_stop.is_set, 'it was told')
-    alone.worker.orders.hear('SHUT_DOWN', None)
-    assert not alone.worker._hurry.is_set()
+    wait_until(alone.worker.lifetime.stopping.is_set, 'it was told')
+    alone.worker.news.hear('SHUT_DOWN', None)
+    assert not alone.worker.lifetime.hurry.is_set()
 
 
 def test_a_local_run_that_did_not_hear_it_is_told_by_the_heartbeat(app, worker, redis, hold):

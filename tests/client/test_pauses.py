@@ -46,7 +46,7 @@ def test_a_queue_may_be_paused_while_a_worker_waits_for_it(two, worker):
 
 def test_a_paused_queue_is_not_peeked_at(two, worker):
     running = worker(two)
-    [default, mail] = sorted(running.fetcher.peekers, key=lambda peeker: peeker.queue)
+    [default, mail] = sorted(running.fetcher.waiters, key=lambda waiter: waiter.queue)
     two.client.pause_queue('mail')
     wait_until(lambda: not mail.open.is_set(), 'the worker has learned it')
     assert default.open.is_set()

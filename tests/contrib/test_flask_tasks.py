@@ -110,7 +110,7 @@ def test_several_apps_have_each_their_own_queue_and_the_current_one_is_meant(mak
         with app.test_request_context('/'):
             assert ended(where.apply()) == app.name
             assert tasks.client is app.extensions['pytask'].client
-    with pytest.raises(RuntimeError, match=r'it serves 2 Flask apps.*inside `with app.app_context\(\):`'):
+    with pytest.raises(RuntimeError, match=r'serves 2 Flask apps.*inside `with app.app_context\(\):`'):
         where.apply()
 
 
@@ -142,7 +142,7 @@ def test_the_only_app_is_meant_in_threads_and_beside_another_app(make):
     def mail(to: str):
         return to
 
-    with pytest.raises(RuntimeError, match='it serves no Flask app'):
+    with pytest.raises(RuntimeError, match='serves no Flask app'):
         mail.apply(to='me')
     make('shop', tasks)
     found = []
@@ -190,7 +190,7 @@ def test_data_is_checked_before_anything_is_enqueued(make):
     for wrong in ({}, {'to': 7}, {'to': 'me', 'too': 1}):
         with pytest.raises(InputError):
             mail.apply(wrong)
-    with pytest.raises(TypeError, match='apply takes a dict, or data by names, not str'):
+    with pytest.raises(TypeError, match='apply takes a dict or keyword arguments, not str'):
         mail.apply('me')
     with pytest.raises(TypeError, match="multiple values for keyword argument 'to'"):
         mail.apply({'to': 'me'}, to='you')
@@ -241,8 +241,8 @@ THERE_ARE = ', '.join(
     [
         ({'PYTASK_LEESE': 3}, "PYTASK_LEESE in Flask's config: no setting 'leese'; did you mean 'lease'?"),
         ({'PYTASK_LEASE': 'x'}, "PYTASK_LEASE in Flask's config: lease = 'x': must be a number"),
-        ({'TASKER_DRVER': 'sqlite'}, "no option TASKER_DRVER in Flask's config; did you mean TASKER_DRIVER?"),
-        ({'TASKER_QUEUE': 'x'}, f"no option TASKER_QUEUE in Flask's config; there are {THERE_ARE}"),
+        ({'TASKER_DRVER': 'sqlite'}, "unknown option TASKER_DRVER in Flask's config; did you mean TASKER_DRIVER?"),
+        ({'TASKER_QUEUE': 'x'}, f"unknown option TASKER_QUEUE in Flask's config; valid options: {THERE_ARE}"),
         ({'PYTASK_DRIVER': 'x'}, "PYTASK_DRIVER = 'x' in Flask's config: must be one of sqlite, postgres, mysql"),
     ],
     ids=str,
@@ -314,7 +314,7 @@ def test_where_there_is_no_python_it_is_told_what_to_run(make, monkeypatch):
     tasks = BackgroundTaskWorker()
     make('shop', tasks).config['TESTING'] = False
     monkeypatch.setattr(sys, 'executable', '/usr/bin/uwsgi')
-    with pytest.raises(RuntimeError, match='run `pytask worker` beside it'):
+    with pytest.raises(RuntimeError, match='is not a Python interpreter; run `pytask worker` yourself'):
         tasks.start()
 
 
@@ -322,13 +322,13 @@ def test_the_folder_of_locks_must_be_ones_own(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     (tmp_path / 'elsewhere').mkdir()
     (tmp_path / f'pytask-{os.getuid()}').symlink_to(tmp_path / 'elsewhere')
-    with pytest.raises(ConfigError, match='is not yours; remove it, or set TMPDIR'):
+    with pytest.raises(ConfigError, match='belongs to another user, or is a link; remove it, or set TMPDIR'):
         background.lock_path('shop')
 
 
 def test_the_site_may_stop_its_worker_while_that_is_looked_at(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
-    beside = background.Beside('shop', 'shop', 0)
+    beside = background.ChildWorker('shop', 'shop', 0)
     beside._process = subprocess.Popen(['cat'], stdin=subprocess.PIPE)
     monkeypatch.setattr(os, 'utime', lambda path: beside.stop())
     beside._turn()
@@ -363,7 +363,7 @@ def test_a_fork_during_a_launch_keeps_neither_the_lock_nor_the_pipe(tmp_path):
             return process
 
         subprocess.Popen = popen
-        beside = background.Beside('shop', 'shop', 0)
+        beside = background.ChildWorker('shop', 'shop', 0)
         beside._begin()
         process = beside.leave()
         try:
@@ -392,6 +392,6 @@ def test_a_prompt_has_no_app_for_another_process():
         [sys.executable, '-c', textwrap.dedent(code)], check=False, capture_output=True, text=True
     )
     assert (
-        'RuntimeError: start() needs an app in a module or a script; beside a prompt run `pytask worker`'
+        'RuntimeError: start() needs an app in a module or script; from a prompt, run `pytask worker` instead'
         in done.stderr
     )

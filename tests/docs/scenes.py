@@ -461,7 +461,7 @@ def ctrl_c_worker(stage):
     screen = stage.begin('pytask worker').until('queues')
     stage.quietly('pytask start hold --id mail-1')
     wait_until(lambda: 'RUNNING' in stage.quietly('pytask ls --state RUNNING'), 'it runs', 30)
-    screen.ctrl_c().until('still going').ctrl_c().end()
+    screen.ctrl_c().until('still running').ctrl_c().end()
 
 
 class Late:

@@ -151,5 +151,5 @@ def test_names_below_pytask_are_kept(app):
         def start(self):
             return None
 
-    with pytest.raises(ConfigError, match="pytask keeps names that begin with 'pytask/' for itself"):
+    with pytest.raises(ConfigError, match="names that begin with 'pytask/' are reserved for pytask"):
         app.add_task(Mine)

@@ -91,4 +91,4 @@ class Herd:
         wait_until(lambda: len(self.log('Redis is back')) >= away, 'the end of the outage is told')
         assert (away, len(self.log('Redis is back'))) in [(n, n) for n in outages], '\n'.join(self.log(''))
         assert not self.log('crash'), '\n'.join(self.log('crash'))
-        assert not self.log('gone deaf')
+        assert not self.log('subscription receives nothing')

@@ -212,7 +212,7 @@ def test_a_half_open_subscription_is_noticed(make_app, proxy, worker, client, re
     wait_until(lambda: len(journal.begins()) == 2, 'they run')
     proxy.silence_listeners()
     redis.publish(f'task-{runs[0].id}-control', 'stop')
-    wait_until(lambda: any('gone deaf' in line for line in caplog.messages), 'it has noticed')
+    wait_until(lambda: any('subscription receives nothing' in line for line in caplog.messages), 'it has noticed')
     stop_by_word(redis, client, runs[1].id)
     assert runs[0].refresh().state == 'RUNNING'  # that word was lost, as words may be; a durable stop is not
     assert runs[0].stop() == 'requested'

@@ -63,7 +63,7 @@ def test_a_loop_that_crashes_again_and_again_ends_the_worker_visibly(
     wait_until(lambda: set(states(client, ids)) == {'RUNNING'}, 'they run')
     sabotage(service_of(running, name), 1_000_000)
     assert broken.greenlet.get(timeout=40) == EXIT_BROKEN
-    assert f'service {name} crashes again and again; this worker gives up' in caplog.messages
+    assert f'service {name} keeps crashing; this worker shuts down' in caplog.messages
     # What it held is taken over, by the lease where it could not be given back.
     assert redis.zcard('workers') == 0 or name == 'writer'
     worker()

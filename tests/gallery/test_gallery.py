@@ -206,9 +206,9 @@ def test_check_names_a_bad_url(gallery, url):
 @pytest.mark.parametrize(
     ('data', 'what'),
     [
-        ({'urls': []}, 'no URL'),
-        ({'urls': ['http://127.0.0.1/'], 'every': 0}, 'every is 0 s'),
-        ({'urls': ['http://127.0.0.1/'], 'timeout': -1}, 'timeout is -1 s'),
+        ({'urls': []}, 'urls is empty'),
+        ({'urls': ['http://127.0.0.1/'], 'every': 0}, 'one day, not 0 s'),
+        ({'urls': ['http://127.0.0.1/'], 'timeout': -1}, 'one day, not -1 s'),
     ],
 )
 def test_check_refuses_inputs_it_could_not_work_with(gallery, data, what):

@@ -368,7 +368,7 @@ def test_it_can_be_asked_slowed_down_and_stopped(follow, site):
     status = run.run.ask('status')
     assert status['known'] == 91
     assert run.run.ask('delay', {'seconds': 60}) is None
-    with pytest.raises(AskError, match='delay is 61 s; it must be 0 to 60'):
+    with pytest.raises(AskError, match='delay must be 0 to 60 s, not 61'):
         run.run.ask('delay', {'seconds': 61})
     ended = run.stop()
     assert 0 < ended.output['pages'] < 91
@@ -380,10 +380,10 @@ def test_it_can_be_asked_slowed_down_and_stopped(follow, site):
         ({'url': 'example.org'}, "not an http or https URL: 'example.org'"),
         ({'url': 'ftp://example.org/'}, 'not an http or https URL'),
         ({'url': 'http://me:secret@example.org/'}, 'not an http or https URL'),
-        ({'url': 'http://h/', 'pages': 0}, 'pages is 0'),
-        ({'url': 'http://h/', 'delay': -1}, 'delay is -1'),
-        ({'url': 'http://h/', 'hosts': ['']}, 'each must be HOST or HOST:PORT'),
-        ({'url': 'http://127.0.0.1:1/'}, 'nothing found: '),
+        ({'url': 'http://h/', 'pages': 0}, '100000, not 0'),
+        ({'url': 'http://h/', 'delay': -1}, '60 s, not -1'),
+        ({'url': 'http://h/', 'hosts': ['']}, 'each of hosts must be HOST or HOST:PORT'),
+        ({'url': 'http://127.0.0.1:1/'}, 'no page could be read: '),
     ],
 )
 def test_bad_inputs_are_errors(gallery, data, why):

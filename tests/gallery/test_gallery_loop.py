@@ -34,7 +34,7 @@ def test_a_message_changes_the_pace_at_once(follow):
 def test_a_bad_pace_is_refused_and_the_run_goes_on(follow, seconds):
     loop = follow('loop', every=0.01)
     wait_until(lambda: loop.of('disk'), 'the first look')
-    with pytest.raises(AskError, match=f'every is {seconds:g} s'):
+    with pytest.raises(AskError, match=f'one day, not {seconds:g} s'):
         loop.run.ask('every', {'seconds': seconds})
     seen = len(loop.of('disk'))
     wait_until(lambda: len(loop.of('disk')) > seen, 'it goes on')
@@ -52,9 +52,9 @@ def test_a_reload_takes_new_data_over_in_the_same_attempt(follow, tmp_path):
 
 def test_a_disk_that_is_not_there_is_an_error_that_names_it(gallery):
     run = gallery.client.start('loop', {'path': '/no/such'}).wait(timeout=10)
-    assert (run.state, run.output) == (State.ERROR, 'can not look at /no/such: No such file or directory')
+    assert (run.state, run.output) == (State.ERROR, 'cannot measure /no/such: No such file or directory')
     bad = gallery.client.start('loop', {'every': 0}).wait(timeout=10)
-    assert (bad.state, bad.output) == (State.ERROR, 'every is 0 s; it must be between 10 ms and a day')
+    assert (bad.state, bad.output) == (State.ERROR, 'every must be from 10 ms to one day, not 0 s')
 
 
 def test_a_deploy_hands_it_to_the_next_worker(server, worker, gallery):

@@ -120,20 +120,20 @@ def test_a_port_that_is_taken_is_an_error_that_names_it(gallery):
         port = taken.getsockname()[1]
         run = gallery.client.start('tcp/relay', {'target': 'localhost:1', 'port': port}).wait(timeout=10)
     assert run.state is State.ERROR
-    assert run.output == f'can not listen at 127.0.0.1:{port}: Address already in use'
+    assert run.output == f'cannot listen on 127.0.0.1:{port}: Address already in use'
 
 
 @pytest.mark.parametrize(
     ('data', 'why'),
     [
-        ({'target': 'localhost'}, "target is 'localhost'; it must be HOST:PORT"),
+        ({'target': 'localhost'}, "target must be HOST:PORT, not 'localhost'"),
         ({'target': ':80'}, 'HOST:PORT'),
         ({'target': 'h:0'}, 'HOST:PORT'),
         ({'target': 'h:http'}, 'HOST:PORT'),
         ({'target': 'h:70000'}, 'HOST:PORT'),
-        ({'target': 'h:80', 'port': -1}, 'port is -1'),
-        ({'target': 'h:80', 'limit': 0}, 'limit is 0'),
-        ({'target': 'h:80', 'host': 'no.such.host.invalid'}, 'can not listen at no.such.host.invalid:0'),
+        ({'target': 'h:80', 'port': -1}, 'not -1 and 100'),
+        ({'target': 'h:80', 'limit': 0}, 'not 0 and 0'),
+        ({'target': 'h:80', 'host': 'no.such.host.invalid'}, 'cannot listen on no.such.host.invalid:0'),
     ],
 )
 def test_bad_inputs_are_errors(gallery, data, why):
@@ -148,7 +148,7 @@ def test_a_target_that_can_not_be_reached_is_told_and_the_next_one_may_be(relay,
     with run.connect() as client:
         assert client.recv(10) == b''
     (closed,) = wait_until(lambda: run.of('closed'), 'it is told')
-    assert closed['error'].startswith(f'can not reach 127.0.0.1:{port}: [Errno 111] Connection refused')
+    assert closed['error'].startswith(f'cannot reach 127.0.0.1:{port}: [Errno 111] Connection refused')
     server = StreamServer(('127.0.0.1', port), echo)
     server.start()
     with run.connect() as client:

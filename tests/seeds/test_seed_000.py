@@ -130,7 +130,7 @@ def test_create_functions():
     assert step('unique-foo-long', 'example.Long') == Step('unique-foo-long', 'example.Long', 'example.Long')
     assert step(task='example.Long') == Step('example.Long', 'example.Long', 'example.Long')
     assert step(task=Long) == step('example.Long')
-    with pytest.raises(PytaskError, match='an empty step'):
+    with pytest.raises(PytaskError, match='a step needs a task'):
         step()
 
 

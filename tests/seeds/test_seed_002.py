@@ -168,7 +168,7 @@ def test_a_missing_or_unknown_output_is_an_exception(ended):
     run = ended(Several, lacks='other')
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'OutputError')
     assert run.output['message'].splitlines() == [
-        '`several` promises another output',
+        '`several` returned a value that does not match its return annotation',
         '  output.other  is not declared',
         '  output.out  is missing',
         '  output.count  is missing',

@@ -116,7 +116,7 @@ def test_what_is_required_is_asked_for_by_name(photons):
     with pytest.raises(InputError) as caught:
         photons.client.start(MyAmazingTask, {'t2': 'memory', 'r2': '_'})
     assert caught.value.problems == [
-        ('t2', "is no resource here: 'memory'; there are: home, office"),
+        ('t2', "is not a resource of this app: 'memory'; there are: home, office"),
         ('r2', 'is missing: a reference to devices'),
         ('t1', 'is missing; there are: home, office'),
         ('needed', 'is missing'),
@@ -131,7 +131,7 @@ def test_a_worker_ends_as_error_what_it_can_not_look_up(photons, redis):
     run = photons.client.get('42').wait(timeout=10)
     assert run.state is State.ERROR
     assert run.output.splitlines()[1:3] == [
-        "  t1  is no resource here: 'cellar'; there are: home, office",
+        "  t1  is not a resource of this app: 'cellar'; there are: home, office",
         "  r2  has no known scheme: 'file:a.txt'; there are: match",
     ]
 

@@ -265,11 +265,11 @@ def test_the_options_are_accepted(kind, options):
     [
         ('TASKER_ENGINE', 'peewee', 'must be sqlalchemy'),
         ('TASKER_DRIVER', 'oracle', 'must be one of sqlite, postgres, mysql'),
-        ('TASKER_LOOP_INTERVAL', 0, 'must be a number of seconds above 0'),
-        ('TASKER_LOOP_INTERVAL', float('inf'), 'must be a number of seconds above 0'),
-        ('TASKER_INTERVAL_TIME', float('nan'), 'must be a number of seconds above 0'),
+        ('TASKER_LOOP_INTERVAL', 0, 'must be a number of seconds greater than 0'),
+        ('TASKER_LOOP_INTERVAL', float('inf'), 'must be a number of seconds greater than 0'),
+        ('TASKER_INTERVAL_TIME', float('nan'), 'must be a number of seconds greater than 0'),
         ('TASKER_DEBUG', 'maybe', 'must be True or False'),
-        ('TASKER_DATABASE_URI', 7, 'must be an address, as sqlite:///tasks.db'),
+        ('TASKER_DATABASE_URI', 7, 'must be a URL such as sqlite:///tasks.db'),
     ],
 )
 def test_another_value_is_refused_with_the_list(kind, option, value, says):

@@ -15,7 +15,6 @@ def test_every_name_is_as_the_wire_contract_says(prefix):
     keys = Keys(prefix)
     names = {
         'task-42': keys.run('42'),
-        'task-42-control': keys.run_control('42'),
         'new-task': keys.line('default'),
         'new-task-mail': keys.line('mail'),
         'queues': keys.queues,

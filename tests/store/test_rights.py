@@ -34,17 +34,17 @@ pytestmark = [pytest.mark.any_rights, pytest.mark.every_server]
 
 def test_a_server_that_wants_a_password_says_how_to_write_it(trouble, redis):
     redis.config_set('requirepass', PASSWORD)
-    assert trouble() == 'it wants a password: redis://user:password@host:6379/0'
+    assert trouble() == 'it requires a password: redis://user:password@host:6379/0'
 
 
 @pytest.mark.parametrize(('who', 'user'), [('', 'default'), ('me', 'me')])
 def test_a_wrong_password_is_that_of_whom(trouble, redis, who, user):
     redis.config_set('requirepass', 'another')
-    assert trouble(f'{who}:{PASSWORD}@') == f"it does not take this password of user '{user}'"
+    assert trouble(f'{who}:{PASSWORD}@') == f"it rejects the password of user '{user}'"
 
 
 def test_a_password_that_nobody_asked_for(trouble):
-    assert trouble(f':{PASSWORD}@') == 'it has no password set, but the URL has one: leave that out'
+    assert trouble(f':{PASSWORD}@') == 'it has no password, but the URL gives one: remove it'
 
 
 def permit(redis, **rights):

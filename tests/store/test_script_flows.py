@@ -385,7 +385,7 @@ def test_a_child_never_takes_the_id_of_another(flows, hands):
     assert hands.hash('f.1')['task'] == 'other'
     assert hands.redis.hmget('task-f', 'child', 'children') == ['f.2', '2']
     hands.command('f')
-    assert hands.state('f.1') == 'WAIT', 'it is none of its children'
+    assert hands.state('f.1') == 'WAIT', 'it is not one of its children'
 
 
 def test_a_flow_may_be_the_child(flows, hands):

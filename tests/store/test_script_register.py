@@ -24,7 +24,7 @@ def test_registering_again_lives_on(hands):
 def test_another_lease_is_refused(hands):
     hands.register('w1', lease_ms=60_000)
     before = hands.everything()
-    with pytest.raises(ConfigError, match='lease for 60 s, this one for 2 s; start it with the same --lease'):
+    with pytest.raises(ConfigError, match='use a lease of 60 s, this one 2 s; start it with --lease 60'):
         hands.register('w2', lease_ms=2000)
     assert hands.everything() == before
 

@@ -110,4 +110,4 @@ def test_redis_stands_as_a_primary_under_sentinels():
 def test_redis_knows_what_it_can_be():
     process = standing('sentinal')
     _, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (2, "bin/redis: 'sentinal' is none of single, sentinel\n")
+    assert (process.returncode, err) == (2, "bin/redis: 'sentinal' is not one of single, sentinel\n")

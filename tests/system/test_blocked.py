@@ -94,14 +94,16 @@ def test_it_is_told_while_it_lasts_and_when_it_is_over(worker, client, kind):
     function = 'parse' if kind == 'block' else 'compute'
     assert (data['file'], data['function']) == ('tasks/some.py', function)
     assert 0.5 <= data['seconds'] < 3
-    assert f'WARNING run {run_id} {kind} blocks the hub for {data["seconds"]} s at ' in worker.told()
+    assert f'WARNING run {run_id} {kind} is blocking the event loop ({data["seconds"]} s) at ' in worker.told()
     assert f'at tasks/some.py:{data["line"]} in {function}\n' in worker.told()
     (run,) = client.wait(run_id, timeout=20)
     assert (run.state, run.attempt) == ('SUCCESS', 1)
-    wait_until(lambda: f'run {run_id} {kind} blocked the hub for ' in worker.told(), 'it is told that it is over')
-    total = float(worker.told().partition(' blocked the hub for ')[2].split()[0])
+    wait_until(
+        lambda: f'run {run_id} {kind} blocked the event loop for ' in worker.told(), 'it is told that it is over'
+    )
+    total = float(worker.told().partition(' blocked the event loop for ')[2].split()[0])
     assert data['seconds'] < total < 10
-    assert worker.told().count(' blocks the hub ') == 1
+    assert worker.told().count(' is blocking the event loop ') == 1
     heard.close()
 
 
@@ -110,7 +112,7 @@ def test_a_spawned_greenlet_that_blocks_is_its_runs(worker, client):
     run = client.start('family', run_id='culprit')
     assert next(heard)['function'] == 'parse'
     heard.close()
-    wait_until(lambda: 'run culprit family blocked the hub for ' in worker.told(), 'it is over')
+    wait_until(lambda: 'run culprit family blocked the event loop for ' in worker.told(), 'it is over')
     run.stop()
 
 
@@ -145,15 +147,15 @@ def test_a_blocked_run_is_shown_and_the_others_say_why_not(worker, client, proce
     wait_until(lambda: culprit.refresh().state == 'RUNNING', 'it blocks')
     stack = culprit.stack(timeout=7)
     assert 'really_sleep(seconds)  # here it blocks' in stack
-    assert 'it blocks the hub for ' in stack
+    assert 'it has been blocking the event loop for ' in stack
     with pytest.raises(PytaskError) as why:
         innocent.stack(timeout=1)
-    assert f'run {innocent.id}: its worker {innocent.worker} can not answer: run {culprit.id} block' in str(
+    assert f'run {innocent.id}: its worker {innocent.worker} cannot answer: run {culprit.id} block' in str(
         why.value
     )
     assert 'in parse' in str(why.value)
     row = processes.run('workers').stdout
-    assert f'run {culprit.id} block blocks the hub for ' in row
+    assert f'run {culprit.id} block is blocking the event loop (' in row
     culprit.wait(timeout=20)
     wait_until(lambda: ' ago run ' in processes.run('workers').stdout, 'the last block stands there', 20)
     told = json.loads(processes.run('--json', 'workers').stdout)
@@ -173,13 +175,13 @@ def test_a_worker_that_is_gone_or_old_or_silent_is_said_to_be(worker, client, re
     run = client.start('wait')
     wait_until(lambda: run.refresh().state == 'RUNNING', 'it runs')
     worker.send_signal(signal.SIGSTOP)
-    with pytest.raises(PytaskError, match=f'its worker {run.worker} has not answered within 0.1 s'):
+    with pytest.raises(PytaskError, match=f'its worker {run.worker} did not answer within 0.1 s'):
         run.stack(timeout=0.1)
     redis.hdel(f'worker-{run.worker}', 'blocked')
-    with pytest.raises(PytaskError, match='is an older pytask'):
+    with pytest.raises(PytaskError, match='cannot report stacks'):
         run.stack(timeout=0.1)
     redis.zrem('workers', run.worker)
-    with pytest.raises(PytaskError, match='is gone; others will take the run over'):
+    with pytest.raises(PytaskError, match='is gone; another worker will recover the run'):
         run.stack(timeout=0.1)
     worker.kill()
 
@@ -190,6 +192,6 @@ def test_a_hang_names_its_culprit(processes, client):
     run = client.start('block', {'seconds': 60})
     assert hanging.wait(timeout=20) == 70
     shown = hanging.stderr.read()
-    assert f'exit 70. The hub is held by run {run.id} block at tasks/some.py:' in shown
+    assert f'exit 70. The event loop is blocked by run {run.id} block at tasks/some.py:' in shown
     assert 'File "' in shown  # the stacks of all threads
     run.stop()

@@ -174,7 +174,7 @@ def test_start_prints_the_id_and_the_same_start_again_is_the_same_run(cli):
     assert cli('start', 'add', 'a=1', '--id', 'mine').stdout == 'mine\n'
     done = cli('start', 'add', 'a=2', '--id', 'mine')
     assert done.returncode == 1
-    assert 'was started before' in first_line(done)
+    assert 'already exists' in first_line(done)
 
 
 def test_ls_is_tab_separated_in_a_pipe_and_json_on_demand(cli):

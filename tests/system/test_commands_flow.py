@@ -82,18 +82,18 @@ def test_slips(processes, routine, app):
     ]
     assert told('start', 'spoilt') == (
         3,
-        "Error: routine 'spoilt' can not be read: something else wrote over it; define it again",
+        "Error: routine 'spoilt' cannot be read: another client overwrote it; define it again",
     )
     assert told('start', 'nightly', '--position', '3') == (1, 'Error: no step 3: there are 0 to 2')
     run = app.client.start('fetch', {'url': ''}, run_id='r1').wait(timeout=20)
-    assert told('show', 'r1') == (3, "Error: run r1 is no flow, but of the task 'fetch'")
-    assert told('push', 'r1') == (3, "Error: run r1 is no flow, but of the task 'fetch'")
-    assert told('retry', run.id, '--step', '0') == (3, "Error: run r1 is no flow, but of the task 'fetch'")
+    assert told('show', 'r1') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
+    assert told('push', 'r1') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
+    assert told('retry', run.id, '--step', '0') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
     assert good(processes.run('flow', 'start', 'nightly', '--hold', '--id', 'f2')) == ['f2']
     assert processes.run('show', 'f2').stderr.startswith('waits: it was not submitted; do so with: pytask')
     assert told('force', 'f2', 'text') == (
         2,
         'Error: OUTPUT is not JSON; text is written \'"text"\'',
     )
-    assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7: there are 0 to 2')
+    assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7; the steps are 0 to 2')
     assert good(processes.run('flow', 'push', 'f2', 'url=abc')) == ['f2\tapplied']

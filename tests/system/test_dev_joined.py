@@ -9,7 +9,7 @@ import redis as redis_py
 from devs import Devs, is_there
 from support import wait_until
 
-from pytask.embedded.server import Server
+from pytask.embedded.server import EmbeddedServer
 
 pytestmark = pytest.mark.one_server
 
@@ -77,7 +77,7 @@ def test_a_server_that_died_is_started_anew_by_its_own_dev(devs):
 
 def test_a_cut_connection_is_no_end_of_the_server(tmp_path, server_binary, monkeypatch):
     monkeypatch.setenv('PYTASK_REDIS_SERVER', server_binary)
-    with Server(tmp_path) as server:
+    with EmbeddedServer(tmp_path) as server:
         pid = server.pid
         with redis_py.Redis.from_url(server.url) as client:
             client.client_kill_filter(_type='normal', skipme=True)

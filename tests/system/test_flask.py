@@ -340,7 +340,7 @@ def test_under_gunicorn_blocking_start_refuses_to_take_its_place(sites):
     sites.write('app.py', SITE.format(kind='BlockingTaskWorker') + START)
     done = sites.run('-m', 'gunicorn', '-b', f'127.0.0.1:{sites.port}', 'app:app')
     assert done.returncode != 0
-    assert 'BlockingTaskWorker.start() would make a worker of this web server (gunicorn)' in done.stderr
+    assert 'BlockingTaskWorker.start() would turn this web server (gunicorn) into a worker' in done.stderr
 
 
 @pytest.mark.parametrize('words', [('-m', 'flask', 'run'), ('app.py',), ('-m', 'app')], ids=' '.join)
@@ -364,7 +364,7 @@ def test_each_command_is_there_below_flask_with_its_exit_code_and_its_name(besid
         3, "Error: no run 'nothing'; `flask pytask ls` shows what there is\n",
     )  # fmt: skip
     assert 'worker' in beside.run('-m', 'flask', 'pytask', '--help').stdout
-    assert 'Start tasks, see them, stop them' in beside.run('-m', 'flask', '--help').stdout
+    assert 'Start tasks, list and stop their runs' in beside.run('-m', 'flask', '--help').stdout
 
 
 def child(beside, line, **environment):

@@ -104,5 +104,5 @@ def test_a_wrong_password_is_told_and_not_shown(tmp_path, words):
         processes.tasks(TASKS)
         done = processes.run(*words, PYTASK_REDIS=server.url.replace(PASSWORD, 'Open-Sesame'))
     assert done.returncode == 69
-    assert "it does not take this password of user 'pytask'" in done.stderr
+    assert "it rejects the password of user 'pytask'" in done.stderr
     assert 'Open-Sesame' not in done.stderr + done.stdout

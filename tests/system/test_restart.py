@@ -114,7 +114,7 @@ def test_a_task_that_swallows_everything_beside_200_innocents(client, log, redis
     [after] = redis.zrange('workers', 0, -1)
     assert (worker.poll(), before == after) == (None, False)
     assert f'run {culprit.id} deaf ignores every interruption' in log()
-    assert 'this process starts itself anew' in log()
+    assert 'restarting this process' in log()
     assert (culprit.refresh().state, culprit.attempt, culprit.reason) == ('STOPPED', 1, 'stop')
     worker.terminate()
     assert worker.wait(20) == 0
@@ -164,7 +164,7 @@ def test_a_worker_that_leaked_starts_anew_once(client, log):
     client.start('elsewhere')
     worker = log.start('--max-memory', '1')
     assert worker.wait(60) == 75
-    assert log().count('this process starts itself anew') == 1
+    assert log().count('restarting this process') == 1
     assert log().count('shutting down (out of memory)') == 2
 
 

@@ -18,7 +18,7 @@ from support import ROOT, wait_until
 
 from pytask.cli.commands.init import unit
 from pytask.config.settings import Settings
-from pytask.worker.monitoring.notify import Notifier
+from pytask.worker.monitoring.watchdog import Notifier
 from pytask.worker.shutdown import STOP_LIMIT_S
 
 pytestmark = pytest.mark.one_server
@@ -90,8 +90,8 @@ def test_a_worker_tells_when_it_claims_and_when_it_stops(processes, manager):
 def test_a_worker_that_starts_itself_anew_is_not_stopping(processes, manager):
     worker = start(processes, manager, '--max-memory', '1')
     assert worker.wait(40) == 75  # a second time within a minute it may not
-    told = [line for line in manager.heard() if line in ('READY=1', 'STATUS=starting itself anew', 'STOPPING=1')]
-    assert list(dict.fromkeys(told)) == ['READY=1', 'STATUS=starting itself anew', 'STOPPING=1']
+    told = [line for line in manager.heard() if line in ('READY=1', 'STATUS=restarting', 'STOPPING=1')]
+    assert list(dict.fromkeys(told)) == ['READY=1', 'STATUS=restarting', 'STOPPING=1']
     assert (told.count('READY=1'), told.count('STOPPING=1')) == (2, 1)
     assert told.index('STOPPING=1') > told.index('READY=1', 1)
 

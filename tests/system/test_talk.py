@@ -68,7 +68,11 @@ def test_send_and_ask(counter):
 @pytest.mark.parametrize(
     ('words', 'code', 'says'),
     [
-        (['ask', 'the-counter', 'totl'], 1, "counter hears no message 'totl'; did you mean total? (it hears add,"),
+        (
+            ['ask', 'the-counter', 'totl'],
+            1,
+            "counter does not handle message 'totl'; did you mean total? (it handles add,",
+        ),
         (['ask', 'the-counter', 'add', 'n=many'], 1, 'invalid inputs for `on_add`'),
         (['ask', 'the-counter', 'fail'], 1, 'not today'),
         (

@@ -173,7 +173,7 @@ def test_next_says_when_and_how_days_are_counted(processes):
 
 
 @pytest.mark.parametrize(('words', 'first'), [
-    (['0 12 * *'], "Error: '0 12 * *' is no crontab text: wrong number of fields; write minute hour"),
+    (['0 12 * *'], "Error: '0 12 * *' is not crontab text: wrong number of fields; write minute hour"),
     (['hours=3', 'day=1'], "Error: cron has no field 'hours'; did you mean hour?"),
     (['*/5', 'README', 'tasks', 'some.py', 'b', 'c', 'd'], "Error: '*/5 README tasks some.py b c d' is no cron"),
     (['@daily', '--tz', 'Europe/Berln'], "Error: no time zone 'Europe/Berln'; write a name such as Europe/Berlin"),
@@ -249,7 +249,7 @@ def test_a_run_is_started_later(cli):
 
 
 @pytest.mark.parametrize(('words', 'first'), [
-    (['--at', 'tomorrow'], "Error: Invalid value for '--at': at 'tomorrow' is no date; write ISO 8601, such as "),
+    (['--at', 'tomorrow'], "Error: Invalid value for '--at': at 'tomorrow' is not a date; write ISO 8601"),
     (['--in', 'soon'], "Error: Invalid value for '--in': 'soon' is no number of seconds above 0"),
     (['--in', '5', '--at', '2039-01-01'], 'Error: give --at a time, or --in so many seconds, not both'),
 ])  # fmt: skip

@@ -321,7 +321,7 @@ def test_errors_say_what_was_wrong(failing):
     run, _ = failing('emits-an-object')
     assert run.output['message'] == "event 'page': Encoding objects of type object is unsupported"
     run, _ = failing('returns-a-path')
-    assert 'start returned what JSON can not carry: ' in run.output['message']
+    assert 'start returned a value that cannot be JSON: ' in run.output['message']
     run, _ = failing('returns-a-generator')
     assert 'of type generator is unsupported' in run.output['message']
     run, _ = failing('stops-badly')
@@ -373,7 +373,7 @@ REFUSED = {
         class T(Task):
             def start(self, url, depth=2): pass
         """,
-        "start of 't' is called without arguments, and takes url: inputs belong to `__init__`",
+        "start of 't' is called without arguments, but takes url: inputs belong to `__init__`",
     ),
     'stop takes something': (
         """
@@ -381,7 +381,7 @@ REFUSED = {
             def start(self): pass
             def stop(self, why): pass
         """,
-        "stop of 't' is called without arguments, and takes why: `self` is all it gets",
+        "stop of 't' is called without arguments, but takes why: it receives only `self`",
     ),
     'function with self': (
         """

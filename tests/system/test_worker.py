@@ -262,7 +262,7 @@ def test_another_lease_length_is_refused(processes, tasks):
     processes.worker('--tasks', tasks, '--lease', '2')
     done = processes.run('worker', '--tasks', tasks, '--lease', '3')
     assert done.returncode == 78
-    assert 'lease for 2 s' in done.stderr
+    assert 'a lease of 2 s' in done.stderr
 
 
 @pytest.mark.one_server

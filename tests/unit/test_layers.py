@@ -1,5 +1,6 @@
 """The house, by folder: which package may import which, imports for types included. `imports.py` reads them."""
 
+import ast
 import subprocess
 import sys
 
@@ -32,15 +33,6 @@ BELOW = {
     '__main__': EVERYTHING,
     '': EVERYTHING,  # pytask/__init__.py: the public names, on first use
 }
-# Ties that run up, still to be cut.
-STILL = {
-    ('pytask.worker.app_hooks', 'pytask.app.hooks'),
-    ('pytask.worker.attempt.context', 'pytask.app.app'),
-    ('pytask.worker.attempt.flow_attempt', 'pytask.app.hooks'),
-    ('pytask.worker.attempt.port', 'pytask.app.app'),
-    ('pytask.worker.process', 'pytask.app.app'),
-    ('pytask.worker.worker', 'pytask.app.app'),
-}
 GEVENT = {'worker', 'builtin', 'contrib', '__main__'}
 GEVENT_FILES = {'pytask.net.http_server', 'pytask.web.server'}
 
@@ -60,7 +52,7 @@ def test_a_package_imports_only_what_lies_below_it():
         for tie in ties()
         if layer(tie.imported) not in BELOW[layer(tie.module)] | {layer(tie.module)}
     }
-    assert wrong == STILL
+    assert wrong == set()
 
 
 def test_only_the_store_imports_redis():
@@ -96,9 +88,23 @@ def test_no_module_is_named_as_one_of_the_standard_library():
     assert names & set(sys.stdlib_module_names) == set()
 
 
+def test_no_class_name_stands_twice():
+    named = [
+        node.name
+        for path in MODULES.values()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert {name for name in named if named.count(name) > 1} == set()
+
+
+def test_no_files_make_a_circle():
+    assert circles((tie.module, tie.imported) for tie in ties()) == []
+
+
 def test_packages_make_no_circle():
     print(show())
-    edges = {(layer(t.module), layer(t.imported)) for t in ties() if (t.module, t.imported) not in STILL}
+    edges = {(layer(t.module), layer(t.imported)) for t in ties()}
     assert circles((one, other) for one, other in edges if one and other) == []
 
 

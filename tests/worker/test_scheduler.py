@@ -74,7 +74,7 @@ def test_what_is_late_fires_once_for_all_that_was_missed(app, worker, redis, cli
     assert found.next_at > client.store.schedules.now_ms() / 1000 - 1
     assert len(runs_of(client)) == 1
     assert 'schedule hello fires' in caplog.text
-    assert 's late: no worker was there' in caplog.text
+    assert 's late: no worker was running' in caplog.text
 
 
 def test_a_date_fires_once_and_no_restart_repeats_it(app, worker, client):
@@ -94,7 +94,7 @@ def test_a_date_that_is_past_is_missed(app, worker, client, caplog):
     worker()
     found = declared_by(client, 'hello')
     assert (found.missed, found.next_at, found.data) == (True, None, {'name': 'you'})
-    assert 'schedule hello is missed: 2009-11-06T00:00:00+00:00 is past, it never runs' in caplog.text
+    assert 'schedule hello will never fire: 2009-11-06T00:00:00+00:00 is past' in caplog.text
     assert runs_of(client) == []
 
 
@@ -171,8 +171,8 @@ def test_what_foreign_hands_have_spoilt_is_named_once_and_harms_no_other(app, wo
     fired(client, 'other', 'other@2001-09-09T01:46:40Z')
     come_due(redis, 'other', PAST_MS + 1000)
     fired(client, 'other', 'other@2001-09-09T01:46:41Z')
-    assert caplog.text.count('schedule hello does not fire: no trigger of a schedule') == 1
-    assert caplog.text.count('schedule taken does not fire: its key in Redis belongs to something else') == 1
+    assert caplog.text.count('schedule hello does not fire: not a trigger') == 1
+    assert caplog.text.count('schedule taken does not fire: its key in Redis holds something else') == 1
     redis.delete('schedule-taken')
 
 
@@ -184,7 +184,7 @@ def test_a_queue_that_is_no_list_is_named(app, worker, client, redis, caplog):
     declared_by(client, 'hello')
     come_due(redis, 'hello')
     wait_until(
-        lambda: 'schedule hello does not fire: the list of its queue is no list' in caplog.text, 'it is told'
+        lambda: 'schedule hello does not fire: the key of its queue is not a list' in caplog.text, 'it is told'
     )
     redis.delete('new-task-odd')
     assert client.stop(fired(client, 'hello', 'hello@2001-09-09T01:46:40Z').last_run) == 'applied'

@@ -154,7 +154,7 @@ def test_a_run_told_to_stop_before_the_shutdown_is_stopped(start):
     wait_until(lambda: Long.begun, 'it runs')
     live = running.worker.slots.get(run.id)
     run.stop()
-    wait_until(lambda: live.ending, 'it was told')
+    wait_until(lambda: live.end.reason, 'it was told')
     shut_down(running)
     assert run.refresh().state is State.STOPPED
 
@@ -226,5 +226,5 @@ def test_a_worker_that_has_left_holds_no_descriptors(start):
 
 def test_a_worker_with_another_lease_is_refused(start, server):
     start(lease=2)
-    with pytest.raises(ConfigError, match='lease for 2 s, this one for 3 s; start it with the same --lease'):
+    with pytest.raises(ConfigError, match='use a lease of 2 s, this one 3 s; start it with --lease 2'):
         Worker(PyTask(server.url, lease=3)).serve()

@@ -31,11 +31,11 @@ def redis(ctx: click.Context) -> None:
 @common
 def start() -> int:
     """Start it, and leave it running until it is stopped."""
-    from pytask.embedded.server import Server, owner_of
+    from pytask.embedded.server import EmbeddedServer, owner_of
     from pytask.errors import ConfigError
 
     folder = Path.cwd()
-    server = Server(folder, stays=True)
+    server = EmbeddedServer(folder, stays=True)
     try:
         server.start()
     except OSError as error:

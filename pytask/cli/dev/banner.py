@@ -13,7 +13,7 @@ from pytask.config.settings import redacted
 from pytask.core.version import VERSION
 
 if TYPE_CHECKING:
-    from pytask.embedded.server import Server
+    from pytask.embedded.server import EmbeddedServer
 
 _has_reader = True
 
@@ -23,7 +23,7 @@ def header(redis: str) -> None:
     line(redis)
 
 
-def redis_line(server: Server | None, url: str, *, is_restarted: bool = False) -> str:
+def redis_line(server: EmbeddedServer | None, url: str, *, is_restarted: bool = False) -> str:
     """Return the line about Redis: its URL, and who runs it; `server` is None if it is the user's own."""
     if server is None:
         return f'redis   {redacted(url)}'

@@ -21,7 +21,7 @@ from pytask.cli.dev.file_watcher import LOOK_EVERY_S, FileWatcher, forget_byteco
 from pytask.cli.finding.import_errors import shown
 from pytask.core.clock import monotonic_s
 from pytask.core.exit_codes import EXIT_CONFIG, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
-from pytask.embedded.server import Server
+from pytask.embedded.server import EmbeddedServer
 from pytask.errors import ConfigError
 
 # At a reload: when all runs are interrupted, when a worker that does not even answer is killed, and when any is. At
@@ -38,7 +38,7 @@ class Supervisor:
     """`tasks` is the folder to watch, '' for none; `url` is the user's Redis, '' for an embedded server."""
 
     def __init__(self, folder: Path, tasks: str, url: str, how: Serving) -> None:
-        self._server = None if url else Server(folder)
+        self._server = None if url else EmbeddedServer(folder)
         self._url, self._how = url, how
         self._watcher = FileWatcher(Path(tasks).resolve()) if tasks else FileWatcher()
         self._saved: set[str] = set()

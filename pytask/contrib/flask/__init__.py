@@ -1,6 +1,6 @@
 """The Flask extension: `from pytask.contrib.flask import BackgroundTaskWorker`.
 
-Its names arrive on first use, so that the child process can patch before Flask is imported.
+Its names are imported on first use, so that the child process can patch before Flask is imported.
 """
 
 from __future__ import annotations

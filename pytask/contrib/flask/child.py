@@ -1,8 +1,8 @@
-"""`python -m pytask.contrib.flask.child`: the worker that `background` has started beside a web process.
+"""`python -m pytask.contrib.flask.child`: the worker that `background` starts beside a web process.
 
-What it is to do comes as one line of JSON on stdin, which then stays open as long as the parent lives. Its end is a
-SIGTERM to this process; should that not have ended it in time, since it hangs, it is ended. The watch stands in a
-native thread that was started before anything was patched: it also sees to that while a task blocks the hub.
+Its instructions are one line of JSON on stdin, which then stays open while the parent lives. When stdin closes,
+this process gets a SIGTERM; if it has not ended in time, it exits at once. A native thread watches stdin. It is
+started before anything is patched, so it works even while a task blocks the event loop.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> int:
     with open(0, 'rb', buffering=0, closefd=False) as stdin:
         line = json.loads(stdin.readline() or b'null')
     if line is None:
-        sys.exit('this is started by BackgroundTaskWorker.start(); to run a worker by hand: pytask worker')
+        sys.exit('BackgroundTaskWorker.start() starts this; to run a worker yourself: pytask worker')
     _keep_apart(line)
     from gevent import monkey
 
@@ -36,10 +36,10 @@ def main() -> int:
 def _keep_apart(line: dict[str, Any]) -> None:
     parent = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)  # tasks that read stdin find its end
+    os.dup2(nothing, 0)  # a task that reads stdin gets an end of file
     os.close(nothing)
     os.set_inheritable(line['lock'], False)  # noqa: FBT003 - its own signature
-    # What a task forks may outlive this process, and must not hold its lock.
+    # A process that a task forks may outlive this one, and must not hold its lock.
     for descriptor in (line['lock'], parent):
         os.register_at_fork(after_in_child=partial(os.close, descriptor))
     sys.path[:] = line['path']

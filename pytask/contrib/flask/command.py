@@ -1,6 +1,6 @@
 """`flask pytask …`: pytask's command line for the app that `flask` has found.
 
-`flask` has imported what a worker needs patched before, so this process becomes a new one.
+`flask` has already imported modules that a worker needs patched, so this executes a new process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flask.cli import ScriptInfo
 @click.argument('words', nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def command(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Start tasks, see them, stop them; run a worker."""
+    """Start tasks, list and stop their runs, run a worker."""
     environment = {key: text for key, text in os.environ.items() if key != 'FLASK_RUN_FROM_CLI'}
     environment.setdefault('PYTASK_COMMAND', 'flask pytask')
     place = ctx.ensure_object(ScriptInfo).app_import_path

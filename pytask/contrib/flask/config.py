@@ -1,8 +1,7 @@
-"""What Flask's config says of pytask: `PYTASK_*`, and `TASKER_*` for who comes from Flask-TaskX. Pure.
+"""pytask's settings in Flask's config: `PYTASK_*`, and `TASKER_*` as in Flask-TaskX. Pure.
 
-`PYTASK_<SETTING>` is a setting by its name in `pytask.toml`. Beside these there are the options of Flask-TaskX,
-under both prefixes, of which `PYTASK_` wins. All are checked; those of its SQL queue change nothing: the queue is
-Redis.
+`PYTASK_<SETTING>` is the setting of that name in `pytask.toml`. The options of Flask-TaskX are accepted with both
+prefixes; `PYTASK_` wins. All are checked, but those of its SQL queue have no effect, as the queue is Redis.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ DRIVERS = ('sqlite', 'postgres', 'mysql')
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings for `PyTask(…)`. Raises ConfigError for an option that is none, or can not be so."""
+    """Return the settings for `PyTask(…)`. Raises ConfigError for an unknown option or a bad value."""
     options = {key: value for key, value in config.items() if key.startswith((OWN, ALIAS))}
     for key, value in options.items():
         name = key.removeprefix(OWN).removeprefix(ALIAS)
@@ -42,25 +41,20 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def source(key: str) -> str:
-    """Say where a setting stands, for messages."""
+    """Name the place of a setting, for messages."""
     return f"{OWN}{key.upper()} in Flask's config"
 
 
 def is_verbose(config: Mapping[str, Any], *, is_debug: bool) -> bool:
-    """Tell whether successes are logged: as `PYTASK_DEBUG` says, else `TASKER_DEBUG`, else Flask's debug mode."""
+    """Tell whether successes are logged: `PYTASK_DEBUG`, else `TASKER_DEBUG`, else Flask's debug mode."""
     return bool(config.get(f'{OWN}DEBUG', config.get(f'{ALIAS}DEBUG', is_debug)))
 
 
 def _no_option(key: str) -> str:
     near = get_close_matches(key.removeprefix(ALIAS), _OPTIONS, n=1)
-    names = _listed([ALIAS + name for name in _OPTIONS])
-    return f"no option {key} in Flask's config; " + (
-        f'did you mean {ALIAS}{near[0]}?' if near else f'there are {names}'
-    )
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    return ', '.join(names)
+    names = ', '.join(ALIAS + name for name in _OPTIONS)
+    hint = f'did you mean {ALIAS}{near[0]}?' if near else f'valid options: {names}'
+    return f"unknown option {key} in Flask's config; {hint}"
 
 
 def _is_seconds(value: Any) -> bool:
@@ -71,12 +65,12 @@ def _is_address(value: Any) -> bool:
     return isinstance(value, str) and '://' in value
 
 
-_INTERVAL = (_is_seconds, 'a number of seconds above 0')
+_INTERVAL = (_is_seconds, 'a number of seconds greater than 0')
 _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    'ENGINE': (lambda value: value in ENGINES, _listed(ENGINES)),
-    'DRIVER': (lambda value: value in DRIVERS, f'one of {_listed(DRIVERS)}'),
+    'ENGINE': (lambda value: value in ENGINES, ', '.join(ENGINES)),
+    'DRIVER': (lambda value: value in DRIVERS, f'one of {", ".join(DRIVERS)}'),
     'LOOP_INTERVAL': _INTERVAL,
     'INTERVAL_TIME': _INTERVAL,
     'DEBUG': (lambda value: isinstance(value, bool), 'True or False'),
-    'DATABASE_URI': (_is_address, 'an address, as sqlite:///tasks.db'),
+    'DATABASE_URI': (_is_address, 'a URL such as sqlite:///tasks.db'),
 }

@@ -1,9 +1,9 @@
-"""Flask: tasks beside views, inside the app's context. `BackgroundTaskWorker`, `BlockingTaskWorker`.
+"""Tasks for Flask apps, run inside the app's context: `BackgroundTaskWorker`, `BlockingTaskWorker`.
 
-Each Flask app gets a `PyTask` of its own, `app.extensions['pytask']`: its settings, its client, its registry. An
-object here may serve several apps: what is defined on it is added to each, before or after its `init_app`, and the
-app is `current_app` where that is one of them, else the only one. Nothing here loads gevent, or patches: the web
-process stays as it is, and workers are processes of their own.
+Each Flask app gets a `PyTask` of its own in `app.extensions['pytask']`, with settings, client and registry. One
+object may serve several apps: tasks defined on it are added to each of them, before or after its `init_app`. It
+uses `current_app` if that is one of them, else its only app. Nothing here loads gevent or patches: workers are
+processes of their own, and the web process stays as it is.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 EXTENSION = 'pytask'
 _SEVERAL = (
-    'it serves {count} Flask apps, and which is meant is not clear here: use it inside `with app.app_context():`'
+    'this object serves {count} Flask apps, and none of them is current: use it inside `with app.app_context():`'
 )
-_NONE = 'it serves no Flask app: give it one, by init_app(app)'
+_NONE = 'this object serves no Flask app: call init_app(app)'
 _SERVERS = ('gunicorn.arbiter', 'uwsgi', 'mod_wsgi', 'waitress.server')
 
 
 class FlaskTasks(PyTask):
-    """The PyTask of a Flask app. In every process `PYTASK_*` in the environment count more than Flask's config."""
+    """The PyTask of a Flask app. `PYTASK_*` variables of the environment win over Flask's config."""
 
     def __init__(self, flask: Flask) -> None:
         super().__init__(**config.settings_of(flask.config))
@@ -53,12 +53,12 @@ class FlaskTasks(PyTask):
 
 
 class FlaskTask(FunctionTask):
-    """A function that is a task of Flask apps."""
+    """A function as a task of Flask apps."""
 
     def apply(self, data: Mapping[str, Any] | None = None, /, **more: Any) -> Run:
-        """Start a run with this data, a dict or by names; in the app that is current."""
+        """Start a run in the current app; its data is a dict, keyword arguments, or both."""
         if data is not None and not hasattr(data, 'keys'):
-            raise TypeError(f'apply takes a dict, or data by names, not {type(data).__name__}')
+            raise TypeError(f'apply takes a dict or keyword arguments, not {type(data).__name__}')
         return self.task_class.apply(**dict(data or {}), **more)
 
 
@@ -72,7 +72,7 @@ class BaseTaskWorker:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Serve an app, by its config as it is now; again changes nothing. Raises ConfigError."""
+        """Serve an app, with its config as it is now. A second call does nothing. Raises ConfigError."""
         if EXTENSION not in app.extensions:
             app.extensions[EXTENSION] = FlaskTasks(app)
         if app not in self._apps:
@@ -82,7 +82,7 @@ class BaseTaskWorker:
 
     @property
     def pytask(self) -> FlaskTasks:
-        """The PyTask of the current app, or of the only one. Raises RuntimeError where it is not clear which."""
+        """The PyTask of the current app, or of the only one. Raises RuntimeError if there are several or none."""
         app: Any = current_app._get_current_object() if current_app else None  # type: ignore[attr-defined]  # noqa: SLF001 - as Flask's documentation says
         if app not in self._apps:
             if len(self._apps) != 1:
@@ -103,15 +103,15 @@ class BaseTaskWorker:
         return self._define(target, policy, lambda tasks, made: tasks.add_task(made))
 
     def define_cron_task(self, crontab: str | None = None, /, **fields: Any) -> Callable[[Any], Any]:
-        """Decorate a function that is also started by the clock; takes what `PyTask.cron` takes."""
+        """Decorate a function that also runs on a schedule; takes the arguments of `PyTask.cron`."""
         return lambda target: self._define(target, {}, lambda tasks, made: tasks.cron(crontab, **fields)(made))
 
     def define_date_task(self, run_date: Any = None, **more: Any) -> Callable[[Any], Any]:
-        """Decorate a function that is also started once, at a date; takes what `PyTask.date` takes."""
+        """Decorate a function that also runs once, at a date; takes the arguments of `PyTask.date`."""
         return lambda target: self._define(target, {}, lambda tasks, made: tasks.date(run_date, **more)(made))
 
     def start(self) -> None:
-        raise NotImplementedError('use a BackgroundTaskWorker, or a BlockingTaskWorker')
+        raise NotImplementedError('use BackgroundTaskWorker or BlockingTaskWorker')
 
     def _define(self, target: Any, policy: dict[str, Any], add: Callable[[Any, Any], Any]) -> Any:
         made = target if isinstance(target, FunctionTask) and not policy else task(**policy)(target)
@@ -120,7 +120,7 @@ class BaseTaskWorker:
 
         def define(tasks: PyTask) -> None:
             add(tasks, made)
-            task_class.pytask_app = self  # type: ignore[union-attr] # whose client is that of the current app
+            task_class.pytask_app = self  # type: ignore[union-attr] # its client is the current app's
 
         task_class = as_task_class(made)
         task_class.pytask_app = self  # type: ignore[union-attr]
@@ -134,11 +134,11 @@ class BackgroundTaskWorker(BaseTaskWorker):
     """Runs a worker beside the web process."""
 
     def start(self) -> None:
-        """See to a worker for the current app, in a process of its own that ends with this one; and return.
+        """Keep a worker for the current app, in a process of its own that ends with this one; return at once.
 
-        It is one a machine and app, however many web processes call this: the others stand by. Nothing is started
-        where the app was imported by a worker or by another command of `flask` than `run`, and where it is in
-        TESTING. Raises RuntimeError for an app that another process could not import.
+        There is one worker per app and machine, however many web processes call this. Nothing starts if the app was
+        imported by a worker or by a `flask` command other than `run`, or if it is TESTING. Raises RuntimeError for
+        an app that another process could not import.
         """
         tasks = self.pytask
         if not _is_looked_at(tasks.flask):
@@ -146,13 +146,13 @@ class BackgroundTaskWorker(BaseTaskWorker):
 
 
 class BlockingTaskWorker(BaseTaskWorker):
-    """Becomes a worker."""
+    """Turns this process into a worker."""
 
     def start(self) -> None:
-        """Become the worker of the current app, for good: the exit code of this process is the worker's.
+        """Become the worker of the current app, and exit with its exit code.
 
-        A process that was not patched by gevent executes itself anew. Nothing is started where the app was imported
-        by a worker, or by another command of `flask` than `run`, and where it is in TESTING.
+        A process that is not patched by gevent executes itself again. Nothing starts if the app was imported by a
+        worker or by a `flask` command other than `run`, or if it is TESTING.
         """
         tasks = self.pytask
         if not _is_looked_at(tasks.flask):
@@ -165,15 +165,15 @@ def _become(tasks: FlaskTasks) -> NoReturn:
     server = next((name for name in _SERVERS if name in sys.modules), '')
     if server:
         raise RuntimeError(
-            f'BlockingTaskWorker.start() would make a worker of this web server ({server.partition(".")[0]}); '
-            'on its machine leave it out, or use a BackgroundTaskWorker'
+            f'BlockingTaskWorker.start() would turn this web server ({server.partition(".")[0]}) into a worker; '
+            'do not call it here, or use BackgroundTaskWorker'
         )
     apps.load_tasks(tasks, is_needed=False)
     sys.exit(tasks.run())
 
 
 def _is_looked_at(flask: Flask) -> bool:
-    """Tell whether an app is to start nothing: in a test, in a worker that has imported it, below `flask shell`."""
+    """Tell whether an app must start nothing: in a test, in a worker that imports it, in `flask shell`."""
     return flask.testing or is_being_found.get() or _is_other_command()
 
 

@@ -1,4 +1,4 @@
-"""What this process is, seen from another one: where that finds its Flask app, and whether it serves at all."""
+"""Where another process finds this one's Flask app, and whether this process serves it at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def place_of(flask: Flask) -> str:
-    """Return where another process finds an app, as FLASK_APP would say it. Raises RuntimeError."""
+    """Return where another process finds an app, in the form of FLASK_APP. Raises RuntimeError."""
     for name, module in list(sys.modules.items()):
         for attribute, value in list(getattr(module, '__dict__', {}).items()):
             if value is flask:
@@ -28,7 +28,7 @@ def place_of(flask: Flask) -> str:
 
 
 def _file_of(flask: Flask, info: ScriptInfo | None) -> str:
-    """Return the file here that `flask run` takes by itself, or that has made an app of any name; '' for none."""
+    """Return the file that `flask run` finds by itself, or that created the app under any name; '' for none."""
     from pytask.cli.finding.flask_app import file_here
 
     is_found_by_flask = info is not None and info.create_app is None
@@ -36,15 +36,15 @@ def _file_of(flask: Flask, info: ScriptInfo | None) -> str:
 
 
 def only_reloads() -> bool:
-    """Tell whether this process only starts another one that serves, again and again: werkzeug's reloader."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - its documented name
+    """Tell whether this process is werkzeug's reloader, which only restarts the process that serves."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - documented under this name
     while frame is not None and frame.f_code.co_name != 'restart_with_reloader':
         frame = frame.f_back
     return frame is not None
 
 
 def _module(name: str) -> str:
-    """Return how another process imports a module of this one; a script by its file."""
+    """Return how another process imports a module of this one: by its name, a script by its file."""
     module = sys.modules.get(name)
     if name != '__main__':
         return name
@@ -53,5 +53,5 @@ def _module(name: str) -> str:
         return str(spec.name)
     file = getattr(module, '__file__', None)
     if file is None:
-        raise RuntimeError('start() needs an app in a module or a script; beside a prompt run `pytask worker`')
+        raise RuntimeError('start() needs an app in a module or script; from a prompt, run `pytask worker` instead')
     return str(Path(file).absolute())

@@ -13,7 +13,7 @@ from pytask import Task, task
 
 @task(demo={'name': 'world'})  # with a demo, `pytask dev` starts a first run by itself
 def hello_world(name: str = 'world') -> str:
-    """Greet somebody."""
+    """Greet a person."""
     # Parameters are the inputs. What is returned is the output: anything that JSON can say.
     return f'hello {name}'
 
@@ -22,7 +22,7 @@ class CountUp(Task):
     """Count, one number a second."""
 
     def __init__(self, to: int = 10) -> None:
-        # `to=ten` on the command line never comes here: it is refused, since it is no int.
+        # `to=ten` on the command line never gets here: it is refused, since it is not an int.
         if to < 1:
             raise self.Error('there is nothing to count')  # the run ends as ERROR, with this text
         self.to = to

@@ -1,1 +1,1 @@
-"""How pytask talks to Redis: from the URL to a server, a pool, a command, and an error in words."""
+"""The connection to Redis: from the URL to a server, a pool, a command, and readable errors."""

@@ -1,9 +1,8 @@
-"""The only place that talks to Redis: connections are taken, used for one round trip, and given back.
+"""The only place that talks to Redis: it takes a connection, uses it for one round trip, and releases it.
 
-redis-py 8 retries by itself, which runs writes twice and loses pops; here every connection is made with
-no retry at all (`address`), and what may be retried (scripts, all idempotent) is retried above, knowingly.
-Errors leave as pytask's own (`trouble`): `Unavailable` when the server can not serve just now, whatever
-class they came as.
+redis-py 8 retries by itself, which repeats writes and loses what was popped. Here no connection retries (`server`);
+callers retry what is safe to repeat, as all scripts are. Errors become pytask's own (`errors`): `Unavailable` if
+the server cannot serve now, whatever redis-py calls it.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ['Database', 'Subscription']
 
-# redis-py before 5.3 wants to be told what a connection is for, and does nothing with it; later ones complain.
+# redis-py before 5.3 requires an argument here, which it ignores; later versions warn about it.
 _TAKE = ('',) if tuple(map(int, redis.__version__.split('.')[:2])) < (5, 3) else ()
 
 
 class Database:
-    """A pool of connections to one Redis, and the few ways we talk through it. Safe in threads and greenlets.
+    """A pool of connections to one Redis. Safe in threads and greenlets.
 
-    `timeout_s` bounds every reply; `size` the connections for commands, for one of which a caller waits.
+    `timeout_s` limits the time of every reply, `size` the connections for commands; callers wait for a free one.
     Raises ConfigError for a bad URL.
     """
 
@@ -41,25 +40,25 @@ class Database:
         self.url = self._server.url
         self._pool = self._server.pool(redis.BlockingConnectionPool, max_connections=size, timeout=timeout_s)
         self.client: redis.Redis = redis.Redis(connection_pool=self._pool)
-        # Subscriptions are held for long: out of the bounded pool, or many that wait would starve each other.
+        # Subscriptions last long, so they are not taken from the bounded pool: callers would starve each other.
         self.listening: redis.Redis = redis.Redis(connection_pool=self._server.pool(redis.ConnectionPool))
 
     def call(self, *command: Any) -> Any:
-        """Send one command and return the bare reply. Raises Unavailable."""
+        """Send one command and return the raw reply. Raises Unavailable."""
         return self.pipe([command])[0]
 
     def pipe(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Send commands in one round trip. Raises for the first that failed; the others have been done."""
+        """Send commands in one round trip. Raises the first error; the other commands were executed."""
         replies = self._send(commands)
         forgotten = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if forgotten:  # the server was restarted, or is another one: those commands have not run
+        if forgotten:  # the server is new or was restarted: those commands did not run
             self.pipe([('SCRIPT', 'LOAD', source.text) for source in sources()])
             for i, reply in zip(forgotten, self._send([commands[i] for i in forgotten]), strict=True):
                 replies[i] = reply
         return [self._checked(reply) for reply in replies]
 
     def read(self, reads: Sequence[tuple[Any, ...]], otherwise: Any) -> list[Any]:
-        """Send reads in one round trip; a key that another program uses as another type reads as `otherwise`."""
+        """Send reads in one round trip; a key of another type, which another program uses, reads as `otherwise`."""
         replies = self._send(reads) if reads else []
         return [
             otherwise if isinstance(reply, ResponseError) and 'WRONGTYPE' in str(reply) else self._checked(reply)
@@ -78,7 +77,7 @@ class Database:
     def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:
             connection = self._pool.get_connection(*_TAKE)
-        except (RedisError, OSError, ValueError) as error:  # ValueError: it was closed by another meanwhile
+        except (RedisError, OSError, ValueError) as error:  # ValueError: another thread has just closed it
             raise explained(error, self._server) from error
         try:
             connection.send_packed_command(connection.pack_commands(commands))
@@ -87,16 +86,16 @@ class Database:
             connection.disconnect()
             raise explained(error, self._server) from error
         except UnicodeError as error:  # a lone surrogate, before anything was sent
-            raise PytaskError(f'Redis takes no text that is no UTF-8: {error}') from error
+            raise PytaskError(f'text for Redis must be valid Unicode: {error}') from error
         except BaseException:
-            # Interrupted between question and answer: the answer must not be read by the next caller.
+            # Interrupted between command and reply: the next caller must not read that reply.
             connection.disconnect()
             raise
         finally:
             self._pool.release(connection)
 
     def subscription(self, *, channels: Iterable[str] = (), patterns: Iterable[str] = ()) -> Subscription:
-        """Subscribe, and return once the server has said so. Raises Unavailable."""
+        """Subscribe, and return once the server has confirmed it. Raises Unavailable."""
         return Subscription(self.listening, self._server, self.timeout_s, tuple(channels), tuple(patterns))
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""What goes wrong between us and Redis, as one of pytask's errors: the first line says what to do.
+"""Errors of redis-py and of sockets as pytask's own, with a first line that says what to do.
 
-`Unavailable` where the server can not serve just now and may later, `ConfigError` where it never will
-as things are set up, a plain `PytaskError` for what must be a bug of ours.
+`Unavailable` if the server cannot serve now but may later, `ConfigError` if it never will with this setup, a plain
+`PytaskError` for a bug of pytask.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytask.store.connection.sentinel import NoPrimary
 if TYPE_CHECKING:
     from pytask.store.connection.server import ServerAddress
 
-# redis-py cuts the code off an answer for which it has a class, and has more classes in every version.
+# redis-py removes the code of a reply for which it has a class, and adds classes with every version.
 _CODES = {
     'AskError': 'ASK',
     'BusyLoadingError': 'LOADING',
@@ -31,7 +31,7 @@ _CODES = {
     'ReadOnlyError': 'READONLY',
     'TryAgainError': 'TRYAGAIN',
 }
-# A code stands in front; older servers wrap it when a script meets it: `Error running script …: -OOM command …`.
+# A reply begins with its code; within a script, older servers wrap it: `Error running script …: -OOM command …`.
 _FRONT = r'(?:^|: -)(?:%s)'
 _NOT_NOW = re.compile(
     _FRONT
@@ -42,45 +42,44 @@ _NOT_NOW = re.compile(
     )
     + "|ACL failure in script|user executing the script can't"  # Valkey, and Redis before 7
 )
-# It is the primary no longer, or is cut off from its replicas, which may have another one by now.
+# It is no longer the primary, or it has lost its replicas, which may have elected another by now.
 _MOVED = re.compile(_FRONT % 'READONLY|UNBLOCKED|MASTERDOWN|NOREPLICAS')
 _CLUSTER = {
     'CROSSSLOT|hash to the same slot|non local key': (
         "this is a Redis Cluster, which needs a prefix with a hash tag: for example --prefix '{orders}:'"
     ),
     _FRONT % 'MOVED|ASK ': (
-        'this Redis Cluster has several nodes, which pytask does not know how to use yet: '
-        'take a single server, or Sentinel'
+        'this Redis Cluster has several nodes, which pytask does not support yet: use a single server or Sentinel'
     ),
     'Hash slot not served': (
-        'this Redis Cluster does not serve all hash slots: give them to its nodes (redis-cli --cluster fix), '
-        'or take a single server, or Sentinel'
+        'this Redis Cluster does not serve all hash slots: assign them (redis-cli --cluster fix), '
+        'or use a single server or Sentinel'
     ),
 }
 _REMEDIES = {
-    'NOAUTH|Authentication required|unauthenticated': 'it wants a password: redis://user:password@host:6379/0',
-    'WRONGPASS|invalid username-password|invalid password': "it does not take this password of user '{user}'",
-    'without any password|no password is set': 'it has no password set, but the URL has one: leave that out',
+    'NOAUTH|Authentication required|unauthenticated': 'it requires a password: redis://user:password@host:6379/0',
+    'WRONGPASS|invalid username-password|invalid password': "it rejects the password of user '{user}'",
+    'without any password|no password is set': 'it has no password, but the URL gives one: remove it',
     "NOPERM|ACL failure in script|user executing the script can't": (
         "its user '{user}' lacks a right that pytask needs: {text}; docs/redis.rst lists them"
     ),
-    'used memory >': 'it is full: it holds as much as its maxmemory allows',
+    'used memory >': 'it is full: it has reached its maxmemory',
     'certificate has expired': 'its certificate has expired: renew it',
-    "mismatch, (certificate is not valid for '.+?')": 'its {0}: write a host that stands in it',
-    'CERTIFICATE_VERIFY_FAILED': 'its certificate is not trusted: {text}; name its issuer: ?ssl_ca_certs=PATH',
-    'WRONG_VERSION_NUMBER': 'it does not speak TLS: for a plaintext server write redis://',
+    "mismatch, (certificate is not valid for '.+?')": 'its {0}: use a host name that it lists',
+    'CERTIFICATE_VERIFY_FAILED': 'its certificate is not trusted: {text}; give its issuer: ?ssl_ca_certs=PATH',
+    'WRONG_VERSION_NUMBER': 'it does not speak TLS: without TLS, the URL begins with redis://',
     'CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE': (
-        'it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH'
+        'it requires a client certificate: ?ssl_certfile=PATH&ssl_keyfile=PATH'
     ),
-    # Its refusal may come later than the end of the connection.
+    # Its refusal may arrive after the end of the connection.
     'EOF occurred in violation|ended right after the TLS handshake': (
-        'it broke off; perhaps it wants a certificate of its clients: ?ssl_certfile=PATH&ssl_keyfile=PATH'
+        'it closed the connection; perhaps it requires a client certificate: ?ssl_certfile=PATH&ssl_keyfile=PATH'
     ),
 }
 
 
 def explained(error: Exception, server: ServerAddress) -> PytaskError:
-    """Return what to raise for an error of redis-py or of a socket."""
+    """Return the exception to raise for an error of redis-py or of a socket."""
     full = f'{_CODES.get(type(error).__name__, "")} {error}'.strip()
     for pattern, words in _CLUSTER.items():
         if re.search(pattern, full):

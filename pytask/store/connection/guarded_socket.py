@@ -1,9 +1,9 @@
-"""A socket that knows which one it is, and leaves its descriptor alone once that is another's.
+"""A socket that notices when its descriptor has become another socket's.
 
-A task can close every socket of its process. The next ones get the same numbers, and then two connections
-would share one and read each other's answers. So a socket remembers its inode; once its number stands for
-another, it is lost, and lets go of the number without closing it. It looks before it sends, and before and after it
-reads, 1 µs each time. macOS has no inodes for TCP: there it notices only what is closed or no such socket.
+A task can close every socket of its process. New sockets get the same descriptors, and two connections would read
+each other's replies: worker and runs then hang (`tests/system/test_mischief.py`). So a socket remembers its inode
+and compares it before it sends, and before and after it reads, at 1 µs each. One that is lost gives its descriptor
+up without closing it. macOS has no inodes for TCP; there only closed descriptors and other files are noticed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _all: weakref.WeakValueDictionary[int, OwnSocket] = weakref.WeakValueDictionary(
 
 
 class OwnSocket:
-    """As much of a socket as redis-py uses; what uses a descriptor raises OSError where it was lost."""
+    """As much of a socket as redis-py uses. Every use of a lost descriptor raises OSError."""
 
     def __init__(self, sock: Any) -> None:
         let_go_of_the_lost()
@@ -26,7 +26,7 @@ class OwnSocket:
         self._number: int = sock.fileno()
         self._inode = os.fstat(self._number)[1:3]  # and its device
         self.thread_id = threading.get_native_id()
-        # Asked for with each command, and slowly found to be missing where there is no TLS.
+        # redis-py asks for it with each command; without TLS, looking it up is slow.
         self.pending = getattr(sock, 'pending', int)
         _all[id(self)] = self
 
@@ -48,7 +48,7 @@ class OwnSocket:
     def recv(self, *options: Any) -> Any:
         self._check()
         got = self._sock.recv(*options)
-        self._check()  # while it waited it may have lost its own, and got what was meant for another
+        self._check()  # it may have been lost during the wait, and the data meant for another
         return got
 
     def recv_into(self, *options: Any) -> Any:
@@ -63,21 +63,21 @@ class OwnSocket:
 
     def close(self) -> None:
         if self.is_lost:
-            self._sock.detach()  # of gevent's it wakes who waits for it
+            self._sock.detach()  # with gevent this wakes greenlets that wait for it
         else:
             self._sock.close()
 
     def _check(self) -> None:
         if self.is_lost:
-            raise OSError(errno.EBADF, 'its socket was closed by something else in this process')
+            raise OSError(errno.EBADF, 'other code in this process closed its socket')
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
 
 def let_go_of_the_lost() -> None:
-    """Let go of all that were lost: who waits for one would wait in vain, or wake for what another gets."""
-    here = threading.get_native_id()  # sockets of gevent belong to the thread that made them
+    """Give up all lost sockets: greenlets would wait for them in vain, or wake for data of another socket."""
+    here = threading.get_native_id()  # a gevent socket belongs to the thread that made it
     for own in [found() for found in _all.valuerefs()]:
         if own is not None and own.thread_id == here and own.is_lost:
             own.close()

@@ -1,7 +1,7 @@
-"""Sentinels: those who know which server of a service is the primary.
+"""Sentinels: they know which server of a service is the primary.
 
-Each question opens a connection of its own and closes it: questions are rare, a kept connection would
-be one more that may be half-open, and connections must not travel between threads.
+Each question opens a connection and closes it: questions are rare, a kept connection may be half-open, and
+connections must not move between threads.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PORT = 26379
-# A sentinel that is well answers at once; if this one does not, the next one may.
+# A healthy sentinel answers at once; if this one does not, the next one may.
 ANSWER_WITHIN_S = 0.5
 
 Place = tuple[str, int]
 
 
 class NoPrimary(redis.ConnectionError):
-    """No sentinel names a primary, each for its own reason."""
+    """No sentinel names a primary; each has its reason."""
 
 
 class Sentinels:
-    """The sentinels of one service. `connection` makes one to a host and port."""
+    """The sentinels of one service. `connection` makes a connection to a host and port."""
 
     def __init__(self, places: list[Place], service: str, connection: Callable[..., Any]) -> None:
         self._places, self._service, self._connection = places, service, connection
@@ -41,18 +41,18 @@ class Sentinels:
         for place in list(self._places):
             answer = self._ask(place)
             if not isinstance(answer, str):
-                # Who knows is asked first the next time.
+                # The next question goes to this one first.
                 self._places = [place, *(other for other in self._places if other != place)]
                 return answer
             answers.append(f'{place[0]}:{place[1]} {answer}')
-        raise NoPrimary(f'no sentinel names a primary of {self._service!r}: {"; ".join(answers)}')
+        raise NoPrimary(f'no sentinel knows the primary of {self._service!r}: {"; ".join(answers)}')
 
     def _ask(self, place: Place) -> Place | str:
-        """Return the primary that a sentinel names, or in words why it names none."""
+        """Return the primary that a sentinel names, or the reason why it names none."""
         connection = self._connection(host=place[0], port=place[1])
         try:
             connection.connect()
-            # In the middle of a fail-over the address is the new one, and the state still that of the old.
+            # During a fail-over the address is already the new one, while the state is still that of the old one.
             connection.send_command('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', self._service)
             named = connection.read_response()
             connection.send_command('SENTINEL', 'MASTER', self._service)
@@ -70,9 +70,9 @@ class Sentinels:
 
 
 def split_sentinel_url(url: str) -> tuple[list[Place], str, str]:
-    """Return the sentinels and the service of a URL, and a plain URL with the rest: user, database, options.
+    """Return the sentinels and the service of a URL, and a plain URL with its user, database and options.
 
-    A URL without sentinels comes back as it is. Raises ValueError.
+    A URL without sentinels is returned unchanged. Raises ValueError.
     """
     scheme, has_sentinels, _ = url.partition('+sentinel://')
     if not has_sentinels:
@@ -81,7 +81,7 @@ def split_sentinel_url(url: str) -> tuple[list[Place], str, str]:
     user, at, hosts = parts.netloc.rpartition('@')
     service, _, db = parts.path.strip('/').partition('/')
     if scheme not in {'redis', 'rediss'} or not service or (db and not db.isdigit()):
-        raise ValueError('redis or rediss, and behind the sentinels /service or /service/db')
+        raise ValueError('it needs /service or /service/db after the sentinels')
     return (
         [_place(host) for host in hosts.split(',')],
         unquote(service),
@@ -92,17 +92,17 @@ def split_sentinel_url(url: str) -> tuple[list[Place], str, str]:
 def _place(host: str) -> Place:
     parts = urlsplit(f'//{host}')
     if not parts.hostname:
-        raise ValueError('a sentinel has a host')
+        raise ValueError('a sentinel needs a host')
     return parts.hostname, parts.port or PORT
 
 
 def _in_words(text: str) -> str:
     if 'Authentication required' in text:
-        return 'wants a password: ?sentinel_password=…'
+        return 'requires a password: ?sentinel_password=…'
     if 'username-password' in text or 'without any password' in text:
-        return 'does not take the user or password of the URL: ?sentinel_username=…&sentinel_password=…'
+        return 'rejects the user or password of the URL: ?sentinel_username=…&sentinel_password=…'
     if 'unknown command' in text:
-        return 'is no sentinel'
+        return 'is not a sentinel'
     if 'No such master' in text:
-        return 'does not know it'
+        return 'does not know this service'
     return re.sub(r'^Error -?\d+ connecting to \S+ ', '', text).rstrip('.').lower()

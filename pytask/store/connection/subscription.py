@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class _Once(PubSub):
-    """redis-py subscribes again with each connection: without end, where a server takes them and closes them."""
+    """redis-py subscribes again on each connection: endlessly, if a server accepts and closes them."""
 
     def on_connect(self, connection: Any) -> None:
-        """Do nothing: who lost a subscription makes another."""
+        """Do nothing: a reader that lost a subscription makes another."""
 
 
 class Subscription:
-    """What it says is a hint: a reader re-reads the hashes too. Raises Unavailable once its server has moved."""
+    """A subscription to channels and patterns. Messages are hints: readers read the hashes too."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Subscription:
     ) -> None:
         self._server = server
         self._pubsub: Any = _Once(client.connection_pool)
-        self._early: deque[tuple[str, bytes]] = deque()  # heard before all of it was there
+        self._early: deque[tuple[str, bytes]] = deque()  # received before all was subscribed
         self._waiting_for = len(channels) + len(patterns)
         try:
             self._subscribe(channels, patterns)
@@ -46,7 +46,7 @@ class Subscription:
                 if got is not None:
                     self._early.append(got)
                 elif self._waiting_for == before:
-                    raise Unavailable(f'cannot use Redis at {server.url} (a subscription is not answered)')
+                    raise Unavailable(f'cannot use Redis at {server.url} (no reply to a subscription)')
         except BaseException:
             self.close()
             raise
@@ -61,13 +61,16 @@ class Subscription:
             raise explained(error, self._server) from error
 
     def read(self, *, timeout_s: float) -> tuple[str, bytes] | None:
-        """Return the next message as (channel, text), or None after so many seconds. Raises Unavailable."""
+        """Return the next message as (channel, text), or None after `timeout_s`.
+
+        Raises Unavailable, also once the server has moved.
+        """
         return self._early.popleft() if self._early else self._next(timeout_s)
 
     def _next(self, timeout_s: float) -> tuple[str, bytes] | None:
         if self._pubsub.connection.is_out_of_date:
-            # A frozen primary never ends a subscription, and one that was replaced goes on talking.
-            raise Unavailable(f'cannot use Redis at {self._server.url} (the subscription is at the server it was)')
+            # A frozen primary never closes a subscription, and one that was replaced keeps publishing.
+            raise Unavailable(f'cannot use Redis at {self._server.url} (the subscription is at the old primary)')
         try:
             raw = self._pubsub.get_message(timeout=timeout_s)
         except (RedisError, OSError, ValueError) as error:

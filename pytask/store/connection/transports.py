@@ -1,9 +1,9 @@
-"""Connections: redis-py's, with the few things it does not do.
+"""redis-py's connections, with the few things that they lack.
 
-They follow their server. A connection remembers after which move it was made, and one that is older is
-made anew when it is next taken from its pool. So nobody closes a connection that another greenlet reads
-from, and no pool of redis-py is reached into. Its Sentinel classes are not used: their connections stay
-open when a greenlet is killed in the middle of an answer, and the next caller gets that answer.
+They follow their server: a connection knows how many moves there had been when it was made, and is replaced when
+it is next taken from its pool after another. So no connection is closed while another greenlet reads from it.
+redis-py's Sentinel classes are not used: if a greenlet is killed during a reply, the connection stays open, and the
+next caller gets that reply.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import redis
 
 from pytask.store.connection.guarded_socket import OwnSocket
 
-# TCP's own probes are the only ones that find an end that vanished without a word; by default after two hours.
+# Only TCP's probes notice a peer that vanished silently; by default after two hours.
 _KEEPALIVE = {
     'TCP_KEEPIDLE' if hasattr(socket, 'TCP_KEEPIDLE') else 'TCP_KEEPALIVE': 3,
     'TCP_KEEPINTVL': 1,
     'TCP_KEEPCNT': 3,
-    'TCP_USER_TIMEOUT': 10_000,  # ms within which what was sent is acknowledged
+    'TCP_USER_TIMEOUT': 10_000,  # ms until sent data must be acknowledged
 }
 _PROBES = {getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)}
-# A server may refuse a client only then, and what it says of that is lost where the connection has ended meanwhile.
+# A server may reject a client only then, and its reason is lost if the connection ends first.
 ENDED_IN_TLS = 'ended right after the TLS handshake'
 
 
 class PlainTcp(redis.Connection):
-    """Closes its socket if it is interrupted while it connects; redis-py leaves that to the garbage collector."""
+    """Closes its socket if it is interrupted while connecting; redis-py leaves that to the garbage collector."""
 
     def _connect(self) -> Any:
         error: Exception = OSError('the name has no address')
@@ -62,13 +62,13 @@ class PlainTcp(redis.Connection):
 
 class PlainTls(PlainTcp, redis.SSLConnection):
     def _prepared(self, sock: Any) -> Any:
-        # Not connected yet: the handshake is part of `connect`, and of its time.
+        # Not connected yet: the handshake is part of `connect` and of its timeout.
         return self._wrap_socket_with_ssl(super()._prepared(sock))  # type: ignore[no-untyped-call]
 
     def _why(self, error: OSError, sock: Any) -> Exception:
         if isinstance(error, TimeoutError) and _is_connected(sock):
-            # A plaintext server takes the handshake for the beginning of a long command, and waits too.
-            return redis.ConnectionError('no TLS handshake in time: for a plaintext server write redis://')
+            # A server without TLS takes the handshake for the beginning of a command and waits for the rest.
+            return redis.ConnectionError('no TLS handshake in time: without TLS, the URL begins with redis://')
         return error
 
 
@@ -87,7 +87,7 @@ class Located(Protocol):
 
 
 class _Following:
-    """What makes a connection follow its server."""
+    """Makes a connection follow its server."""
 
     def __init__(self, *, server: Located, **options: Any) -> None:
         super().__init__(**options)
@@ -99,7 +99,7 @@ class _Following:
         return self._made_after != self._server.moves
 
     def connect(self) -> None:
-        """Connect, unless it is; pools call this for each connection they give out."""
+        """Connect if needed; pools call this for each connection that they hand out."""
         self._server.look()
         if self.is_out_of_date:
             self.disconnect()  # type: ignore[attr-defined]
@@ -124,18 +124,18 @@ class Unix(_Following, PlainUnix):
 
 
 def greet_primary(connection: Any) -> None:
-    """Begin a connection to what a sentinel named; what it knows may be older than what the server knows."""
+    """Begin a connection to the primary that a sentinel named, whose knowledge may be outdated."""
     connection.on_connect()
     connection.send_command('ROLE')
     if connection.read_response()[0] != b'master':
-        raise redis.ConnectionError(f'{connection.host}:{connection.port} is not the primary any more')
+        raise redis.ConnectionError(f'{connection.host}:{connection.port} is no longer the primary')
 
 
 def greet_in_tls(connection: Any) -> None:
-    """Begin a connection in TLS with a question.
+    """Begin a TLS connection with a PING.
 
-    A server goes on with the handshake after its end, and those bytes come with the first answer.
-    redis-py 8 would take them for an answer that is left over, and throw the connection away.
+    A server sends more of the handshake after its end, with the first reply. redis-py 8 would take those bytes for
+    a leftover reply and drop the connection.
     """
     try:
         connection.on_connect()

@@ -1,4 +1,4 @@
--- Accept a flow, which is held until it is submitted. An id that is in use is left alone.
+-- Accept a flow and hold it until it is submitted. An id that is in use is left alone.
 -- KEYS  runs held flows
 -- ARGV  id queue position step steps routine name
 -- ANSWER OK, EXISTS
@@ -6,7 +6,7 @@
 if redis.pcall('HEXISTS', runs .. id, 'task') ~= 0 then return 'EXISTS' end
 redis.call('HSET', runs .. id, 'task', FLOW, 'data', '{}', 'state', 'WAIT', 'queue', queue, 'created', now,
   'reason', 'not submitted', 'draft', '1', 'position', position, 'step', step)
-redis.call('DEL', flows .. id) -- of another flow with this id, whose hash foreign hands deleted
+redis.call('DEL', flows .. id) -- left by a flow with this id whose hash another client deleted
 redis.call('HSET', flows .. id, 'steps', steps, 'routine', routine, 'name', name, 'first', position)
 redis.call('ZADD', held, '+inf', id)
 return 'OK'

@@ -1,4 +1,4 @@
--- Answer a reload: on success the new data becomes the run's data, in the same attempt under the same lease.
+-- Record the result of a reload. On success the new data replaces the run's data, in the same attempt and lease.
 -- KEYS  runs
 -- ARGV  id token reload_id error data seq
 -- ANSWER OK, STALE (not the holder)
@@ -8,7 +8,7 @@ local v = redis.pcall('HMGET', key, 'token', 'state')
 if v[1] ~= token or v[2] ~= 'RUNNING' then return 'STALE' end
 if error == '' then
   redis.call('HSET', key, 'reloaded', reload_id)
-  if reload_id ~= '' then redis.call('HSET', key, 'data', data) end -- a bare word's data stands there already, or newer
+  if reload_id ~= '' then redis.call('HSET', key, 'data', data) end -- no id: the hash has it
   publish(id, 'reloaded', 'null', seq)
 else
   redis.call('HSET', key, 'reloaded', reload_id .. ' ' .. error)

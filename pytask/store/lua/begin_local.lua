@@ -1,4 +1,4 @@
--- Begin a local run: one that belongs to its worker, holds no lease, and is forgotten when the worker dies.
+-- Begin a local run: it belongs to its worker, holds no lease, and is forgotten when the worker dies.
 -- KEYS  runs
 -- ARGV  id task data worker token ttl_ms
 -- ANSWER OK

@@ -1,11 +1,11 @@
--- Grant waiting runs to a worker, oldest first, each with a lease. The list entry is only a hint: an id whose
--- hash does not say WAIT is dropped; one that holds a lease is looked at again in a second. An id leaves its list
--- last, so an error loses none.
+-- Grant waiting runs to a worker, oldest first, each with a lease. The list entry is only a hint: an id whose hash
+-- does not say WAIT is dropped; one that holds a lease is checked again in a second. Ids leave their list last, so
+-- an error loses none.
 -- KEYS  runs line leases due held dead paused parked parked_names suspects ended record worker_hash
--- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  of queue and parked_task at most one: a list of
--- parked runs or of suspects is claimed whole; then, for suspects, the ids of those this worker holds
--- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {id, its own timeout, whether it has messages, …},
--- id, task, data, attempt, ms it waited or -1, …} or {UNREGISTERED} or {PAUSED}
+-- ARGV  worker nonce lease_ms limit max_bytes queue parked_task ...  queue, parked_task, or neither for suspects;
+-- parked runs and suspects may belong to any queue. The rest, for suspects: the ids of those that this worker holds
+-- ANSWER {OK, more, {dead id, why, …}, {parked id, task, …}, {id, its own timeout, 1 if it has messages, …},
+-- id, task, data, attempt, ms in the queue or -1, …} or {UNREGISTERED} or {PAUSED}
 -- include clock event flow usable set_aside grant guilt suspect hold paused
 local serves = redis.call('HMGET', worker_hash, 'tasks', 'queues')
 if not serves[1] then return {'UNREGISTERED'} end
@@ -15,7 +15,7 @@ if is_paused('queue', queue) or is_paused('task', parked_task) then return {'PAU
 local granted, known, passed = {}, {}, {}
 
 local function knows(task, reason)
-  if parked_task ~= '' and parked_task == task and reason ~= 'paused' then return true end -- or nobody has for a day
+  if parked_task ~= '' and parked_task == task and reason ~= 'paused' then return true end -- or no worker has for a day
   if known[task] == nil then
     known[task] = not string.find(task, '\n', 1, true)
       and string.find(serves[1], '\n' .. task .. '\n', 1, true) ~= nil
@@ -25,7 +25,7 @@ end
 
 local function forget_last_time(id, was_ended)
   redis.call('HDEL', runs .. id, 'reason', 'parked', 'ended', 'output', 'progress', 'target')
-  if line ~= suspects then redis.call('HDEL', runs .. id, 'alone') end -- it runs in company now
+  if line ~= suspects then redis.call('HDEL', runs .. id, 'alone') end -- it now runs beside others
   if not was_ended then return end
   forgive(id)
   redis.call('HDEL', runs .. id, 'unhandled')
@@ -34,7 +34,7 @@ local function forget_last_time(id, was_ended)
   end
 end
 
--- Tell whether a run goes elsewhere: a suspect to the others, and one that is for other workers back in line.
+-- Return true if a run goes elsewhere: a new suspect to the suspects, and one for other workers back to its list.
 local function is_elsewhere(id, task, crashes, home)
   if line ~= suspects then
     if not is_suspect(id, crashes) or type(redis.pcall('LPUSH', suspects, id)) == 'table' then return false end
@@ -48,21 +48,21 @@ local function take(id)
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'data', 'attempt', 'created', 'queue', 'reason', 'ended',
     'crashes', 'paused', 'timeout', 'inbox', 'step')
   if v.err then return bury(id, 'its key is not a hash') end
-  local task, state = v[1] == FLOW and v[13] or v[1], v[2] -- of a flow, that of its next step
+  local task, state = v[1] == FLOW and v[13] or v[1], v[2] -- of a flow: its step's
   local home = queue ~= '' and queue or v[6] or 'default'
-  if not task then -- pushed before its hash: look again in a second
+  if not task then -- pushed before its hash: check again in a second
     redis.call('HSET', runs .. id, 'queue', home)
     redis.call('ZADD', due, now_ms + 1000, id)
     return
   end
   if state and state ~= '' and state ~= 'WAIT' then return end
-  if redis.call('ZSCORE', leases, id) then return redis.call('ZADD', due, now_ms + 1000, id) end -- somebody may run it
+  if redis.call('ZSCORE', leases, id) then return redis.call('ZADD', due, now_ms + 1000, id) end -- it may be running
   if is_kept_back(id, task, home, v[10], passed) then return end
   if line ~= suspects and not knows(task, v[7]) then return park(id, task, home) end
-  local crashes = not v[8] and v[9] -- of this life
+  local crashes = not v[8] and v[9] -- `ended` is set: they are from before the retry
   if (crashes or line == suspects) and is_elsewhere(id, task, crashes, home) then return end
   if v[4] or v[7] or v[8] then forget_last_time(id, v[8]) end
-  if v[1] == FLOW then -- it may be held all the same, where it stood in line twice
+  if v[1] == FLOW then -- it may be held too, if it was in its list twice
     redis.call('ZREM', held, id)
     redis.call('HDEL', runs .. id, 'draft')
   end
@@ -71,13 +71,13 @@ local function take(id)
     'token', attempt .. ':' .. nonce .. ':' .. worker, 'created', v[5] or now, 'started', now)
   publish(id, 'running', '{"worker":"' .. worker .. '","attempt":' .. attempt .. '}', 0)
   table.insert(granted, id)
-  -- Only a first attempt has waited since it was created.
+  -- Only a first attempt has been waiting since it was created.
   grant(id, v[1], v[3] or '{}', attempt, v[4] and -1 or math.max(0, now_ms - (tonumber(v[5]) or now_ms / 1000) * 1000),
     v[11], v[12])
 end
 
 local ids = redis.call('LRANGE', line, -limit, -1)
-if #ids > 0 then redis.call('HSET', worker_hash, 'claimed', now) end -- when memory is full: refused, and all of it
+if #ids > 0 then redis.call('HSET', worker_hash, 'claimed', now) end -- if memory is full, all of this is refused
 local looked = 0
 for i = #ids, line == suspects and trial(ids) or 1, -1 do
   local why = not_usable(ids[i])

@@ -1,8 +1,7 @@
--- Write a schedule down as the code of a worker declares it. One that is there keeps its next time, unless its trigger
--- is another one now.
+-- Store a schedule as a worker's code declares it. An existing one keeps its next time unless its trigger has changed.
 -- KEYS  schedules schedule_hashes
 -- ARGV  name task queue data trigger next missed  next in Unix milliseconds, or +inf
--- ANSWER NEW, CHANGED, SAME, MISSED (a new one, or a new time, that is past), REFUSED (its key is no hash)
+-- ANSWER NEW, CHANGED, SAME, MISSED (it is new or has a new time, which is past), REFUSED (its key is not a hash)
 local hash = schedule_hashes .. name
 local v = redis.pcall('HMGET', hash, 'task', 'queue', 'data', 'trigger', 'paused')
 if v.err then return 'REFUSED' end

@@ -1,22 +1,22 @@
--- Publish a task's own events, in order, and keep its progress and its messages; for the holder of the token only.
+-- Publish a task's own events in order and keep its progress and messages; only for the holder of the token.
 -- KEYS  runs messages
--- ARGV  ...  of each event: id, token, done, target (both '' where it is no progress), event without its end, seq,
+-- ARGV  ...  of each event: id, token, done, target (both '' if it is not progress), event without its end, seq,
 -- JSON text to keep or ''
--- ANSWER how many were published
+-- ANSWER the number published
 -- include clock
 local MOST, LOCAL_TTL_MS = 1000, 86400000
 
--- When memory is full nothing is kept, and the event is published all the same.
+-- If memory is full, nothing is kept, but the event is still published.
 local function keep(id, text, has_messages, is_local)
   local list = messages .. id
   if not has_messages then
     local written = redis.pcall('HSET', runs .. id, 'messages', 1)
     if type(written) == 'table' then return end
-    redis.call('UNLINK', list) -- of another run with this id, deleted by foreign hands
+    redis.call('UNLINK', list) -- left by a run with this id that another client deleted
   end
   if type(redis.pcall('RPUSH', list, '{"at":' .. now .. ',"text":' .. text .. '}')) == 'table' then return end
   redis.call('LTRIM', list, -MOST, -1)
-  if is_local then redis.call('PEXPIRE', list, LOCAL_TTL_MS) end -- its hash may be forgotten with its worker
+  if is_local then redis.call('PEXPIRE', list, LOCAL_TTL_MS) end -- its hash is forgotten if its worker dies
 end
 
 local published = 0

@@ -1,7 +1,7 @@
--- Say better why runs are parked: the worker that did not know their task knows which names are near.
+-- Give parked runs a better reason: the worker that does not know their task suggests similar names.
 -- KEYS  runs
 -- ARGV  ...  of each run: id, reason
--- ANSWER how many were still parked
+-- ANSWER the number still parked
 local said = 0
 for i = rest, #ARGV, 2 do
   local v = redis.pcall('HMGET', runs .. ARGV[i], 'state', 'parked')

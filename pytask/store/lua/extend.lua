@@ -1,14 +1,14 @@
--- Let a run take longer: so many seconds more from now where it runs, in this attempt; of its total where it waits,
--- which is its own `timeout`, or `+seconds` more than its task's. Never less than it has.
+-- Give a run more time. If it runs, this attempt may take that many seconds from now, never fewer than it has left.
+-- If it waits, they are added to its own `timeout`, which is a total, or `+seconds` on top of its task's.
 -- KEYS  runs
 -- ARGV  id seconds
--- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks, a limit that is none), NOT_FOUND, or the end state it has
+-- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks, a timeout that is not a number), NOT_FOUND, or the end state
 -- include clock
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local', 'timeout', 'extended')
 local task, state, attempt, timeout = v[1], v[2], v[3] or '0', v[5]
 if v.err or not task then return 'NOT_FOUND' end
-redis.call('HDEL', key, '') -- harmless, and never refused: see finish
+redis.call('HDEL', key, '') -- harmless and never refused: see finish
 if v[4] and string.sub(task, 1, 7) == 'pytask/' then return 'REFUSED' end
 if state == 'RUNNING' then
   local before, until_ms = string.match(v[6] or '', '^(%d+):(%d+)$')

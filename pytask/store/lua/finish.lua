@@ -1,9 +1,11 @@
--- Record how attempts ended: state, lease, index, counter and event together, for the holder of the token only.
+-- Record how attempts ended: state, lease, index, counter and event together, only for the holder of the token.
 -- KEYS  runs lines leases due held ended stats end_task end_handler inboxes messages flows
 -- ARGV  ...  of each run: id, token, state, reason, output, seq
--- ANSWER for each run: OK, DUP (recorded before), STALE (not the holder)
+-- ANSWER for each run: OK, DUP (already recorded), STALE (not the holder)
 -- include clock event line flow wake relatives end guilt
-redis.call('ZREM', leases, '') -- harmless, and never refused: when memory is full an outcome is recorded all the same
+-- Harmless. When memory is full, Redis refuses a script at its first write, if that may use memory; this one may not,
+-- so the outcome is recorded all the same.
+redis.call('ZREM', leases, '')
 local answers, done, scores, counts = {}, {}, {}, {}
 for i = rest, #ARGV, 6 do
   local id, token, state, reason, output = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]

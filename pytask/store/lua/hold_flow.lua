@@ -1,10 +1,10 @@
--- Hold a flow, without a lease: until its time comes, it is told something, or the child ends that it starts here.
+-- Hold a flow without a lease until its time comes, a message arrives, or the child that it starts here ends.
 -- KEYS  runs lines queues leases due held ended stats end_task end_handler inboxes flows
--- ARGV  id token reason until_ms check_ms saved message is_child_over ...  then of a child, where one is to be started:
--- queue, task, data, and where it is a flow, its steps, the first one's task, and its routine
+-- ARGV  id token reason until_ms check_ms saved message is_child_over ...  then, to start a child: its queue, task,
+-- data, and if it is a flow, its steps, the task of the first one, and its routine
 -- ANSWER {OK}, {STALE} (not the holder)
 -- include clock event line flow wake relatives end guilt handover hold inbox
-redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
+redis.call('ZREM', leases, '') -- harmless and never refused: see finish
 local key, flow = runs .. id, flows .. id
 local v = redis.pcall('HMGET', key, 'token', 'state', 'task', 'stop', 'attempt', 'paused', 'inbox', 'children')
 if v[1] ~= token or v[2] ~= 'RUNNING' then
@@ -35,7 +35,7 @@ local function start_child(queue, task, data, steps, step, routine)
 end
 
 hand_over_reload(id, false)
-forgive(id) -- whom workers die of comes no further
+forgive(id) -- a run that kills its workers does not get this far
 redis.call('HSET', flow, 'saved', saved)
 redis.call('HSET', key, 'state', 'WAIT', 'reason', reason, 'wait', reason, 'until', until_ms)
 if is_child_over == '1' then
@@ -47,6 +47,6 @@ local at = math.min(tonumber(until_ms) or math.huge, check_ms ~= '' and now_ms +
 redis.call('ZADD', held, at == math.huge and '+inf' or string.format('%.0f', at), id)
 if v[6] then hold(id) end
 publish(id, 'wait', cjson.encode({reason = reason}), 0)
--- What came while it was looked at is looked at next.
+-- Whatever arrived while the step was being checked is handled next.
 if take_out(id, message, v[7]) or redis.call('HEXISTS', flow, 'ended') == 1 then wake(id) end
 return {'OK'}

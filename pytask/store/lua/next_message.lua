@@ -1,8 +1,7 @@
--- Take out the message that has been handled, and answer with the one that is first then; for the holder of the token
--- only.
+-- Remove the message that was handled and return the next one; only for the holder of the token.
 -- KEYS  runs inboxes
--- ARGV  id token handled  handled is how the message begins, '' for none
--- ANSWER {OK, message}, {OK} where there is none, {STALE} (not the holder)
+-- ARGV  id token handled  handled is the beginning of the message, '' for none
+-- ANSWER {OK, message}, {OK} if there is none, {STALE} (not the holder)
 -- include inbox
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'token', 'state', 'inbox')

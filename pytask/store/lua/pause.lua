@@ -1,9 +1,9 @@
--- Pause a run. One that waits is held; one that runs keeps its lease, is told, and halts at its next control point.
+-- Pause a run. A waiting run is held. A running one keeps its lease and halts at its next control point.
 -- KEYS  runs due held
 -- ARGV  id
 -- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, or the end state it already has
 -- include clock event hold
-redis.call('ZREM', held, '') -- harmless, and never refused: see finish
+redis.call('ZREM', held, '') -- harmless and never refused: see finish
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local', 'paused', 'queue')
 if v.err or not v[1] then return 'NOT_FOUND' end
@@ -19,5 +19,5 @@ if v[2] == 'RUNNING' then
   return 'REQUESTED'
 end
 redis.call('HDEL', key, 'parked')
-if v[6] then hold(id) end -- else started by foreign hands, in an unknown queue: held when a claim meets it there
+if v[6] then hold(id) end -- else another client started it, in an unknown queue: the claim that meets it holds it
 return 'APPLIED'

@@ -1,4 +1,4 @@
--- Write down at which step a flow stands, and where its steps are not known yet, these: only who knows the task claims it.
+-- Record the step of a flow, and its steps if they were not stored yet. Workers claim a flow by the task of its step.
 -- KEYS  runs flows
 -- ARGV  id token step steps routine
 -- ANSWER OK, STALE (not the holder)

@@ -1,10 +1,11 @@
--- Put runs whose time has come in line. An id that still has no hash worth the name was never accepted work; one that
--- so many workers died with is a convict, unless the last of them has come back meanwhile. Flows that waited until now, too.
+-- Push runs that are due onto their queues, and wake flows whose time has come. An id that still has no task was never
+-- accepted work. A run that is convicted ends here, unless its last worker has come back meanwhile.
 -- KEYS  runs lines due held dead ended stats end_task end_handler inboxes flows
 -- ARGV  limit
--- ANSWER how many were looked at, of what is due or of what is held
+-- ANSWER the number looked at, of due runs or of held flows, whichever is larger
 -- include clock event line flow wake relatives end guilt
-redis.call('ZREM', due, '') -- harmless, and refused where no lease can be renewed: what looks overdue there is not
+-- Harmless. It fails if the server refuses writes: then no lease can be renewed, and none of them counts as overdue.
+redis.call('ZREM', due, '')
 local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now_ms, 'LIMIT', 0, limit)
 for _, id in ipairs(ids) do
   local v = redis.pcall('HMGET', runs .. id, 'task', 'state', 'queue', 'alone', 'crashes')
@@ -24,6 +25,6 @@ end
 local late = redis.call('ZRANGEBYSCORE', held, '-inf', now_ms, 'LIMIT', 0, limit)
 for _, id in ipairs(late) do
   wake(id)
-  redis.call('ZREM', held, id) -- where it is none that waits
+  redis.call('ZREM', held, id) -- also if it is not a waiting flow
 end
 return math.max(#ids, #late)

@@ -1,5 +1,5 @@
--- Delete ended runs: hash and index together. What is marked `keep`, or waits for the end handler, stays, unless
--- somebody asked for it by name.
+-- Delete ended runs: hash, index and everything they own. Runs marked `keep` and runs that wait for the end handler
+-- stay, unless `takes_kept` is 1.
 -- KEYS  runs ended end_task end_handler inboxes messages flows
 -- ARGV  takes_kept ...  ids
 -- ANSWER for each id: OK, KEPT, NOT_FOUND, or the state of one that has not ended

@@ -1,14 +1,14 @@
--- Put overdue runs back in line. Two-phase: the caller saw each of these deadlines overdue half a lease ago, and
--- one that is unchanged was renewed by nobody since. A crash is counted only when the owner is gone too. Who is
--- convicted by it waits in `due` until its worker has had time to come back: see promote.
+-- Requeue overdue runs. The caller saw each of these deadlines overdue half a lease ago; one that has not changed
+-- was not renewed since. A crash is counted only if the owner is gone too. A run that is convicted by it waits in
+-- `due` until its worker has had time to come back: see promote.
 -- KEYS  runs lines suspects leases due held ended stats workers end_task end_handler inboxes flows
 -- ARGV  lease_ms ...  of each run: id, the deadline seen
--- ANSWER the ids put back or ended
+-- ANSWER the ids requeued or ended
 -- include clock event line flow wake relatives end guilt handover hold
-redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
+redis.call('ZREM', leases, '') -- harmless and never refused: see finish
 local recovered = {}
 local function is_overdue(deadline)
-  return deadline <= now_ms or deadline > now_ms + 2 * lease_ms -- too far ahead: the server's clock jumped back
+  return deadline <= now_ms or deadline > now_ms + 2 * lease_ms -- too far ahead: the server's clock was set back
 end
 local function put_back(id, v, deadline)
   if v[6] and v[6] == v[3] then return end_run(id, v[2], 'STOPPED', 'stop') end
@@ -22,7 +22,7 @@ local function put_back(id, v, deadline)
     redis.call('ZADD', due, now_ms + 2 * lease_ms, id)
   elseif v[10] then
     hold(id)
-  -- Suspects go to the front: those who crashed together are looked at next.
+  -- To the front: suspects that crashed together are tried next.
   elseif not is_suspect(id, crashes) or type(redis.pcall('RPUSH', suspects, id)) == 'table' then
     redis.call('LPUSH', line_of(v[5]), id)
   end

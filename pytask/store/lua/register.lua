@@ -1,8 +1,9 @@
--- Write down that a worker is alive for one more lease. All workers of a prefix have the same lease length.
+-- Record that a worker is alive for one more lease. All workers of a prefix have the same lease length.
 -- KEYS  workers worker_hash worker_hashes runs end_handler
--- ARGV  worker lease_ms ttl_ms handles_ends locals ...  locals ids of its local runs, then field, value of its hash
--- ANSWER {the worker's own stop or '', {ids of local runs that Redis has forgotten}, {id, verdict of those that were told
--- something: see renew}}, or the lease in ms of the worker that was here first
+-- ARGV  worker lease_ms ttl_ms handles_ends locals ...  as many ids of local runs as `locals` says, then fields
+-- and values of the worker's hash
+-- ANSWER {the worker's own stop or '', {ids of local runs that Redis has forgotten}, {id, verdict, …, see renew}},
+-- or the lease in ms of an older worker, if it differs
 -- include clock reminders
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms)
 if redis.call('EXISTS', worker_hash) == 0 then
@@ -14,7 +15,7 @@ end
 redis.call('ZADD', workers, now_ms + ttl_ms, worker)
 local fields = rest + tonumber(locals)
 local forgotten = {}
-for i = rest, fields - 1 do -- one that has ended meanwhile is kept like any other
+for i = rest, fields - 1 do -- one that has ended is kept like any other run
   local v = redis.pcall('HMGET', runs .. ARGV[i], 'attempt', 'stop', 'grace', 'reload_id', 'inbox', 'paused', 'state')
   if v[7] == 'RUNNING' then
     redis.call('PEXPIRE', runs .. ARGV[i], ttl_ms)
@@ -25,6 +26,6 @@ for i = rest, fields - 1 do -- one that has ended meanwhile is kept like any oth
 end
 redis.call('HSET', worker_hash, 'lease_ms', lease_ms, 'seen', now, unpack(ARGV, fields))
 redis.call('PEXPIRE', worker_hash, ttl_ms)
--- For a day after the last worker with an end handler was seen, ended runs are kept for it.
+-- Ended runs are kept for the end handler until a day after the last worker with one was seen.
 if handles_ends == '1' then redis.call('SET', end_handler, worker, 'EX', 86400) end
 return {redis.call('HGET', worker_hash, 'stop') or '', forgotten, verdicts}

@@ -1,10 +1,10 @@
--- Give runs back to the front of their queues: not a failure. One that was told to stop ends STOPPED instead, one that
--- is paused is held.
+-- Requeue runs at the front of their queues; this is not a failure. A run that was told to stop ends as STOPPED
+-- instead, and a paused one is held.
 -- KEYS  runs lines leases due held ended stats end_task end_handler inboxes flows
 -- ARGV  ...  of each run: id, token, reason
--- ANSWER for each run: OK, STALE (not the holder, or released before)
+-- ANSWER for each run: OK, STALE (not the holder, or already released)
 -- include clock event line flow wake relatives end guilt handover hold
-redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
+redis.call('ZREM', leases, '') -- harmless and never refused: see finish
 local answers = {}
 for i = rest, #ARGV, 3 do
   local id, token, reason = ARGV[i], ARGV[i + 1], ARGV[i + 2]

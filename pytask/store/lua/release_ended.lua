@@ -1,7 +1,7 @@
--- Let go of ended runs: the end handler has returned. One that nobody has taken ran again meanwhile: this end is another.
+-- Release ended runs: the end handler has returned. One with a count of 0 has run again meanwhile: that is another end.
 -- KEYS  runs end_task
 -- ARGV  ...  ids
--- ANSWER how many
+-- ANSWER the number released
 local let_go = 0
 for i = rest, #ARGV do
   if redis.pcall('HGET', runs .. ARGV[i], 'unhandled') ~= '0' then

@@ -1,7 +1,7 @@
--- Forget a schedule. One that a living worker has in its code would be declared again.
+-- Delete a schedule. A live worker that has it in its code would declare it again, so that is refused.
 -- KEYS  schedules schedule_hashes workers worker_hashes
 -- ARGV  name
--- ANSWER APPLIED, REFUSED (a living worker has it), NOT_FOUND
+-- ANSWER APPLIED, REFUSED (a live worker has it in its code), NOT_FOUND
 -- include clock
 if not redis.call('ZSCORE', schedules, name) then return 'NOT_FOUND' end
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', workers, now_ms, '+inf')) do

@@ -1,10 +1,10 @@
--- Renew leases by token, expired ones too as long as nobody recovered them. Who lives for long is no culprit.
+-- Renew leases by token, also expired ones that were not recovered. A run that lives long enough is acquitted.
 -- KEYS  runs leases
 -- ARGV  lease_ms ...  of each run: id, token
--- ANSWER id, verdict of those to act on: LOST (another's now), GONE (no hash), STOP and its grace, RELOAD, SEND, and
--- PAUSED beside these; ended ones are passed over
+-- ANSWER id, verdict of those to act on: LOST (another worker's), GONE (no hash), STOP and its grace, RELOAD, SEND;
+-- PAUSED comes in addition. Ended runs are skipped
 -- include clock guilt reminders
-redis.call('ZREM', leases, '') -- harmless, and never refused: see finish
+redis.call('ZREM', leases, '') -- harmless and never refused: see finish
 local scores = {}
 for i = rest, #ARGV, 2 do
   local id = ARGV[i]

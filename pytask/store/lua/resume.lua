@@ -1,10 +1,10 @@
--- Let a paused run go on. One that was held stands at the front of its queue: it has waited.
+-- Resume a paused run. One that was held goes to the front of its queue: it has waited.
 -- KEYS  runs lines held
 -- ARGV  id
 -- ANSWER APPLIED, REQUESTED, REFUSED (pytask's own tasks), NOT_FOUND, or the state of one that was not paused
 -- include clock event line
 local was_held = redis.call('ZSCORE', held, id)
-redis.call('ZREM', held, '') -- harmless, and never refused: see finish
+redis.call('ZREM', held, '') -- harmless and never refused: see finish
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'attempt', 'local', 'paused', 'queue', 'draft')
 if v.err or not v[1] then
@@ -15,7 +15,7 @@ if v[4] and string.sub(v[1], 1, 7) == 'pytask/' then return 'REFUSED' end
 local state = v[2] and v[2] ~= '' and v[2] or 'WAIT'
 if not v[5] or state ~= 'WAIT' and state ~= 'RUNNING' then return state end
 redis.call('HDEL', key, 'paused', 'reason')
-if v[7] then redis.call('HSET', key, 'reason', 'not submitted') end -- and it stays held
+if v[7] then redis.call('HSET', key, 'reason', 'not submitted') end -- it stays held
 publish(id, 'resumed', 'null', 0)
 if state == 'RUNNING' then
   redis.call('PUBLISH', key .. '-control', '{"command":"resume","attempt":' .. (v[3] or '0') .. ',"at":' .. now .. '}')

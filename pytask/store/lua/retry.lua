@@ -1,9 +1,9 @@
--- Run an ended run again: same id, same data, next attempt. A flow goes on at the step at which it ended, after a success
--- at its first, or at the given one; the results from there on are made anew.
+-- Run an ended run again: same id, same data, next attempt. A flow resumes at the given step, else at the one where it
+-- ended, or after a success at its first; results from there on are deleted.
 -- KEYS  runs lines ended end_task flows
 -- ARGV  id position
--- ANSWER APPLIED, REFUSED (a local run belonged to its worker, what is no flow has no steps), NOT_FOUND, or the state of
--- one that has not ended
+-- ANSWER APPLIED, REFUSED (a local run, or a step of a run that is not a flow), NOT_FOUND, or the state of one that has
+-- not ended
 -- include clock event line flow guilt revive
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'queue', 'local')
@@ -15,11 +15,11 @@ if v[1] == FLOW and (position ~= '' or v[2] == 'SUCCESS') then
   local first = tonumber(redis.call('HGET', flows .. id, 'first')) or 0
   local from = tonumber(position) or first
   redis.call('HSET', key, 'position', from)
-  redis.call('HDEL', key, 'step') -- its worker knows which
+  redis.call('HDEL', key, 'step') -- its worker finds it
   if from <= first then redis.call('HDEL', flows .. id, 'saved') end
   local all = redis.call('HGETALL', flows .. id)
   for i = 1, #all, 2 do
-    local at = string.match(all[i], '^(%d+):') or string.match(all[i], '^%l+:(%d+)$') -- a result; an error, by whose hand
+    local at = string.match(all[i], '^(%d+):') or string.match(all[i], '^%l+:(%d+)$') -- a result; an error or a mark
     if (tonumber(at) or -1) >= from then redis.call('HDEL', flows .. id, all[i]) end
   end
 end

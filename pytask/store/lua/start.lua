@@ -1,8 +1,8 @@
--- Accept runs: write each hash, then put its id in line, or where it waits for its time. An id that is in use is left
--- alone.
+-- Accept runs: write each hash, then push its id onto its queue, or into `due` if its time has not come. An id that
+-- is in use is left alone.
 -- KEYS  runs lines queues due
--- ARGV  ...  of each run: id, queue, task, data, how many seconds it may take or '', when it is due: in Unix milliseconds,
--- +milliseconds from now on, or ''
+-- ARGV  ...  of each run: id, queue, task, data, timeout in seconds or '', due time in Unix milliseconds,
+-- +milliseconds from now, or ''
 -- ANSWER for each run: OK, EXISTS
 -- include clock line
 local answers, pushed, names = {}, {}, {}
@@ -15,7 +15,7 @@ for i = rest, #ARGV, 6 do
   local id, queue, task, data, timeout = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local found = redis.pcall('HEXISTS', runs .. id, 'task')
   if found == 0 then
-    -- The HSET comes first: when memory is full the whole script is refused, and nothing half accepted.
+    -- The HSET comes first: if memory is full, the whole script is refused and no run is half accepted.
     redis.call('HSET', runs .. id, 'task', task, 'data', data, 'state', 'WAIT', 'queue', queue, 'created', now)
     if timeout ~= '' then redis.call('HSET', runs .. id, 'timeout', timeout) end
     local at = ARGV[i + 5] ~= '' and when(ARGV[i + 5]) or 0

@@ -1,8 +1,8 @@
--- Submit a flow: one that never was is put in line with its data, one that waits is told it.
+-- Submit a flow: one that was not submitted yet is queued with its data; one that waits gets the data as a message.
 -- KEYS  runs lines queues held inboxes
 -- ARGV  id data message max_messages max_bytes
--- ANSWER APPLIED (also where it was submitted with this data before), REQUESTED, FULL, TOO_LARGE (the message is ''),
--- REFUSED (what is no flow), NOT_FOUND, or the state of one that does not wait
+-- ANSWER APPLIED (also if it was submitted with this data before), REQUESTED, FULL, TOO_LARGE (the message is ''),
+-- REFUSED (not a flow), NOT_FOUND, or the state of one that does not wait
 -- include line flow wake inbox
 local key = runs .. id
 local v = redis.pcall('HMGET', key, 'task', 'state', 'data', 'draft', 'wait', 'paused', 'queue', 'inbox')
@@ -13,7 +13,7 @@ local is_going = state == 'WAIT' or state == 'RUNNING'
 if is_going and v[4] then
   redis.call('HSET', key, 'data', data)
   redis.call('HDEL', key, 'draft')
-  if v[6] then return 'APPLIED' end -- it is put in line when it is resumed
+  if v[6] then return 'APPLIED' end -- it is queued when it is resumed
   redis.call('HDEL', key, 'reason')
   redis.call('LPUSH', line_of(v[7]), id)
   redis.call('SADD', queues, v[7] or 'default')

@@ -1,7 +1,7 @@
--- Give runs that say RUNNING without a lease an overdue one: else nobody would ever recover them. A page at a time.
+-- Give every run that says RUNNING but has no lease an overdue lease, so that it is recovered. Looks at one page.
 -- KEYS  runs leases
 -- ARGV  cursor count
--- ANSWER {next cursor, how many}
+-- ANSWER {next cursor, the number of leases given}
 -- include clock
 local page = redis.call('SCAN', cursor, 'MATCH', runs .. '*', 'COUNT', count, 'TYPE', 'hash')
 local mended = 0

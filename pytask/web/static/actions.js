@@ -1,18 +1,18 @@
-// Buttons that tell the server something, and say what it has answered: an answer is what is true, never a hope.
+// Buttons that send commands, and show the answers. An answer reports the state at that moment, not an intention.
 
 import { h, setShown, setText } from './dom.js'
 
-const ARMED_MS = 6000 // a second thought comes sooner; then the button is what it was
+const ARMED_MS = 6000 // for the second press that confirms; then the button resets
 
 const WORDS = {
   applied: 'done',
-  requested: 'requested: its worker has been told',
-  full: 'full: too many messages wait',
+  requested: 'requested; its worker has been notified',
+  full: 'not sent: too many messages are waiting',
 }
 
-export const inWords = (answer) => WORDS[answer] ?? `it is ${answer} already`
+export const inWords = (answer) => WORDS[answer] ?? `not possible: already ${answer}`
 
-/** A row of buttons with one line for what was answered. */
+/** A row of buttons, and one line for the last answer. */
 export function actions() {
   const row = h('div.actions')
   const answer = h('p.answer', { role: 'status' })
@@ -24,7 +24,7 @@ export function actions() {
   say('')
 
   async function carryOut(button, work) {
-    button.setAttribute('aria-disabled', 'true') // one that is disabled loses the focus
+    button.setAttribute('aria-disabled', 'true') // `disabled` would lose the focus
     try {
       const answered = await work()
       if (answered !== undefined) say(`${button.dataset.word}: ${typeof answered === 'string' ? answered : inWords(answered.answer)}`)
@@ -35,7 +35,7 @@ export function actions() {
     }
   }
 
-  /** Add a button; one that asks twice says on the first press what the second would do. */
+  /** Add a button; with `twice` the first press only shows this text, and the second one acts. */
   function add(word, work, { twice = '' } = {}) {
     let timer = 0
     const node = h('button', { type: 'button', 'data-word': word }, word)
@@ -46,7 +46,7 @@ export function actions() {
       setText(node, node.dataset.word)
     }
     node.addEventListener('click', (event) => {
-      if (node.hasAttribute('aria-disabled') || event.detail > 1) return // a double click is one press
+      if (node.hasAttribute('aria-disabled') || event.detail > 1) return // a double click counts once
       if (twice && !timer) {
         timer = setTimeout(disarm, ARMED_MS)
         node.classList.add('armed')
@@ -63,7 +63,7 @@ export function actions() {
     row.append(node)
     return {
       node,
-      /** Show it under this word, or not at all. */
+      /** Show it with this label, or hide it. */
       show(isShown, newWord = word, newTwice = twice) {
         node.dataset.word = newWord
         node.dataset.twice = newTwice

@@ -1,10 +1,10 @@
-// The HTTP API of this server, beside the page wherever it is mounted.
+// The HTTP API of this server. Its URL is relative to the page, so the site may be mounted anywhere.
 
 import { learnClock } from './times.js'
 
 export const base = new URL('../api/v1/', import.meta.url)
 
-/** What the server has refused, with all that it said: `status`, `errors` by path. */
+/** An error that the server answered: `status`, and `errors` with their paths. */
 export class Problem extends Error {
   constructor(status, problem) {
     super(problem?.detail || problem?.title || `the server answered ${status}`)
@@ -13,7 +13,7 @@ export class Problem extends Error {
   }
 }
 
-/** Return the URL of a path; its parts are encoded: a run's id or a task's name may hold slashes. */
+/** Return the URL of a path. Parts are encoded, since a run's id or a task's name may contain slashes. */
 export function address(parts, query = {}) {
   const url = new URL(parts.map(encodeURIComponent).join('/'), base)
   for (const [name, value] of Object.entries(query)) if (value !== '' && value !== undefined) url.searchParams.set(name, value)
@@ -30,8 +30,8 @@ async function ask(method, parts, query, body) {
       cache: 'no-store',
     })
   } catch {
-    const known = method === 'GET' ? '' : '; whether it has done that is not known'
-    throw new Problem(0, { detail: `The server can not be reached${known}.` })
+    const doubt = method === 'GET' ? '' : ' It may or may not have received the command.'
+    throw new Problem(0, { detail: `The server cannot be reached.${doubt}` })
   }
   learnClock(response.headers.get('Date'))
   const answer = await response.json().catch(() => null)

@@ -1,4 +1,4 @@
-// The page: which panes stand where, the keys that work everywhere, and how the connection is.
+// The page: which panes it shows, keyboard shortcuts, and the state of the connection.
 
 import { h, setAttribute, setText } from './dom.js'
 import { flowsPane } from './flows.js'
@@ -14,7 +14,7 @@ const main = document.getElementById('main')
 const runs = runsPane()
 const side = h('div.side')
 const PAGES = { schedules: schedulesPane, flows: flowsPane, workers: workersPane }
-// Beside the list on a wide window, instead of it on a narrow one.
+// Beside the list in a wide window, instead of it in a narrow one.
 const SIDES = { run: runPane, start: startPane }
 
 let ending = new AbortController()
@@ -46,7 +46,7 @@ function showRuns() {
   if (runs.node.parentNode !== main) main.replaceChildren(runs.node, side)
 }
 
-// The list keeps the focus while one walks through it; elsewhere the new heading gets it.
+// The list keeps the focus while the user moves through it; otherwise the new heading gets it.
 function focusOn(page) {
   const isWalking = document.activeElement?.classList.contains('run') && !page
   if (isWalking && getComputedStyle(runs.node).display !== 'none') return
@@ -62,9 +62,9 @@ function showLink() {
   setText(node, {
     live: 'live',
     connecting: 'connecting',
-    asleep: `asleep since ${clock(at)}`,
-    lost: `reconnecting… shown as of ${clock(at)}`,
-    refused: `not allowed: ${why}`,
+    asleep: `suspended since ${clock(at)}`,
+    lost: `reconnecting… last update ${clock(at)}`,
+    refused: `access denied: ${why}`,
   }[state])
   setAttribute(document.body, 'data-link', state)
 }
@@ -80,7 +80,7 @@ addEventListener('keydown', (event) => {
 })
 
 document.querySelector('.skip').addEventListener('click', (event) => {
-  event.preventDefault() // its hash would be a place
+  event.preventDefault() // its hash would change the view
   main.focus()
 })
 

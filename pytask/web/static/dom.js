@@ -1,4 +1,4 @@
-// What the page makes its elements with. Text only ever becomes text: nothing here parses HTML.
+// Helpers that create elements. Text always stays text: nothing here parses HTML.
 
 /** Make an element: h('p.note', { title: 'x', onclick }, 'text', child). Null children are left out. */
 export function h(name, properties, ...children) {
@@ -16,14 +16,14 @@ export function h(name, properties, ...children) {
 
 const written = new WeakMap()
 
-/** Write text, if it is another. */
+/** Set the text, if it differs. */
 export function setText(node, text) {
   if (written.get(node) === text) return
   written.set(node, text)
   node.textContent = text
 }
 
-/** Set an attribute, if it is another; null removes it. */
+/** Set an attribute, if it differs; null removes it. */
 export function setAttribute(node, name, value) {
   if (value === null || value === undefined || value === false) node.removeAttribute(name)
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value)
@@ -34,7 +34,7 @@ export function setShown(node, isShown) {
   if (node.hidden === isShown) node.hidden = !isShown
 }
 
-/** Lines of a parent, one for each item: kept by their key, moved only where the order asks for it. */
+/** The children of an element, one for each item: reused by key, and moved only if the order changes. */
 export class Lines {
   #made = new Map()
 
@@ -46,7 +46,7 @@ export class Lines {
     return this.#made.get(key)
   }
 
-  /** Show these items in this order. What `make` returned for each has `node` and `update(item)`. */
+  /** Show these items in this order. `make(item)` returns an object with `node` and `update(item)`. */
   show(items) {
     const left = new Set(this.#made.keys())
     let place = this.parent.firstElementChild
@@ -66,7 +66,7 @@ export class Lines {
   }
 }
 
-/** Call `work` once in the next frame, however often it is asked for; and so that it takes a fifth of the time at most. */
+/** Return a function that calls `work` once in the next frame, using at most a fifth of the time. */
 export function perFrame(work) {
   let isAsked = false
   let from = 0
@@ -80,19 +80,19 @@ export function perFrame(work) {
     if (isAsked) return
     isAsked = true
     const pause = from - performance.now()
-    // No frames come while nobody looks.
+    // A hidden page gets no frames.
     if (document.hidden) setTimeout(go, 100)
     else if (pause > 16) setTimeout(() => requestAnimationFrame(go), pause - 16)
     else requestAnimationFrame(go)
   }
 }
 
-/** Show a value as people read it: text as it is, all else as JSON. */
+/** Return a value as text: strings as they are, everything else as JSON. */
 export function plain(value, indent = undefined) {
   return typeof value === 'string' ? value : (JSON.stringify(value, null, indent) ?? '')
 }
 
-/** Say something to who listens to the page instead of looking at it. */
+/** Announce something to users of a screen reader. */
 export function tell(text) {
   document.getElementById('told').textContent = text
 }

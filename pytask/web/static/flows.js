@@ -1,4 +1,4 @@
-// Flows: the list of them, and one with its steps.
+// Flows: the list, and one flow with its steps.
 
 import { actions, inWords } from './actions.js'
 import { get, post } from './api.js'
@@ -9,7 +9,7 @@ import { routinesPart } from './routines.js'
 import { stateMark } from './runs.js'
 import { poll } from './tables.js'
 
-// A flow is a run: what the list of runs has heard of it is newer than what was read here.
+// A flow is a run, and the list of runs, which gets events, has its latest state.
 const stateOf = (flow) => model.runs.get(flow.id)?.state ?? flow.state
 
 export function flowsPane(name, signal) {
@@ -19,7 +19,7 @@ export function flowsPane(name, signal) {
 function listPane(signal) {
   const list = h('ol.flows', { 'aria-label': 'Flows' })
   const empty = h('div.empty', { hidden: '' },
-    h('p', null, 'No flows. A flow is one passage through ordered steps, each a task; it is held without a worker while it waits:'),
+    h('p', null, 'No flows. A flow runs ordered steps, each of them a task; while it waits, it occupies no worker:'),
     h('pre', null, "routine('nightly', ['fetch', 'sign', 'send'])\nsubmit(flow('nightly'), day='monday')"))
   const problem = h('p.gone', { role: 'alert', hidden: '' })
   const lines = new Lines(list, (flow) => flow.id, flowLine)
@@ -54,7 +54,7 @@ function flowLine(flow) {
 
 const isDone = (flow) => stateOf(flow) === 'SUCCESS'
 
-/** Say how a step of a flow is: done, now (in the flow's state), failed, or to come. */
+/** Return the state of a step: SUCCESS before the current one, the flow's state there, '' after it. */
 export function stepState(flow, position) {
   if (position < flow.position || isDone(flow)) return 'SUCCESS'
   if (position > flow.position) return ''
@@ -77,10 +77,10 @@ function flowPane(id, signal) {
     setTimeout(turn, 50)
     return inWords(answered.answer ?? 'applied')
   }
-  const submit = told.add('Go on', order('submit', { data: {} }))
-  const force = told.add('Pass this step', order('force', { output: null }), { twice: 'Really pass it, with null?' })
+  const submit = told.add('Continue', order('submit', { data: {} }))
+  const force = told.add('Skip this step', order('force', { output: null }), { twice: 'Really skip it, with null as its result?' })
   const retry = told.add('Retry', order('retry'))
-  const stop = told.add('Stop', async () => inWords((await post(['runs', id, 'stop'])).answer), { twice: 'Really stop it and its children?' })
+  const stop = told.add('Stop', async () => inWords((await post(['runs', id, 'stop'])).answer), { twice: 'Really stop it and the runs it started?' })
 
   async function read() {
     let flow
@@ -120,7 +120,7 @@ function stepLine(step) {
       if (!is) setText(state.node.lastChild, 'to come')
       setAttribute(node, 'aria-current', position === flow.position && !isDone(flow) ? 'step' : null)
       const forced = at(flow.forced, position)
-      setText(byHand, forced ? `passed by hand${forced.by ? ` by ${forced.by}` : ''}` : '')
+      setText(byHand, forced ? `skipped${forced.by ? ` by ${forced.by}` : ''}` : '')
       const error = at(flow.errors, position)?.error
       const isWrong = error !== undefined && position === flow.position
       const found = at(flow.results, position)
@@ -132,5 +132,5 @@ function stepLine(step) {
   }
 }
 
-// Results, errors and what was passed by hand are lists of rows, each with its position.
+// Results, errors and skipped steps are lists of rows, each with its position.
 const at = (rows, position) => rows?.find((row) => row.position === position)

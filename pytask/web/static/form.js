@@ -1,17 +1,17 @@
-// A form made from JSON Schema, as far as the inputs of tasks need it; the rest is asked for as JSON.
+// A form made from JSON Schema, as far as the inputs of tasks need it; other types are entered as JSON.
 //
-// The server judges, not the form: what was typed is sent as it is where it is not what the schema wants, and comes
-// back with the reason, while it still stands in its field.
+// The server validates, not the form: text that does not fit the schema is sent as it is, and the server's reason is
+// shown at the field, which keeps the text.
 
 import { h, plain, setShown, setText } from './dom.js'
 
-const HIDDEN = '***' // stands for a secret, which the server does not show
-const TYPE_AGAIN = `${HIDDEN} stands for what is not shown: type it again`
+const HIDDEN = '***' // replaces a secret, which the server does not show
+const TYPE_AGAIN = `${HIDDEN} replaces a hidden value: enter it again`
 
-/** Tell whether a value holds what the server has hidden. */
+/** Tell whether a value contains something that the server has hidden. */
 export const hasHidden = (value) => value === HIDDEN || (typeof value === 'object' && value !== null && Object.values(value).some(hasHidden))
 
-/** Make fields for a schema of an object, filled with `data`. */
+/** Create fields for the schema of an object, filled with `data`. */
 export function schemaForm(schema, data = {}) {
   const root = resolve(schema, schema)
   const required = new Set(root.required ?? [])
@@ -28,7 +28,7 @@ export function schemaForm(schema, data = {}) {
     node: h('div.fields', null, fields.map(({ node }) => node), others),
     isEmpty: !fields.length,
 
-    /** Return the data, or null where a field can not even be sent; then it says so. */
+    /** Return the data, or null if a field cannot be sent; the field then shows why. */
     read() {
       this.refuse([])
       const data = {}
@@ -44,7 +44,7 @@ export function schemaForm(schema, data = {}) {
       return errors.length ? null : data
     },
 
-    /** Show each error at its field, those of no field below; put the focus on the first. */
+    /** Show each error at its field, others below the form; focus the first. */
     refuse(errors) {
       const left = [...errors]
       for (const { name, refuse } of fields) {
@@ -69,7 +69,7 @@ function resolve(schema, top) {
   return name ? { ...resolve(top.$defs[name.replaceAll('~1', '/').replaceAll('~0', '~')], top), ...schema, $ref: undefined } : (schema ?? {})
 }
 
-// What kind of field: by the one type there is besides null.
+// The kind of a field: its only type besides null.
 function kindOf(raw, top) {
   const schema = resolve(raw, top)
   const any = (schema.anyOf ?? schema.oneOf)?.map((one) => resolve(one, top)) ?? (Array.isArray(schema.type) ? schema.type.map((type) => ({ ...schema, type })) : [schema])
@@ -89,16 +89,16 @@ function field(name, raw, top, required, filled) {
   const id = `field-${name}`
   const about = { id, name, 'aria-describedby': `${id}-hint ${id}-error`, 'aria-required': isRequired ? 'true' : null }
   const control = make(kind, { about, schema, values, isRequired, hasDefault, given })
-  const hint = [isHidden && 'hidden; type it again', hintOf(schema, kind, values), schema.description].filter(Boolean).join(' · ')
+  const hint = [isHidden && 'hidden: enter it again', hintOf(schema, kind, values), schema.description].filter(Boolean).join(' · ')
   return shell(name, control, hint, isRequired, () => {
     const value = valueOf(control, given)
-    if (isHidden && value === undefined) throw new Error('it was hidden: type it again')
+    if (isHidden && value === undefined) throw new Error('this value was hidden: enter it again')
     if (value !== undefined) return { [name]: value }
     return isRequired && takesNull ? { [name]: null } : {}
   })
 }
 
-// What nobody has touched is sent as it was: no field can show all that JSON has.
+// An untouched field sends the value it was given: a text field cannot show every JSON value.
 function valueOf(control, given) {
   const value = given !== undefined && control.raw() === control.filled ? given : control.value()
   if (hasHidden(given) && hasHidden(value)) throw new Error(TYPE_AGAIN)
@@ -131,9 +131,9 @@ function hintOf(schema, kind, values) {
   if (schema.exclusiveMinimum !== undefined) told.push(`more than ${schema.exclusiveMinimum}`)
   if (schema.maximum !== undefined) told.push(`at most ${schema.maximum}`)
   if (schema.exclusiveMaximum !== undefined) told.push(`less than ${schema.exclusiveMaximum}`)
-  if (schema.minLength) told.push(`${schema.minLength} characters or more`)
-  if (schema.maxLength !== undefined) told.push(`${schema.maxLength} characters or less`)
-  if (schema.pattern) told.push(`like ${schema.pattern}`)
+  if (schema.minLength) told.push(`at least ${schema.minLength} characters`)
+  if (schema.maxLength !== undefined) told.push(`at most ${schema.maxLength} characters`)
+  if (schema.pattern) told.push(`matching ${schema.pattern}`)
   if (kind === 'array' && schema.items?.type) told[0] = `JSON list of ${schema.items.type}s`
   if ('default' in schema && schema.default !== null && !values && kind !== 'boolean') told.push(`default ${plain(schema.default)}`)
   return told.filter(Boolean).join(' · ')
@@ -150,7 +150,7 @@ function make(kind, given) {
 
 const isTick = ({ schema, given }) => typeof schema.default === 'boolean' && (given === undefined || typeof given === 'boolean')
 
-// Digits that a number of JavaScript would change are sent as text; the server reads them as they are.
+// A number that JavaScript cannot hold exactly is sent as text, and the server converts it.
 function number(text) {
   const trimmed = text.trim()
   const value = Number(trimmed)
@@ -197,15 +197,15 @@ function choice({ about, schema, isRequired, hasDefault, given }, values) {
 }
 
 function moreField(given, name = 'more') {
-  const id = `all-${name}` // no input's: one may have this very name
+  const id = `all-${name}` // not `field-…`: an input may have this name
   const about = { id, name, 'aria-describedby': `${id}-hint ${id}-error` }
   const filled = Object.keys(given).length ? given : undefined
   const control = area({ about, schema: { type: 'object' }, given: filled }, (text) => json(text))
-  control.label = name === 'more' ? 'further names' : name
-  const hint = name === 'more' ? 'JSON object; this task takes any other name, too' : 'JSON object'
+  control.label = name === 'more' ? 'other fields' : name
+  const hint = name === 'more' ? 'JSON object; this task accepts any other fields' : 'JSON object'
   return shell(name, control, hint, false, () => {
     const value = valueOf(control, filled) ?? {}
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('this is no JSON object')
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('this is not a JSON object')
     return value
   })
 }

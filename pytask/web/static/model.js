@@ -1,7 +1,7 @@
-// What the page knows of runs: read from the server, kept up to date by its events.
+// What the page knows about runs: read from the server, kept up to date by its events.
 //
-// An event says at once what has changed, so that the page is quick; the run itself is read soon after, since events
-// are hints. What is read never undoes an event that came while the answer was under way.
+// An event is applied at once, so that the page is fast; the run itself is read soon after, since events are hints.
+// An answer never undoes an event that arrived while it was under way.
 
 import { address, get } from './api.js'
 import { events } from './pytask.js'
@@ -9,12 +9,12 @@ import { now } from './times.js'
 
 export const STATES = ['RUNNING', 'WAIT', 'SUCCESS', 'STOPPED', 'ERROR', 'EXCEPTION']
 export const isEnded = (run) => run.state !== 'RUNNING' && run.state !== 'WAIT'
-export const MOST = 2000 // runs on the page; older ones are found by the filter
+export const MOST = 2000 // runs on the page; the filter finds older ones
 
 const STATE_OF = Object.fromEntries(STATES.map((state) => [state.toLowerCase(), state]))
-const CALM_MS = 10_000 // a waiting run is started without an event
-const FEW = 4 // runs that are read one by one; more, and the list is read
-const HIDDEN_MS = 60_000 // then the stream is closed: browsers keep six connections to a server, for all tabs
+const CALM_MS = 10_000 // between readings of the list: a new waiting run causes no event
+const FEW = 4 // runs that are read one by one; for more, the list is read
+const HIDDEN_MS = 60_000 // then the stream is closed: browsers allow six connections to a server, for all tabs together
 
 export const model = new (class extends EventTarget {
   runs = new Map()
@@ -22,14 +22,14 @@ export const model = new (class extends EventTarget {
   filter = { states: [], q: '' }
   link = { state: 'connecting', at: 0, why: '' }
   isRead = false
-  isCut = false // there are more runs than were read
-  problem = null // with the last reading of the list
+  isCut = false // there are more runs than the page has
+  problem = null // of the last attempt to read the list
   #stale = new Set()
-  #watched = new Set() // read and kept whatever the filter says: somebody looks at them
+  #watched = new Set() // open in a pane: read and kept whatever the filter says
   #isReading = false
   #isAsked = false
-  #readAt = Infinity // the next reading of the list
-  #readFrom = 0 // and its earliest moment
+  #readAt = Infinity // when the list is read next
+  #readFrom = 0 // the earliest time for that
   #timer = 0
 
   tell(name, detail) {
@@ -52,7 +52,7 @@ export const model = new (class extends EventTarget {
     return (!states.length || states.includes(run.state)) && (!q || wordsOf(run).includes(tight(q).toLowerCase()))
   }
 
-  /** Read the list in `ms`, or before where that was asked for; so that reading takes a tenth of the time at most. */
+  /** Read the list in `ms`, or earlier if already scheduled; reading takes at most a tenth of the time. */
   readSoon(ms = 0) {
     if (this.#isReading) return void (this.#isAsked = true)
     const at = Math.max(performance.now() + ms, this.#readFrom)
@@ -75,7 +75,7 @@ export const model = new (class extends EventTarget {
       this.#take(runs, counts, since)
       this.isCut ||= Boolean(isCut)
     } catch (problem) {
-      this.problem = problem.status ? problem : null // out of reach: the state of the connection says so
+      this.problem = problem.status ? problem : null // unreachable: the state of the connection shows it
     } finally {
       this.#isReading = false
       this.#readFrom = performance.now() + 9 * (performance.now() - since)
@@ -99,7 +99,7 @@ export const model = new (class extends EventTarget {
     this.isCut = runs.length >= MOST
   }
 
-  // The list cuts long data and output; of a run that somebody looks at more is known.
+  // The list cuts long data and output; a run that is open in a pane keeps its whole values.
   #whole(run, known) {
     if (!run.is_cut || !known || known.is_cut || !this.#watched.has(run.id)) return run
     return { ...run, data: known.data, output: known.output, is_cut: false }
@@ -111,7 +111,7 @@ export const model = new (class extends EventTarget {
     signal.addEventListener('abort', () => this.#watched.delete(id))
   }
 
-  /** Put in a run that was read by itself. */
+  /** Store a run that was read by itself. */
   put(run, since) {
     const known = this.runs.get(run.id)
     if (known?.touched > since) return
@@ -169,7 +169,7 @@ export const model = new (class extends EventTarget {
     read.forEach(({ value }, i) => value && (this.fits(value) || this.#watched.has(ids[i]) || this.runs.has(ids[i])) && this.put(value, since))
   }
 
-  /** Follow the events for ever; say how the connection is. */
+  /** Follow the events forever, and publish the state of the connection. */
   async follow() {
     document.addEventListener('visibilitychange', () => document.hidden || this.readSoon())
     for (;;) {
@@ -187,7 +187,7 @@ export const model = new (class extends EventTarget {
     try {
       for await (const { connection, error, event, data } of events(address(['events']), { signal })) {
         if (connection) this.#setLink(connection === 'open' ? 'live' : 'lost', error?.message)
-        // What a run says has its id, whatever a task has named its event.
+        // A task may name its events anything, but those of a run have its id.
         if (data?.run) this.hear(data)
         else if (connection === 'open' || event === 'reset') this.#readAll()
       }
@@ -203,17 +203,17 @@ export const model = new (class extends EventTarget {
   }
 
   #setLink(state, why = '') {
-    // Until when what is shown was true: the moment of the loss, not of the last vain attempt.
+    // The page was up to date until the connection was lost, not until the last failed attempt.
     const at = state === 'lost' && this.link.state === 'lost' ? this.link.at : now()
     this.link = { state, at, why }
     this.tell('link')
   }
 })()
 
-// As the server writes data, without a blank behind a name; the page shows it with one.
+// The server searches compact JSON, without the blank after a name that the page shows.
 const tight = (q) => q.replaceAll('": ', '":')
 
-// What the server looks in, too. Made once for each reading of a run: typing goes through all of them.
+// What the server searches, too. Cached for each run, since every keystroke searches all of them.
 function wordsOf(run) {
   run.words ??= `${run.id} ${run.task} ${run.reason} ${JSON.stringify(run.data)}`.toLowerCase()
   return run.words

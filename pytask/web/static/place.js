@@ -1,4 +1,4 @@
-// Where the page is: `#/run/<id>?state=RUNNING&q=words`. A place can be bookmarked, reloaded and sent to somebody.
+// The view in the URL: `#/run/<id>?state=RUNNING&q=words`. It can be bookmarked, reloaded and shared.
 
 const VIEWS = new Set(['runs', 'run', 'start', 'schedules', 'flows', 'workers'])
 
@@ -20,7 +20,7 @@ export const place = new (class extends EventTarget {
     return this.view === view && this.name === name
   }
 
-  /** Set parts of the query, without a new entry in the history for each letter. */
+  /** Change parts of the query, without a history entry for each letter. */
   setQuery(changes) {
     for (const [name, value] of Object.entries(changes)) value ? this.query.set(name, value) : this.query.delete(name)
     const path = location.hash.slice(1).split('?')[0] || '/'
@@ -30,7 +30,7 @@ export const place = new (class extends EventTarget {
 
   follow() {
     addEventListener('hashchange', () => this.read())
-    // The filter stays when one goes elsewhere: links are made once, and clicked later.
+    // Links keep the current filter: they are created once and clicked later.
     addEventListener('click', (event) => {
       const anchor = event.target.closest?.('a[href^="#/"]')
       if (anchor) anchor.href = withQuery(anchor.getAttribute('href').slice(1).split('?')[0], this.query)

@@ -3,23 +3,23 @@
 //     import { run } from '/pytask.js'
 //     const { outputs } = await run('sum', { numbers: [1, 2] }, (json) => console.log(json.progress))
 //
-// Events are hints and the run is the truth: what the stream says only makes us read the run again, so where no
-// stream can be had it is read every `pollInterval` instead, and nothing else changes.
+// Events are hints and the run is the truth: an event only makes us read the run again. Without a stream the run is
+// read every `pollInterval` instead, and nothing else changes.
 
 const DEFAULTS = {
   baseURL: '/tasks/', //               where POST starts a run, and GET <uuid>/ reads one
-  eventsURL: undefined, //             where <uuid>/events streams; by default beside baseURL; null: poll only
+  eventsURL: undefined, //             where <uuid>/events streams; default: next to baseURL; null: poll only
   csrfCookieName: 'csrftoken',
   csrfHeaderName: 'X-CSRFToken',
-  corsMode: 'same-origin', //          'cors' sends cookies to other origins, too
-  pollInterval: 1000, //               ms between two looks where nothing is pushed
-  retries: 10, //                      looks that may fail in a row before the promise rejects
+  corsMode: 'same-origin', //          'cors' also sends cookies to other origins
+  pollInterval: 1000, //               ms between two reads without a stream
+  retries: 10, //                      reads that may fail in a row before the promise rejects
 }
-const CALM_FACTOR = 15 //              pushed, a run is looked at that much more rarely: an event may be lost
-const PUSH_INTERVAL_MS = 100 //        at least between two looks, however fast events come
-const SILENCE_MS = 40_000 //           the server says something every 15 s
+const CALM_FACTOR = 15 //              with a stream, reads are this much rarer; they are needed since an event may be lost
+const PUSH_INTERVAL_MS = 100 //        the least time between two reads, however fast events come
+const SILENCE_MS = 40_000 //           the server sends something every 15 s
 
-/** A run that failed, an HTTP error, or a server that could not be reached: see `kind`. */
+/** A failed run, an HTTP error, or a server that could not be reached: see `kind`. */
 export class TaskError extends Error {
   name = 'TaskError'
 
@@ -30,26 +30,26 @@ export class TaskError extends Error {
   }
 }
 
-/** Runs tasks of one server. Options may be changed at any time; the next call takes them. */
+/** Runs tasks of one server. Options may be changed at any time; the next call uses them. */
 export class TaskAPI {
   constructor(options = {}) {
     this.options = { ...DEFAULTS }
     this.configure(options)
   }
 
-  /** Set some options. A name that is none is refused, with the list. */
+  /** Set options. Throws a TypeError that lists the valid names for an unknown one. */
   configure(options) {
     for (const name of Object.keys(options)) {
-      if (!(name in DEFAULTS)) throw new TypeError(`no option ${name}; there are ${Object.keys(DEFAULTS).join(', ')}`)
+      if (!(name in DEFAULTS)) throw new TypeError(`unknown option ${name}; valid options: ${Object.keys(DEFAULTS).join(', ')}`)
     }
     Object.assign(this.options, options)
     return this
   }
 
   /**
-   * Start a run and follow it to its end. Resolves with the run once it has succeeded, and rejects with a TaskError
-   * otherwise, whatever went wrong. `onProgress` is called with the run each time it has changed; `ok` and `err` get
-   * what the promise gets. An error that `onProgress` throws comes through as it is.
+   * Start a run and follow it to its end. Resolves with the run if it succeeds, otherwise rejects with a TaskError.
+   * `onProgress` is called with the run each time it has changed; `ok` and `err` get what the promise gets. An error
+   * that `onProgress` throws rejects the promise unchanged.
    */
   run(task, inputs = {}, onProgress = null, ok = null, err = null) {
     const ended = this.#start(task, inputs).then((json) => this.#follow(json, onProgress))
@@ -57,7 +57,7 @@ export class TaskAPI {
     return ended
   }
 
-  /** Follow a run that was started before, as `run` does. */
+  /** Follow a run that was already started, as `run` does. */
   follow(uuid, onProgress = null) {
     return this.#read(uuid).then((json) => this.#follow(json, onProgress))
   }
@@ -78,7 +78,7 @@ export class TaskAPI {
     }
   }
 
-  // Wait until there may be news, and read. One bad look is no failure of the run: servers restart.
+  // Wait until there may be news, and read. A failed read is retried, since servers restart.
   async #next(uuid, stream) {
     const { pollInterval, retries } = this.options
     for (let failures = 0; ; ) {
@@ -120,7 +120,7 @@ export class TaskAPI {
       })
       text = await response.text()
     } catch (error) {
-      throw new TaskError('network', `${baseURL} can not be reached: ${error.message}`, {}, error)
+      throw new TaskError('network', `${baseURL} cannot be reached: ${error.message}`, {}, error)
     }
     const json = parse(text)
     if (response.ok && json) return json
@@ -139,7 +139,7 @@ export class TaskAPI {
   }
 }
 
-// The stream of one run, as far as `#next` needs it: is there one, and has it said something?
+// The stream of one run, as far as `#next` needs it: is it open, and has it sent something?
 class Hints {
   isOpen = false
   #stopped = new AbortController()
@@ -154,13 +154,13 @@ class Hints {
   async #listen(url, credentials) {
     try {
       for await (const { connection } of events(url, { credentials, signal: this.#stopped.signal })) {
-        // Looked at once when the stream breaks, but not at each vain attempt to have it back.
+        // Read once when the stream breaks, but not after each failed attempt to reopen it.
         const isNews = this.isOpen || connection !== 'closed'
         this.isOpen = connection !== 'closed'
         if (isNews) this.#hint()
       }
     } catch {
-      this.isOpen = false // refused or not there: polled to the end
+      this.isOpen = false // refused or missing: poll to the end
     }
   }
 
@@ -169,7 +169,7 @@ class Hints {
     this.#wake()
   }
 
-  /** Return after `ms`, or sooner when the stream has said something. */
+  /** Return after `ms`, or earlier if the stream sends something. */
   async wait(ms) {
     const since = Date.now() - this.#last
     await new Promise((resolve) => {
@@ -192,12 +192,12 @@ class Hints {
 }
 
 /**
- * Yield the events of a stream as { id, event, data }, and for the connection itself { connection: 'open' } and
- * { connection: 'closed', error }: a task may call its events anything. Connects again by itself, saying which event was the last. Ends when `signal` says so;
- * throws a TaskError where the server refuses.
+ * Yield the events of a stream as { id, event, data }, and the state of the connection as { connection: 'open' } and
+ * { connection: 'closed', error }, which no event can be mistaken for. Reconnects by itself, with the id of the last
+ * event. Ends when `signal` aborts; throws a TaskError if the server refuses.
  *
- * Not an EventSource: that hears only events whose names are known beforehand, hides why it was refused, gives up at
- * the first HTTP error, and does not notice a connection that has silently died.
+ * Not an EventSource: that only receives events whose names are known beforehand, hides why it was refused, gives up
+ * at the first HTTP error, and does not notice a dead connection.
  */
 export async function* events(url, { signal, credentials = 'same-origin', pauseMs = 250, longestMs = 5000 } = {}) {
   let last = ''
@@ -224,7 +224,7 @@ export async function* events(url, { signal, credentials = 'same-origin', pauseM
     }
     if (signal?.aborted) return
     yield { connection: 'closed', error }
-    // Doubling, and spread: all pages of a restarted server come back at once.
+    // Exponential backoff with jitter: after a restart all pages reconnect at once.
     await sleep(Math.min(pauseMs * 2 ** failures++, longestMs) * (0.75 + Math.random() / 2), signal)
   }
 }
@@ -254,7 +254,7 @@ function parseEvent(block) {
 }
 
 function httpError(response, problem) {
-  const told = response.ok ? 'this is no JSON' : (problem?.detail ?? problem?.title ?? response.statusText)
+  const told = response.ok ? 'the answer is not JSON' : (problem?.detail ?? problem?.title ?? response.statusText)
   const fields = { code: response.status, problem: problem ?? null, errors: problem?.errors ?? [] }
   return new TaskError('http', `Bad status: ${response.status}${told ? `: ${told}` : ''}`, fields)
 }
@@ -284,7 +284,7 @@ function decoded(text) {
   try {
     return decodeURIComponent(text)
   } catch {
-    return text // not ours to mend: the server compares it as it is
+    return text // malformed: send it as it is, and let the server compare it
   }
 }
 

@@ -1,10 +1,10 @@
-// Routines: the ordered steps that flows are made of, and a form that starts one.
+// Routines: ordered steps for flows, and a form that starts a flow.
 
 import { get, post } from './api.js'
 import { h, Lines, setShown, setText } from './dom.js'
 import { go } from './place.js'
 
-/** A part of the page with the routines; `read` brings it up to date. */
+/** The list of routines; `read` updates it. */
 export function routinesPart() {
   const list = h('ol.flows', { 'aria-label': 'Routines' })
   const lines = new Lines(list, (routine) => routine.name, routineLine)

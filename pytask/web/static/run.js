@@ -1,4 +1,4 @@
-// One run, whole: what it is, how far, what it said, what it left, and what can be done about it.
+// One run: its state, progress, messages, output and events, and the commands for it.
 
 import { actions, inWords } from './actions.js'
 import { get, post, remove } from './api.js'
@@ -11,11 +11,11 @@ import { inputsOf, prefill } from './start.js'
 import { absolute, clock, iso, label, span } from './times.js'
 
 const FLOW = 'pytask/flow'
-// Then the run is read again; a task may emit a thousand others a second.
+// Events after which the run is read again; a task may emit thousands of others.
 const TURNS = new Set(['running', 'wait', 'success', 'error', 'exception', 'stopped', 'reloaded', 'paused', 'resumed'])
-const MOST_LINES = 500 // of messages and of events; the run itself keeps more
+const MOST_LINES = 500 // of messages, and of events; Redis keeps more
 
-/** Make the pane of a run; `signal` ends it. */
+/** Create the pane of a run; `signal` ends it. */
 export function runPane(id, signal) {
   const view = parts(id)
   let run = null
@@ -34,7 +34,7 @@ export function runPane(id, signal) {
     }
   }
 
-  // What the list knows of it, heard or read: both show the same, at the same time.
+  // Take the run from the model, so that the list and this pane always agree.
   function follow() {
     const known = model.runs.get(id)
     if (!known || (known === run?.known && known.touched === run.touched)) return
@@ -66,8 +66,8 @@ function parts(id) {
   const facts = h('dl.facts')
   const data = block('Data')
   const output = block('Output')
-  const messages = lines('Messages', 'Nothing said yet: a task says something by self.message(text).')
-  const events = lines('Events', 'None since this page was opened. A task tells what it does by self.emit(name, data).')
+  const messages = lines('Messages', 'No messages yet. A task sends one with self.message(text).')
+  const events = lines('Events', 'No events since this page was opened. A task emits one with self.emit(name, data).')
   const told = actions()
   const editor = h('div.editor', { hidden: '' })
   const gone = h('p.gone', { role: 'alert', hidden: '' })
@@ -101,7 +101,7 @@ function parts(id) {
     },
     fail(problem, run) {
       setAttribute(node, 'aria-busy', null)
-      setText(gone, problem.status === 404 ? `There is no run ${id} (any more): it was removed, or its time was over.` : problem.message)
+      setText(gone, problem.status === 404 ? `There is no run ${id}: it was removed, or it ended long ago.` : problem.message)
       gone.hidden = false
       if (!run) setText(title, 'No such run')
     },
@@ -128,8 +128,8 @@ function commands(id, told, editor, now, read) {
   const retry = told.add('Retry', order('retry'))
   const reload = told.add('Reload with…', async () => void (await edit(editor, now(), told, read)))
   const again = told.add('Start another', async () => {
-    const { task, data } = await get(['runs', id]) // whole: the list cuts what is long
-    if (!(await inputsOf(task))) throw new Error(`${task} may not be started from here.`)
+    const { task, data } = await get(['runs', id]) // read whole: the list cuts long data
+    if (!(await inputsOf(task))) throw new Error(`The task ${task} cannot be started from this page.`)
     prefill(task, data)
     go(`/start/${encodeURIComponent(task)}`)
   })
@@ -154,13 +154,13 @@ function commands(id, told, editor, now, read) {
   }
 }
 
-// New data for a run that goes on: the same form as for a start.
+// The form for the new data of a running instance, as for a start.
 async function edit(place, run, told, read) {
   if (!place.hidden) return void (place.hidden = true)
   const [inputs, { data }] = await Promise.all([inputsOf(run.task), get(['runs', run.id])])
   const form = schemaForm(inputs ?? { type: 'object', additionalProperties: true }, data)
   const node = h('form', { novalidate: true, onsubmit: submit }, form.node, h('div.actions', null,
-    h('button.main', { type: 'submit' }, 'Reload'), h('button', { type: 'button', onclick: () => (place.hidden = true) }, 'Leave it')))
+    h('button.main', { type: 'submit' }, 'Reload'), h('button', { type: 'button', onclick: () => (place.hidden = true) }, 'Cancel')))
   place.replaceChildren(node)
   place.hidden = false
   place.querySelector('input, textarea, select, button').focus()
@@ -195,7 +195,7 @@ function showFacts(list, run) {
     ['queue', run.queue], ['worker', run.worker], ['attempt', run.attempt > 1 ? run.attempt : ''], ['crashes', run.crashes || ''],
     ['created', run.created && absolute(run.created)], ['started', run.started && absolute(run.started)], ['ended', run.ended && absolute(run.ended)],
     ['took', took], ['part of', run.parent && inside(`/run/${encodeURIComponent(run.parent)}`, run.parent)],
-    ['flow', run.task === FLOW && inside(`/flows/${encodeURIComponent(run.id)}`, 'its steps')], ['local', run.local ? 'belongs to its worker, and ends with it' : ''],
+    ['flow', run.task === FLOW && inside(`/flows/${encodeURIComponent(run.id)}`, 'its steps')], ['local', run.local ? 'yes: it ends with its worker' : ''],
   ].filter(([, value]) => value)
   const text = JSON.stringify(rows)
   if (list.dataset.shown === text) return
@@ -224,7 +224,7 @@ function lines(name, none) {
   const row = ({ at, text }) => h('li', null,
     at ? h('time', { datetime: iso(at), title: absolute(at) }, clock(at)) : null, h('span', null, text))
 
-  // Who reads the end goes on reading the end; who has scrolled up is left there.
+  // A list scrolled to its end stays there; one that was scrolled up does not move.
   const show = perFrame(() => {
     const isAtEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4
     if (isFresh) list.replaceChildren()
@@ -248,7 +248,7 @@ function lines(name, none) {
       if (items.length > 2 * MOST_LINES) items = items.slice(-MOST_LINES)
       show()
     },
-    /** Show what was read, asked for at `since`, and what was heard later. */
+    /** Show what was read at `since`, and what arrived later. */
     set(read, since) {
       const text = (item) => `${item.at} ${item.text}`
       const known = new Set(read.map(text))

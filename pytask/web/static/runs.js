@@ -1,5 +1,5 @@
-// The list of runs: those that run, those that wait, those that have ended; filtered by state and words. What pytask
-// itself runs in each worker stands last: it is always there, and seldom what one looks for.
+// The list of runs: running, waiting, ended; filtered by state and words. pytask's own runs come last: every worker
+// always has them, and they are rarely what a user looks for.
 
 import { h, Lines, perFrame, plain, setAttribute, setShown, setText } from './dom.js'
 import { isEnded, model, MOST, STATES } from './model.js'
@@ -28,7 +28,7 @@ export function stateMark() {
   }
 }
 
-/** How far a run is: a bar where there is a target, else the number alone. */
+/** The progress of a run: a bar if there is a target, else a number. */
 export function bar() {
   const meter = h('progress', { max: 1 })
   const text = h('span.far')
@@ -46,14 +46,14 @@ export function bar() {
   }
 }
 
-/** What there is to say of a run in one line: its output, its error, or why it waits. */
+/** One line about a run: its output, its error, or why it waits. */
 export function gist(run) {
   if (run.state === 'EXCEPTION' && run.output?.type) return `${run.output.type}: ${run.output.message}`
   if (isEnded(run) && run.output !== null) return plain(run.output)
   return run.reason
 }
 
-/** When: since when it runs or waits, or when it has ended. */
+/** Show how long a run has been running or waiting, or when it ended. */
 export function when(time, run) {
   if (run.state === 'RUNNING') time.update(run.started, 'for')
   else if (run.state === 'WAIT') time.update(run.created, 'for')
@@ -85,7 +85,7 @@ function line(run) {
   }
 }
 
-/** Make the pane with the list. It lives as long as the page. */
+/** Create the pane with the list. It exists as long as the page. */
 export function runsPane() {
   const groups = GROUPS.map(([name, title, fits, at]) => {
     const count = h('span.count')
@@ -93,7 +93,7 @@ export function runsPane() {
     return { fits, at, count, node: h('section', { 'data-group': name }, h('h2', null, title, ' ', count), list), lines: new Lines(list, (run) => run.id, line) }
   })
   const states = stateFilter()
-  const search = h('input', { type: 'search', placeholder: 'Filter by task, id or data', 'aria-label': 'Filter by task, id or data', title: 'Press / to come here', autocomplete: 'off', spellcheck: 'false', oninput: () => place.setQuery({ q: search.value }) })
+  const search = h('input', { type: 'search', placeholder: 'Filter by task, id or data', 'aria-label': 'Filter by task, id or data', title: 'Press / to search', autocomplete: 'off', spellcheck: 'false', oninput: () => place.setQuery({ q: search.value }) })
   const note = h('p.note')
   const empty = h('div.empty')
   const node = h('section.runs', { 'aria-label': 'Runs' }, h('div.filter', null, states.node, search), note, h('div.list', null, empty, groups.map((group) => group.node)))
@@ -134,8 +134,8 @@ export function runsPane() {
 
 function showNote(note) {
   setShown(note, Boolean(model.problem || model.isCut))
-  if (model.problem) setText(note, `The list can not be read: ${model.problem.message}`)
-  else if (model.isCut) setText(note, `The first ${MOST.toLocaleString()} are here. Filter by state, task, id or data to see others.`)
+  if (model.problem) setText(note, `The list could not be loaded: ${model.problem.message}`)
+  else if (model.isCut) setText(note, `These are the first ${MOST.toLocaleString()} runs. Filter by state, task, id or data to see others.`)
 }
 
 function stateFilter() {
@@ -159,19 +159,19 @@ function stateFilter() {
 
 function nothing() {
   if (model.filter.q || model.filter.states.length) {
-    return [h('p', null, 'No run fits.'), h('p', null, h('button', { type: 'button', onclick: () => place.setQuery({ state: '', q: '' }) }, 'Show all'))]
+    return [h('p', null, 'No matching runs.'), h('p', null, h('button', { type: 'button', onclick: () => place.setQuery({ state: '', q: '' }) }, 'Show all'))]
   }
   return [
-    h('p', null, 'No runs yet. A run is one launching of a task; it appears here as soon as it is started:'),
+    h('p', null, 'No runs yet. A run is one execution of a task. Start one:'),
     h('dl', null,
       h('dt', null, 'on this page'), h('dd', null, h('a', { href: link('/start') }, 'Start a run')),
       h('dt', null, 'in a shell'), h('dd', null, h('code', null, 'pytask start hello name=you')),
       h('dt', null, 'in Python'), h('dd', null, h('code', null, "app.client.start('hello', {'name': 'you'})"))),
-    h('p', null, 'Ended runs are kept for an hour, those that failed or were stopped for a day.'),
+    h('p', null, 'Successful runs are kept for an hour, failed and stopped ones for a day.'),
   ]
 }
 
-// One line at a time is in the tab order, arrows walk: two thousand stops would be a wall.
+// Only one line is in the tab order, and arrow keys move it: 2,000 tab stops would be too many.
 function oneInTabOrder(node) {
   const anchors = node.getElementsByClassName('run')
   const is = node.querySelector('.run[tabindex="0"]')

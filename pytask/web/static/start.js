@@ -1,4 +1,4 @@
-// The pane that starts a run: which task, then a form made from its inputs.
+// The pane that starts a run: choose a task, then fill in a form made from its inputs.
 
 import { get, post } from './api.js'
 import { h, plain, setShown, setText } from './dom.js'
@@ -7,7 +7,7 @@ import { model } from './model.js'
 import { go, link } from './place.js'
 
 let filled = { task: '', data: {} }
-/** Fill the next form of this task with the data of a run: "start another". */
+/** Fill the next form of this task with the data of a run, for "Start another". */
 export const prefill = (task, data) => (filled = { task, data })
 
 let known = null
@@ -16,7 +16,7 @@ async function tasks() {
   return (known = tasks)
 }
 
-/** Return the schema of a task's inputs, or null where the server does not offer it. */
+/** Return the schema of a task's inputs, or null if the server does not offer the task. */
 export async function inputsOf(name) {
   return (known ?? (await tasks())).find((task) => task.name === name)?.inputs ?? null
 }
@@ -38,7 +38,7 @@ export function startPane(name, signal) {
     }
     body.removeAttribute('aria-busy')
   }
-  // Never while somebody fills in a form.
+  // Not otherwise: the user may be filling in the form.
   model.on('reset', () => hasFailed && draw(), signal)
   draw()
   return { node }
@@ -46,12 +46,12 @@ export function startPane(name, signal) {
 
 function choose(all, missing) {
   const title = h('h2', { tabindex: '-1' }, 'Start a run')
-  const wrong = missing && h('p.gone', { role: 'alert' }, `No task ${missing} may be started here.`)
+  const wrong = missing && h('p.gone', { role: 'alert' }, `The task ${missing} cannot be started from this page.`)
   if (!all.length) {
     return [title, wrong, h('div.empty', null,
-      h('p', null, 'No task may be started from here. A task is offered once it says so:'),
+      h('p', null, 'No task can be started from this page. Set EXPOSE to offer one:'),
       h('pre', null, 'class Crawl(Task):\n    NAME = \'site/crawl\'\n    EXPOSE = True'),
-      h('p', null, 'In ', h('code', null, 'pytask dev'), ' all tasks are.'))].filter(Boolean)
+      h('p', null, h('code', null, 'pytask dev'), ' offers all tasks.'))].filter(Boolean)
   }
   return [title, wrong, h('ul.tasks', null, all.map(({ name, doc }) =>
     h('li', null, h('a', { href: link(`/start/${encodeURIComponent(name)}`) }, name), doc ? h('span.hint', null, doc.split('\n')[0]) : null)))].filter(Boolean)
@@ -91,9 +91,9 @@ function taskForm(task) {
   function fromJson() {
     try {
       const typed = JSON.parse(asJson.value || '{}')
-      if (hasHidden(data) && hasHidden(typed)) say('*** stands for what is not shown: type it again.')
+      if (hasHidden(data) && hasHidden(typed)) say('*** replaces a hidden value: enter it again.')
       else if (typeof typed === 'object' && typed !== null && !Array.isArray(typed)) return typed
-      else say('The data is a JSON object: {"name": value, …}.')
+      else say('The data must be a JSON object: {"name": value, …}.')
     } catch (error) {
       say(`The data is not JSON: ${error.message}`)
     }
@@ -127,21 +127,21 @@ function taskForm(task) {
   }
 
   return [h('h2', { tabindex: '-1' }, task.name), task.doc ? h('p.doc', null, task.doc) : null,
-    form.isEmpty ? h('p.hint', null, 'It takes no data.') : null, node,
+    form.isEmpty ? h('p.hint', null, 'This task takes no data.') : null, node,
     h('p.hint', null, h('a', { href: link('/start') }, 'All tasks'))].filter(Boolean)
 }
 
-// What a start may be given besides data.
+// Options of a start, besides its data.
 function options(task) {
   const text = (name, hint, inputmode) => {
     const node = h('input', { id: `option-${name}`, type: 'text', inputmode, autocomplete: 'off', spellcheck: 'false' })
     return { name, node, row: h('div.field', null, h('label', { for: node.id }, name), h('p.hint', null, hint), node) }
   }
   const fields = [
-    text('id', 'made for you if left empty; the same id again is the same run'),
+    text('id', 'generated if empty; starting again with the same id returns the same run'),
     text('queue', `default ${task.queue ?? 'default'}`),
-    text('delay', 'seconds until it may start', 'decimal'),
-    text('timeout', 'seconds that an attempt may take', 'decimal'),
+    text('delay', 'seconds to wait before it starts', 'decimal'),
+    text('timeout', 'seconds that one attempt may take', 'decimal'),
   ]
   return {
     node: h('details', null, h('summary', null, 'Options'), fields.map(({ row }) => row)),

@@ -1,4 +1,4 @@
-// Workers and schedules: small tables that are read again while one looks at them.
+// Workers and schedules: small tables that are read again while they are open.
 
 import { actions, inWords } from './actions.js'
 import { get, post } from './api.js'
@@ -9,7 +9,7 @@ import { label } from './times.js'
 
 const EVERY_MS = 3000
 
-/** Read again every few seconds, and after each reset, until `signal` ends it. */
+/** Call `work` every few seconds, and after each reset, until `signal` aborts. */
 export function poll(work, signal, every = EVERY_MS) {
   let timer = 0
   let isTurning = false
@@ -52,7 +52,7 @@ function tablePane({ title, heads, make, read, none }, signal) {
 
 // A row of cells, each written by a function of the item.
 function row(heads, cells) {
-  // Said by their roles: on a narrow window they are no table to the browser.
+  // With ARIA roles: in a narrow window the CSS makes these blocks, and browsers then ignore the table.
   const nodes = cells.map((cell, i) => h('td', { role: 'cell', 'data-head': heads[i] }, cell.node))
   return {
     node: h('tr', { role: 'row' }, nodes),
@@ -72,7 +72,7 @@ function moment(of, form) {
   return { node: time.node, update: (item) => time.update(of(item), form) }
 }
 
-const WORKER_HEADS = ['Worker', 'Host', 'Process', 'Queues', 'Runs', 'Late', 'Version', 'State']
+const WORKER_HEADS = ['Worker', 'Host', 'Process', 'Queues', 'Runs', 'Event loop lag', 'Version', 'State']
 
 export function workersPane(_name, signal) {
   return tablePane({
@@ -82,9 +82,8 @@ export function workersPane(_name, signal) {
     make: () => row(WORKER_HEADS, [
       text((w) => w.id, 'code'), text((w) => w.host), text((w) => w.pid), text((w) => w.queues.join(', ')),
       text((w) => `${w.taken ?? '?'} of ${w.slots ?? '?'}`), text((w) => (w.lag_ms ? `${w.lag_ms} ms` : '')), text((w) => w.version),
-      text((w) => w.troubles || (w.draining ? 'ending: takes no more runs' : 'well'))]),
-    none: [h('p', null, 'No worker is there, so nothing that is started runs. Start one where your tasks are:'), h('pre', null, 'pytask worker'),
-      h('p', null, 'Runs wait in their queue until then; none is lost.')],
+      text((w) => w.troubles || (w.draining ? 'shutting down: takes no new runs' : 'ok'))]),
+    none: [h('p', null, 'No workers, so runs wait in their queues. Start a worker in the folder of your tasks:'), h('pre', null, 'pytask worker')],
   }, signal)
 }
 
@@ -96,9 +95,9 @@ export function schedulesPane(_name, signal) {
     heads: SCHEDULE_HEADS,
     read: async () => (await get(['schedules'])).schedules,
     make: (schedule, again) => row(SCHEDULE_HEADS, [text((s) => s.name), text((s) => s.task), trigger(), next(), last(), scheduleActions(schedule.name, again)]),
-    none: [h('p', null, 'No schedules. A schedule starts runs of a task by the clock; it is declared beside the task:'),
+    none: [h('p', null, 'No schedules. A schedule starts runs of a task at set times. Declare it with the task:'),
       h('pre', null, "@app.cron('*/5 * * * *', tz='Europe/Berlin')\n@task\ndef tidy(): ..."),
-      h('p', null, 'and fired by whichever worker is there, once.')],
+      h('p', null, 'Each time, exactly one worker fires it.')],
   }, signal)
 }
 
@@ -120,7 +119,7 @@ function next() {
   return {
     node: h('span', null, word, time.node),
     update(schedule) {
-      const told = schedule.is_paused ? 'paused' : schedule.missed ? 'missed' : schedule.is_declared === false ? 'no worker has it in its code' : schedule.next_at ? '' : 'done'
+      const told = schedule.is_paused ? 'paused' : schedule.missed ? 'missed' : schedule.is_declared === false ? 'not declared by any worker' : schedule.next_at ? '' : 'done'
       setText(word, told)
       time.update(told ? null : schedule.next_at, 'in')
     },

@@ -1,24 +1,24 @@
-// Times as they are: the server's clock, in words that stay true while they stand there.
+// Times by the server's clock, in labels that update themselves.
 
 import { h, setAttribute, setText } from './dom.js'
 
-// The server's clock minus ours, in seconds. Learnt from what it answers, to the second.
+// The server's clock minus ours, in seconds; known to the second, from the Date of its answers.
 let skew = 0
 let hasSkew = false
 
-/** Learn the server's clock from the Date of an answer. */
+/** Estimate the server's clock from the Date of an answer. */
 export function learnClock(date) {
   const at = Date.parse(date)
   if (Number.isNaN(at)) return
   const ahead = (at - Date.now()) / 1000
-  // `Date` has whole seconds, rounded down: a difference of less is none.
+  // `Date` is rounded down to whole seconds, so a smaller difference means nothing.
   if (!hasSkew || Math.abs(ahead - skew) > 2) skew = ahead > -1.5 && ahead < 0.5 ? 0 : ahead
   hasSkew = true
 }
 
 export const now = () => Date.now() / 1000 + skew
 
-/** Say how long: `4 s`, `3 min`, `5 h`, `2 d`; rounded down, so that it is never more than it was. */
+/** Return a duration as `4 s`, `3 min`, `5 h` or `2 d`, rounded down. */
 export function span(seconds) {
   const s = Math.max(0, seconds)
   if (s < 1) return `${Math.floor(s * 1000)} ms`
@@ -27,7 +27,7 @@ export function span(seconds) {
   return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`
 }
 
-// Foreign hands may write any number; no date is further away than this.
+// Anyone may write any number to Redis; JavaScript has no date beyond this.
 const isDate = (at) => Math.abs(at) <= 8.64e12
 
 export const absolute = (at) =>
@@ -42,12 +42,12 @@ const relative = {
   for: (at) => `for ${since(at)}`,
   in: (at) => (at <= now() ? 'due' : `in ${span(at - now())}`),
 }
-// Below a second a label that is written once a second would be wrong for most of it.
+// Labels update once a second, so they show no milliseconds.
 const since = (at) => (now() - at < 1 ? '0 s' : span(now() - at))
 
 const labels = new Set()
 
-/** A label of a moment that goes on saying the truth: `ago`, `for`, `in`. Its title is the moment itself. */
+/** A label that keeps up with the clock: `ago`, `for` or `in`. Its title is the exact time. */
 export function label() {
   const node = h('time', {})
   let at

@@ -1,8 +1,8 @@
-"""Owned greenlets: whatever a run spawns ends with it, by `self.spawn` or by plain `gevent.spawn`.
+"""Owned greenlets: everything a run spawns, by `self.spawn` or plain `gevent.spawn`, ends with it.
 
-gevent tells of every Greenlet being born, in the greenlet that gives birth; the task that runs there
-is found in its context variables, and the child gets a copy of them. Children belong to the instance
-that spawned them, by its port: those of a reload's successor outlive the old instance.
+gevent calls back for every new Greenlet, in the greenlet that creates it. The context variables tell which task
+runs there, and the child gets a copy of them. Children belong to the instance that spawned them, by its port: those
+of a reload's successor outlive the old instance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import gevent
 from pytask.authoring.task import current
 from pytask.errors import Interrupted
 from pytask.worker.attempt import forks
-from pytask.worker.slots import has_any
+from pytask.worker.live import has_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pytask.authoring.task import Task
     from pytask.worker.attempt.port import RunPort
 
-# How long interrupted children may take to clean up before they are interrupted again, and how often before the run
-# counts as unkillable.
+# How long interrupted children have to clean up before the next interruption, and after how many interruptions the
+# run counts as unkillable.
 CHILD_GRACE_S = 1.0
 INTERRUPTIONS = 3
 
 
 class Failed(Protocol):
-    """Is told of each child that ends in an error; `is_awaited` where somebody waits for it, and learns of it."""
+    """Called for each child that ends in an error; `is_awaited` if some code waits for it and gets the error."""
 
     def __call__(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None: ...
 
@@ -44,9 +44,9 @@ _threads: WeakSet[Thread] = WeakSet()
 
 
 def install(failed: Failed) -> None:
-    """Begin to watch births and deaths.
+    """Begin to adopt greenlets; `failed` is called for their errors.
 
-    Nothing of a child reaches the hub: neither a print, nor a SystemExit that would end the process.
+    The hub's error handler ignores them: it would print them, and a SystemExit would end the process.
     """
     global _failed, _hub  # noqa: PLW0603 - a process is one worker
     _failed = failed
@@ -59,7 +59,7 @@ def install(failed: Failed) -> None:
     def handle_error(context: Any, kind: Any, error: Any, trace: Any) -> None:
         port = getattr(context, 'pytask_port', None)
         if port is None and isinstance(error, gevent.Timeout) and not isinstance(context, gevent.Greenlet):
-            return  # one that a run left ticking, and that found nobody any more
+            return  # a timer that a run left running
         if port is None:
             handle(context, kind, error, trace)
 
@@ -67,10 +67,10 @@ def install(failed: Failed) -> None:
 
 
 def adopt(child: Any) -> None:
-    """Make a greenlet the child of the run that is spawning it, if one is.
+    """Make a greenlet the child of the run that spawns it, if a run does.
 
-    Not one in a native thread, which nobody here can end; nor a `threading.Thread`, a greenlet here too: those of
-    an executor, or of a library, serve other runs as well.
+    Not in native threads, where it cannot be ended from here; nor a `threading.Thread`, which is a greenlet, too:
+    those of an executor or a library serve other runs as well.
     """
     task = current.get()
     if task is None or gevent.get_hub() is not _hub:
@@ -81,7 +81,7 @@ def adopt(child: Any) -> None:
         return
     port: RunPort = task.pytask_port  # type: ignore[assignment]
     child.gr_context = copy_context()
-    child.pytask_port, child.pytask_is_pooled = port, child.has_links()  # a pool links before it starts one
+    child.pytask_port, child.pytask_is_pooled = port, child.has_links()  # a pool links it before it starts it
     if port.children is None:
         port.children = set()
     port.children.add(child)
@@ -89,7 +89,7 @@ def adopt(child: Any) -> None:
 
 
 def _died(child: Any) -> None:
-    forks.leave(child.exception)  # the first of its links: nobody else learns of it in a forked process
+    forks.leave(child.exception)  # first, because in a forked process nothing else gets the error
     port: RunPort = child.pytask_port
     port.children.discard(child)  # type: ignore[union-attr]
     error = child.exception
@@ -101,30 +101,30 @@ def _died(child: Any) -> None:
 
 
 def leave_threads() -> list[str]:
-    """Return the names of threads that runs have left, and see to it that the process does not wait for them."""
+    """Return the names of threads that runs left behind; the process will not wait for them at exit."""
     left = [thread for thread in list(_threads) if thread.is_alive()]
     for thread in left:
-        executor._threads_queues.pop(thread, None)  # type: ignore[attr-defined]  # noqa: SLF001 - waits for its at exit
+        executor._threads_queues.pop(thread, None)  # type: ignore[attr-defined]  # noqa: SLF001 - joined at exit
     return [thread.name for thread in left]
 
 
 def nudge(task: Task | None) -> None:
-    """Have who waits for the children of an instance look again."""
+    """Wake the code that waits for the children of an instance."""
     if task is not None and task.pytask_port.changed is not None:  # type: ignore[attr-defined]
         task.pytask_port.changed.set()  # type: ignore[attr-defined]
 
 
 def interrupt(task: Task | None, reason: str) -> None:
-    """Deliver an interruption to every greenlet of an instance, without waiting."""
+    """Interrupt every child of an instance, without waiting."""
     for child in list(task.pytask_port.children or ()) if task is not None else ():  # type: ignore[attr-defined]
         child.kill(Interrupted(reason), block=False)
 
 
 def close(task: Task | None, gave_up: Callable[[], None], left: Callable[[BaseException], None]) -> None:
-    """End what an instance left behind, and return when nothing of it goes on.
+    """End the children an instance left behind, and return when none is left.
 
-    The run has been judged, or is another instance's: whatever is still aimed at this greenlet, as a Timeout
-    that the task has left ticking, only goes to `left`. `gave_up` is told when the children ignore everything.
+    The run is already judged, or has another instance: an exception still aimed at this greenlet, such as a Timeout
+    that the task left running, goes to `left`. `gave_up` is called if the children ignore every interruption.
     """
     turns = 0
     while has_any(task):
@@ -134,5 +134,5 @@ def close(task: Task | None, gave_up: Callable[[], None], left: Callable[[BaseEx
             turns += 1
             if turns == INTERRUPTIONS and has_any(task):
                 gave_up()
-        except BaseException as error:  # noqa: BLE001 - as in the runner: it was the task's
+        except BaseException as error:  # noqa: BLE001 - as in the runner: the task's
             left(error)

@@ -1,8 +1,7 @@
 """The end of an attempt: `start` is over → `finish` hook → children → `on_exception` hooks → recorded.
 
-What is the author's code in here runs guarded: an interruption that was aimed at `start` does not hit it,
-its errors are logged and change nothing, and its time is limited. A second signal, or a lost lease, may
-cut it short.
+The author's hooks run guarded: an interruption that was aimed at `start` does not hit them, their errors are logged
+and change nothing, and their time is limited. A second signal, or a lost lease, may cut them short.
 """
 
 from __future__ import annotations
@@ -18,45 +17,47 @@ from pytask.core.clock import monotonic_s
 from pytask.core.names import is_own
 from pytask.core.run import Run
 from pytask.core.states import Outcome, State
-from pytask.worker import slots
 from pytask.worker.attempt import forks, stdout
 from pytask.worker.attempt.outcome import outcome_of
-from pytask.worker.attempt.timeouts import Timeouts
-from pytask.worker.slots import CLOSING, LEAVING
+from pytask.worker.live import CLOSING, LEAVING, has_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytask.schema.outputs import Outputs
+    from pytask.worker.application import Application
     from pytask.worker.attempt.port import RunPort
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.worker.attempt.timeouts import Timeouts
+    from pytask.worker.control.stopper import Stopper
+    from pytask.worker.live import Live
+    from pytask.worker.reporter import Reporter
 
-# What an `on_exception` hook may take: long enough to send a report, short enough for a slot.
+# For an `on_exception` hook: long enough to send a report, short enough to occupy a slot.
 HOOK_LIMIT_S = 10.0
 
 
 class AttemptEnding:
     """Ends attempts for one worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._app, self._report, self._writer = worker.app, worker.report, worker.writer
-        self._stopper, self._slots = worker.stopper, worker.slots
-        self.limits = Timeouts(worker)
+    def __init__(self, app: Application, report: Reporter, stopper: Stopper, timeouts: Timeouts) -> None:
+        self._app, self._report = app, report
+        self._stopper, self._timeouts = stopper, timeouts
 
     def judge(self, live: Live, value: Any, error: BaseException | None) -> Outcome:
-        """Return the outcome of an attempt whose `start` is over; then nothing of it goes on. Never raises."""
-        outcome = outcome_of(live, value, error)  # which may ask for an error's text: still a part of `start`
+        """Return the outcome of an attempt whose `start` is over, after nothing of it runs. Never raises."""
+        # May run an error's __str__, so it is still part of `start`.
+        outcome = outcome_of(live, value, error, self._promised(live, error))
         live.phase = CLOSING
         task = live.task
-        if live.limit is not None and (task is None or not task.graceful):
-            self.limits.end(live)
+        if live.deadline is not None and (task is None or not task.graceful):
+            self._timeouts.end(live)
         if task is not None:
             if type(task).finish is not Task.finish and callable(type(task).finish):
                 self._guarded(live, task.GRACE, task.finish, outcome)
-            if live.successor is not None or task.pytask_port.children:  # type: ignore[attr-defined]
+            if live.handover is not None or task.pytask_port.children:  # type: ignore[attr-defined]
                 outcome = self._end_children(live, task, value, outcome, error)
-        if live.limit is not None:
-            self.limits.end(live)
+        if live.deadline is not None:
+            self._timeouts.end(live)
         if outcome.state is State.EXCEPTION:
             self.tell(live, outcome)
         live.phase = LEAVING
@@ -64,37 +65,42 @@ class AttemptEnding:
         current.set(None)
         return outcome
 
+    def judge_outside(self, live: Live, outcome: Outcome | None, error: BaseException) -> Outcome:
+        """Return the outcome where `error` left the context, or kept the run from entering it. Never raises."""
+        self._timeouts.end(live)
+        if outcome is None or (error is not outcome.exception and outcome.state is State.SUCCESS):
+            return self.fail(live, error)
+        if error is not outcome.exception:
+            self._report.context_failed(live, error)
+        return outcome
+
+    def fail(self, live: Live, error: BaseException) -> Outcome:
+        """Return the outcome of an attempt that ended by `error` outside its instance; call the hooks."""
+        outcome = outcome_of(live, None, error)
+        self.tell(live, outcome)
+        return outcome
+
     def tell(self, live: Live, outcome: Outcome) -> None:
-        """Call the app's `on_exception` hooks, where that is how it ended."""
+        """Call the app's `on_exception` hooks if the attempt ended so."""
         if outcome.state is not State.EXCEPTION or is_own(live.task_name):
             return
-        live.phase = CLOSING  # also where there was no start, or its context could not be left
+        live.phase = CLOSING  # even if `start` never ran, or leaving the context failed
         for hook in self._app.exception_hooks:
             self._guarded(live, HOOK_LIMIT_S, hook, self._run_of(live, outcome), outcome.exception)
         self._stopper.close(live, live.task)
 
     def child_failed(self, port: RunPort, error: BaseException, *, is_awaited: bool) -> None:
-        """End a run by the error of a child that nobody waits for; where it ends anyway, log the error."""
+        """End a run by the error of a child that nothing waits for; if the run ends anyway, log the error."""
         live = port.live
         is_other = live.task is not None and live.task.pytask_port is not port  # a reload's
         is_graceful = live.task is not None and live.task.graceful
         is_late = live.phase == LEAVING or (live.phase == CLOSING and not is_graceful)
-        if is_awaited or is_other or is_late or live.ending:
-            self._report.child_failed(port, error)
+        if is_awaited or is_other or is_late or live.end.reason:
+            self._report.child_failed(live, error)
             return
-        live.failure = error
+        live.end.failure = error
         if live.phase != CLOSING:  # else `_join` sees it
             self._stopper.end(live, 'failed')
-
-    def mend(self) -> None:
-        """End attempts whose greenlet somebody killed before its first step: nobody else would."""
-        for live in self._slots.all():
-            if live.greenlet is not None and live.greenlet.dead and not live.took_s:
-                self._report.killed(live)
-                killed = gevent.GreenletExit('its greenlet was killed before its first step')
-                is_free = not (live.ending or live.is_local)
-                outcome = Outcome(State.WAIT, reason='killed') if is_free else outcome_of(live, None, killed)
-                self._writer.end(live, outcome)
 
     def _guarded(self, live: Live, limit_s: float | None, call: Callable[..., Any], *args: Any) -> None:
         guard = live.guard = object()
@@ -116,30 +122,35 @@ class AttemptEnding:
     def _end_children(
         self, live: Live, task: Task, value: Any, outcome: Outcome, error: BaseException | None
     ) -> Outcome:
-        # Its `start` has returned, so a graceful run goes on in its children, and is judged when these have ended.
-        if task.graceful and error is None and slots.has_any(task):
+        # `start` has returned, so a graceful run continues in its children, and is judged when they have ended.
+        if task.graceful and error is None and has_any(task):
             self._join(live, task)
-            outcome = outcome_of(live, value, None)
-        for left in (task, live.successor and live.successor[0]):
+            outcome = outcome_of(live, value, None, self._promised(live, None))
+        for left in (task, live.release_successor()):
             self._stopper.close(live, left)
-        live.successor = None
         return outcome
 
     def _join(self, live: Live, task: Task) -> None:
-        # Until they have ended, one has failed, or their time is over since the run was told to end.
+        # Until they have ended, one has failed, or the time of a run that was told to end is up.
         port: RunPort = task.pytask_port  # type: ignore[assignment]
         changed = port.changed = Event()
-        while slots.has_any(task) and live.failure is None:
+        while has_any(task) and live.end.failure is None:
             changed.clear()
-            left_s = live.interrupt_at - monotonic_s()
+            left_s = live.end.interrupt_at - monotonic_s()
             if left_s <= 0:
                 break
             try:
                 changed.wait(None if left_s == inf else left_s)
-            except BaseException as error:  # noqa: BLE001 - a Timeout that the task has left ticking
+            except BaseException as error:  # noqa: BLE001 - a Timeout that the task left running
                 self._report.leaked(live, error)
-        if live.failure is not None and not live.ending:
-            live.ending = 'failed'
+        if live.end.failure is not None and not live.end.reason:
+            live.end.reason = 'failed'
+
+    def _promised(self, live: Live, error: BaseException | None) -> Outputs | None:
+        # What `start` returned is checked against its annotation; what a waiting step returned is not.
+        if error is not None or live.task is None or (live.flow is not None and not live.flow.is_at_start):
+            return None
+        return self._app.registry.outputs(type(live.task))
 
     def _run_of(self, live: Live, outcome: Outcome) -> Run:
         raw = {b'task': live.task_name.encode(), b'data': live.data, b'output': outcome.output}

@@ -1,6 +1,6 @@
-"""A passage: what this worker knows of a flow that it runs, from where it stands in Redis on.
+"""A flow in one attempt: its steps, its position and state, read from Redis at the start.
 
-It calls what there is to call of a step: its `start` or, where the flow has waited, its `check`.
+It calls a step's `start` or, if the flow has waited, its `check`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from pytask.core.states import Outcome, State
 from pytask.errors import InputError, Interrupted, PytaskError, TaskError
 from pytask.flows.signals import Signal, Wait
 from pytask.flows.steps import SUBMIT, Results
-from pytask.schema.inputs import inputs_of_call, read_object
+from pytask.schema.inputs import read_object
+from pytask.schema.signatures import inputs_of_call
 from pytask.worker.attempt import message_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.app.hooks import Hooks
     from pytask.authoring.task import Task
     from pytask.core.envelope import Envelope
     from pytask.flows.steps import Step
     from pytask.schema.inputs import Inputs
+    from pytask.schema.lookups import Resolvers
     from pytask.store.flows import Stand
 
 # What `self.state` may hold, as JSON: it travels with each move of the flow.
@@ -33,9 +34,9 @@ MAX_SAVED_BYTES = 2**20
 
 
 class FlowAttempt:
-    """One flow, in one attempt. `waits` is true where the step at which it stands has been begun, and held it.
+    """One flow in one attempt. `waits` is true if its current step has begun and holds the flow.
 
-    Messages are for its `check` then, and stay in the inbox until that has been decided: `keeps_mail`.
+    Messages are then for the step's `check`, and stay in the inbox until it has decided: `keeps_mail`.
     """
 
     def __init__(self) -> None:
@@ -46,12 +47,12 @@ class FlowAttempt:
         self.saved = b'{}'
         self.last = b'null'
         self.signal: Signal | None = None
-        self.answer: tuple[str, bytes] | None = None  # for who has asked
-        self.failure: tuple[Envelope, BaseException] | None = None  # of what was to hear a message
+        self.answer: tuple[str, bytes] | None = None  # for the asker
+        self.failure: tuple[Envelope, BaseException] | None = None  # of the handling of a message
         self.keeps_mail, self.has_mail = True, False
-        self._start_anew()
+        self._enter_step()
 
-    def _start_anew(self) -> None:
+    def _enter_step(self) -> None:
         self.waits = self.is_due = False
         self.reason = ''
         self.until_ms: int | None = None
@@ -60,7 +61,7 @@ class FlowAttempt:
         self.offload = b'null'
 
     def stand_at(self, stand: Stand, steps: tuple[Step, ...]) -> None:
-        """Take over what Redis tells of it."""
+        """Take over what Redis has stored."""
         run, fields = stand.run, stand.fields
         self.steps, self.results = steps, Results.read(fields)
         self.position = int(run['position']) if run.get('position', '').isdecimal() else 0
@@ -80,15 +81,15 @@ class FlowAttempt:
             self.message = read_envelope(stand.message)
 
     def go_on(self, value: bytes) -> None:
-        """Stand at the next step: this one has left that."""
+        """Go to the next step; this one left `value`."""
         self.results.put(self.position, self.steps[self.position].key, as_json(value))
         self.position += 1
         self.last = value
-        self._start_anew()
+        self._enter_step()
 
     @property
     def task(self) -> str:
-        """The task of the step at which it stands, '' after the last."""
+        """The task of the current step, '' after the last."""
         return self.task_at(self.position)
 
     def task_at(self, position: int) -> str:
@@ -96,18 +97,19 @@ class FlowAttempt:
 
     @property
     def is_at_start(self) -> bool:
-        """Tell whether what is judged is what `start` has left, and no signal: that is what its task promises."""
+        """Tell whether `start` returned an output, and not a signal: only that must match its annotation."""
         return self.signal is None and not self.waits
 
     @property
     def message_key(self) -> bytes:
+        """The entry of the inbox that the step handles, b'' for none."""
         return self.message.key if self.message is not None else b''
 
     def _key_before(self) -> str:
         return self.steps[self.position - 1].key if 0 < self.position <= len(self.steps) else ''
 
     def settled(self, step_class: type[Task] | None) -> Outcome | None:
-        """Decide what is to become of a step that waits where nobody need be asked; None where somebody is."""
+        """Return the outcome of a waiting step if it can be decided without calling `check`; otherwise None."""
         if not self.waits or step_class is None:
             return None
         has_check = callable(getattr(step_class, 'check', None))
@@ -138,14 +140,14 @@ class FlowAttempt:
     def _stay(self) -> Wait:
         return Wait(self.reason, None if self.is_due else self.until_ms)
 
-    # What is called inside of the run, and may raise anything.
+    # From here on user code is called, which may raise anything.
 
     def enter(self, task: Task, data: bytes) -> Any:
-        """Call the step; return what it has left, None where that is a signal."""
-        self.signal = self.answer = self.failure = None  # of an instance that was reloaded
+        """Call the step; return its output, None if it returned a signal."""
+        self.signal = self.answer = self.failure = None  # left by an instance that was reloaded
         value = self._ask(task, data) if self.waits else task.start()  # type: ignore[attr-defined]
         own = getattr(task, '__dict__', {}).get('state')
-        if isinstance(own, dict):  # assigned, and not only changed
+        if isinstance(own, dict):  # the task assigned a new dict
             self.state = own
         self.saved = _encoded(self.state)
         if isinstance(value, Signal):
@@ -170,7 +172,7 @@ class FlowAttempt:
         except InputError as error:
             if self.message is None:
                 raise TaskError(str(error)) from None  # the flow's own data
-            self._was_heard(self.message, message_handler.failed(error))  # what does not fit is the sender's
+            self._was_heard(self.message, message_handler.failed(error))  # the sender's mistake
             return self._stay()
         args, named = inputs.arguments(bound)
         value = check(*args, **named)
@@ -196,12 +198,12 @@ class FlowAttempt:
 def _hears(step: Task | type[Task], message: Envelope) -> bool:
     try:
         return message.name != SUBMIT and callable(getattr(step, method_name(message.name), None))
-    except PytaskError:  # no name at all, by foreign hands
+    except PytaskError:  # written by hand, without a valid name
         return False
 
 
 def fitting(inputs: Inputs, data: dict[str, Any]) -> dict[str, Any]:
-    """Return of a flow's data what a step takes."""
+    """Return the part of a flow's data that a step takes."""
     return data if inputs.more is not None else {name: data[name] for name in data if name in inputs.fields}
 
 
@@ -210,7 +212,7 @@ def _inputs(
     name: str,
     source: Callable[..., Any],
     is_unbound: bool,  # noqa: FBT001 - a cache's key
-    hooks: Hooks | None,
+    hooks: Resolvers | None,
 ) -> Inputs:
     return inputs_of_call(name, source, is_unbound=is_unbound, hooks=hooks)
 
@@ -219,7 +221,7 @@ def _encoded(state: dict[str, Any]) -> bytes:
     try:
         saved = encode(state)
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f'self.state is what JSON can not carry: {error}') from None
+        raise TypeError(f'self.state cannot be JSON: {error}') from None
     if len(saved) > MAX_SAVED_BYTES:
         raise ValueError(f'self.state has {len(saved):,} bytes of JSON; the limit is {MAX_SAVED_BYTES:,}')
     return saved

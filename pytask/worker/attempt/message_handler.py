@@ -1,6 +1,6 @@
-"""What a task does with one message: the method it calls, its data, and what is answered.
+"""How a task handles one message: which method is called, with which data, and what is answered.
 
-User code, all of it: even finding a method may run some. `hear` is the body of a greenlet that the run owns.
+All of it is user code: even finding a method may run some. `hear` is the body of a greenlet that the run owns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pytask.core.codec import encode
 from pytask.core.envelope import MAX_ANSWER_BYTES, method_name
 from pytask.core.limits import MAX_WHY
 from pytask.errors import InputError, Interrupted, PytaskError
-from pytask.schema.inputs import inputs_of_call
+from pytask.schema.signatures import inputs_of_call
 from pytask.worker.attempt import forks
 from pytask.worker.error_text import describe
 
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
     from pytask.core.envelope import Envelope
     from pytask.schema.inputs import Inputs
 
-# What an answer says of an error at most: all problems of the data, but no novel.
 ANY = 'on_message'
 
 
 class Heard(NamedTuple):
-    """What became of a message. `answer` is JSON for who asked."""
+    """The result of a message; `answer` is JSON for the asker."""
 
     answer: bytes
     error: BaseException | None = None
 
 
 def hear(task: Task, message: Envelope) -> Heard | None:
-    """Have a task handle a message; None where it was interrupted. Never raises."""
+    """Have a task handle a message; return None if it was interrupted. Never raises."""
     try:
         value = _call_of(task, message)()
         forks.leave()  # a child process that it made goes no further
         return Heard(_answer(message, value) if message.ask else b'')
     except Interrupted:
         return None
-    except BaseException as error:  # noqa: BLE001 - user code; an error is the answer, and the run goes on
+    except BaseException as error:  # noqa: BLE001 - user code; the error is the answer
         forks.leave(error)
         return failed(error)
 
 
 def failed(error: BaseException) -> Heard:
+    """Return the result of a message that failed: its answer is `{"error", "type"}`."""
     return Heard(encode({'error': why(error), 'type': type(error).__name__}), error)
 
 
 def why(error: BaseException) -> str:
-    """Return an error's text, behind its type where that is not ours."""
+    """Return an error's text, with its type unless it is pytask's own."""
     text = describe(error)['message']
     return (text if isinstance(error, PytaskError) else f'{type(error).__name__}: {text}')[:MAX_WHY]
 
@@ -80,17 +80,19 @@ def _unknown(task: Task, name: str) -> str:
     methods = [method for method in dir(type(task)) if method.startswith('on_') and not hasattr(Task, method)]
     names = [method[3:].replace('_', '-') for method in methods if callable(getattr(type(task), method, None))]
     if not names:
-        return f'{task.NAME} hears no messages: it has no method on_{name.replace("-", "_")}'
+        return f'{task.NAME} handles no messages: it has no method on_{name.replace("-", "_")}'
     near = get_close_matches(name, names, n=2)
     hint = f'; did you mean {" or ".join(near)}?' if near else ''
-    return f'{task.NAME} hears no message {name!r}{hint} (it hears {", ".join(names)})'
+    return f'{task.NAME} does not handle message {name!r}{hint} (it handles {", ".join(names)})'
 
 
 def _answer(message: Envelope, value: Any) -> bytes:
     try:
         text = encode({'value': value})
     except Exception as error:  # user objects run code while they are encoded
-        raise PytaskError(f'message {message.name}: the answer is what JSON can not carry: {why(error)}') from error
+        raise PytaskError(f'message {message.name}: the answer cannot be JSON: {why(error)}') from error
     if len(text) > MAX_ANSWER_BYTES:
-        raise PytaskError(f'message {message.name}: the answer has {len(text):,} bytes of JSON, too many')
+        raise PytaskError(
+            f'message {message.name}: the answer has {len(text):,} bytes of JSON; the limit is {MAX_ANSWER_BYTES:,}'
+        )
     return text

@@ -1,4 +1,4 @@
-"""The outcome: how an attempt ended, decided once, from what it was told and what it did."""
+"""How an attempt ended: decided once, from what it was told and what it did."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from pytask.worker.error_text import describe
 
 if TYPE_CHECKING:
     from pytask.schema.outputs import Outputs
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 MAX_OUTPUT_BYTES = 2**20
 
 
-def outcome_of(live: Live, value: Any, error: BaseException | None) -> Outcome:
-    """Decide how an attempt ended: what it was told first, then what it returned or raised.
+def outcome_of(live: Live, value: Any, error: BaseException | None, promised: Outputs | None = None) -> Outcome:
+    """Return how an attempt ended: by what it was told, else by what it returned or raised.
 
-    InputError is an ERROR while there is no instance: then it is this run's own data that does not fit.
+    InputError is an ERROR while there is no instance: then it is about the run's own data. `promised` is what the
+    output must match.
     """
-    told = live.ending
+    told = live.end.reason
     if told == 'stop':
         kept = _output(value).output if error is None else b'null'
         return Outcome(State.STOPPED, kept, 'stop', error)
@@ -33,9 +34,9 @@ def outcome_of(live: Live, value: Any, error: BaseException | None) -> Outcome:
         state = State.STOPPED if live.is_local else State.WAIT
         return Outcome(state, reason=told, exception=error)
     if told == 'failed':
-        error = live.failure
+        error = live.end.failure
     if error is None:
-        return _output(value, _promised(live))
+        return _output(value, promised)
     if isinstance(error, TaskError) or (isinstance(error, InputError) and live.task is None):
         return Outcome(State.ERROR, codec.encode(describe(error)['message']), exception=error)
     return Outcome(State.EXCEPTION, codec.encode(describe(error)), exception=error)
@@ -46,15 +47,9 @@ def _own_outcome_counts(live: Live, error: BaseException | None) -> bool:
     return (graceful or live.is_local) and not isinstance(error, Interrupted)
 
 
-def _promised(live: Live) -> Outputs | None:
-    if live.flow is not None and not live.flow.is_at_start:
-        return None
-    return live.task.pytask_port.app.registry.outputs(type(live.task))  # type: ignore[union-attr,no-any-return]
-
-
 def _output(value: Any, promised: Outputs | None = None) -> Outcome:
     if isinstance(value, Signal):
-        return _unfit('wait and spawn steer a flow: this run is no step of one')
+        return _unfit('wait and spawn are only for steps of a flow')
     try:
         if promised is not None:
             value = promised.fit(value)
@@ -64,7 +59,7 @@ def _output(value: Any, promised: Outputs | None = None) -> Outcome:
     except OutputError as error:
         return _unfit(str(error), error)
     except BaseException as error:  # noqa: BLE001 - user objects run code while they are encoded
-        return _unfit(f'start returned what JSON can not carry: {describe(error)["message"]}')
+        return _unfit(f'start returned a value that cannot be JSON: {describe(error)["message"]}')
     if len(output) > MAX_OUTPUT_BYTES:
         return _unfit(f'start returned {len(output):,} bytes of JSON; the limit is {MAX_OUTPUT_BYTES:,}')
     return Outcome(State.SUCCESS, output)

@@ -1,4 +1,4 @@
-"""A run's side of a task: what `self.emit`, `self.spawn`, `self.stopping` and the rest do inside a worker."""
+"""The port of a run: what `self.emit`, `self.spawn`, `self.stopping` and the rest do inside a worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytask.core.clock import monotonic_s
 from pytask.core.port import DONE, check_span, check_whole
 from pytask.flows.steps import Results
 from pytask.worker.attempt import forks
-from pytask.worker.slots import wait_while_paused
+from pytask.worker.live import wait_while_paused
 from pytask.worker.writer import Pending
 
 if TYPE_CHECKING:
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 
     from gevent.event import Event
 
-    from pytask.app.app import PyTask
-    from pytask.worker.slots import Live
+    from pytask.worker.application import Application
+    from pytask.worker.live import Live
     from pytask.worker.writer import Writer
 
 MAX_TEXT = 64 * 1024
-# A thousand of these are kept with a run.
+# Of each text that is kept with the run; a thousand are.
 MAX_KEPT = 4096
-# Redis cuts off who is 32 MiB of events behind: one event must not do that to everybody who listens.
+# Redis disconnects a subscriber that is 32 MiB behind; one event must not cause that.
 MAX_EVENT = 8 * 2**20
 MAX_THREADS = 64
-# Greenlets and native threads count: gevent's own locks lose what wakes their waiters between threads. Never held
+# A native lock, since greenlets and native threads count: gevent's locks lose wake-ups between threads. Never held
 # across a switch.
 _counting = monkey.get_original('_thread', 'allocate_lock')()
 _log = logging.getLogger('pytask.task')
 
 
 class RunPort:
-    """One run's port; as short-lived as the attempt."""
+    """The port of one instance of a run."""
 
     __slots__ = ('_writer', 'app', 'changed', 'child_error', 'children', 'live', 'own_state')
 
-    def __init__(self, live: Live, app: PyTask, writer: Writer) -> None:
+    def __init__(self, live: Live, app: Application, writer: Writer) -> None:
         self.live, self.app, self._writer = live, app, writer
         self.children: set[Any] | None = None
         self.child_error: BaseException | None = None
-        self.own_state: dict[str, Any] | None = None  # of a run that is no flow
-        self.changed: Event | None = None  # set at each child's end, while somebody looks
+        self.own_state: dict[str, Any] | None = None  # of a run that is not a flow
+        self.changed: Event | None = None  # set when a child ends, if a run waits for that
 
     @property
     def run_id(self) -> str:
@@ -63,7 +63,7 @@ class RunPort:
 
     @property
     def stopping(self) -> Event:
-        return self.live.stopping_event()
+        return self.live.end.stopping_event()
 
     @property
     def results(self) -> Any:
@@ -93,9 +93,9 @@ class RunPort:
     def emit(self, event: str, data: Any) -> None:
         head = events.event_head(str(event), data)
         if len(head) > MAX_EVENT:
-            raise ValueError(f'an event of {len(head):,} bytes; the limit is {MAX_EVENT:,}')
+            raise ValueError(f'the event has {len(head):,} bytes; the limit is {MAX_EVENT:,}')
         self._writer.note(self.live, head)
-        self.checkpoint()  # after it: what was done is told
+        self.checkpoint()  # after the event, which reports work that is done
 
     def progress(self, done: int, target: int | None) -> None:
         check_whole(done, target)
@@ -109,7 +109,7 @@ class RunPort:
         self.checkpoint()
 
     def _has_counted(self, attributes: dict[str, Any], by: int) -> bool:
-        # Counted where it is put in line: so the last one recorded is the highest.
+        # Counted when it joins the line, so that the last one recorded is the highest.
         with _counting:
             done = attributes.get(DONE, 0) + by
             head = events.event_head(events.PROGRESS, {'progress': done, 'target': None})
@@ -126,7 +126,7 @@ class RunPort:
 
     def checkpoint(self) -> None:
         if self.live.halt is not None:
-            wait_while_paused(self)
+            wait_while_paused(self.live, self)
 
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return gevent.spawn(fn, *args, **kwargs)  # owned and given the context by `children.adopt`
@@ -153,7 +153,7 @@ class RunPort:
             if self.stopping.is_set():
                 return
             yield turn
-            # From the beginning, not from the last turn: the time a turn takes does not add up.
+            # Counted from the start, not from the last turn, so that delays do not add up.
             behind_s = monotonic_s() - begun
             self.stopping.wait(seconds - behind_s % seconds)
 
@@ -166,16 +166,16 @@ class RunPort:
 
 @cache
 def _threads() -> ThreadPool:
-    # Not the hub's own ten threads: gevent looks up names in those, and each new connection needs them.
+    # Not the hub's own ten threads: gevent looks up host names in those, which each new connection needs.
     return ThreadPool(MAX_THREADS)
 
 
 def _in_thread(context: Context, fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[bool, Any]:
-    # Errors travel as values: the thread pool would print them too, and SystemExit is the task's own matter.
+    # Errors are returned as values: the thread pool would print them, and SystemExit is for the task to see.
     try:
         value = context.run(fn, *args, **kwargs)
     except BaseException as error:  # noqa: BLE001 - raised again in the greenlet that asked
         forks.leave(error)
         return False, error
-    forks.leave()  # a child process that was made in here goes no further
+    forks.leave()  # a child process that was made in here ends here
     return True, value

@@ -1,11 +1,11 @@
-"""What tasks print and log: whose code is running tells which run it belongs to.
+"""What tasks print and log, marked with the run that it comes from.
 
-`show` puts the task and the run id in front of every line that a task prints, from any of its greenlets and
-`offload` threads, for `pytask dev`; in a worker stdout stays as it is. `stamp_logs` gives records of the
-standard `logging` the same two facts. What is printed outside of runs is left alone.
+`show`, for `pytask dev`, puts the task and the run id in front of every line that a task prints, from any of its
+greenlets and `offload` threads; in a worker stdout is unchanged. `stamp_logs` adds the same two facts to records of
+the standard `logging`. What is printed outside runs is left alone.
 
-Lines are gathered per greenlet, and written whole: `print` writes a line in pieces. What a run leaves without
-an end of line comes out when its `start` is over. Only who prints pays for it.
+Lines are collected per greenlet and written whole, because `print` writes a line in pieces. An unfinished line is
+written when the run's `start` is over.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ from gevent.monkey import get_original
 from greenlet import getcurrent
 
 from pytask.authoring.task import current
-from pytask.worker.slots import LEAVING
+from pytask.worker.live import LEAVING
+from pytask.worker.log_format import LogFormat, LogHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytask.worker.slots import Live
+    from pytask.worker.live import Live
 
 # A line longer than this is written in pieces.
 LONGEST = 64 * 1024
 _OWN = 'pytask'
 _TASKS = 'pytask.task'
-# Colours may pass to a terminal; whatever else would steer it is escaped.
+# A terminal gets colours; all other control sequences are escaped.
 _COLOUR = r'\x1b\[[0-9;]*m'
 _CONTROLS = re.compile(f'({_COLOUR})|[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029]')
 
-# Run → (greenlet, stream) → what it has begun to write there. Empty unless somebody is in the middle of a line.
+# Run → (greenlet, stream) → its unfinished line.
 _unfinished: dict[Live, dict[tuple[Any, TaskStream], str]] = {}
-# A native lock: native threads write too. Nothing in it switches greenlets; a finalizer may write in the midst.
+# Native, because native threads write, too; reentrant, because a finalizer may write at any time. Nothing under it
+# switches greenlets.
 _new_lock = get_original('_thread', 'RLock')
 _lock = _new_lock()
 
 
 class TaskStream:
-    """A text stream that puts a text in front of what tasks write, and passes on what others do."""
+    """A text stream that puts a text in front of the lines that tasks write."""
 
     def __init__(self, stream: TextIO, head: Callable[[str, str], str]) -> None:
         self._stream, self._head = stream, head
@@ -51,12 +53,12 @@ class TaskStream:
 
     def write(self, text: str) -> int:
         live = _live()
-        if live is None or not isinstance(text, str):  # which that refuses
+        if live is None or not isinstance(text, str):  # the stream raises for what is not text
             return self._stream.write(text)
         with _lock:
             begun = _unfinished.setdefault(live, {})
             *lines, rest = (begun.pop((getcurrent(), self), '') + text).split('\n')
-            if live.phase == LEAVING or len(rest) > LONGEST:  # nobody comes for it later; or it is too long to keep
+            if live.phase == LEAVING or len(rest) > LONGEST:  # `finish` has passed, or it is too long to keep
                 lines, rest = [line for line in (*lines, rest) if line], ''
             if rest:
                 begun[getcurrent(), self] = rest
@@ -76,7 +78,7 @@ class TaskStream:
             self._stream.flush()
 
     def _clean(self, text: str) -> str:
-        text = text.removesuffix('\r').rpartition('\r')[2]  # progress bars write over their line
+        text = text.removesuffix('\r').rpartition('\r')[2]  # progress bars overwrite their line
         cleaned = _CONTROLS.sub(self._replace, text)
         return f'{cleaned}\x1b[0m' if '\x1b' in cleaned else cleaned
 
@@ -88,18 +90,18 @@ class TaskStream:
 
 
 def show(head: Callable[[str, str], str]) -> None:
-    """From now on, put `head(task, run id)` in front of what tasks print and log."""
+    """From now on, put `head(task, run id)` in front of the lines that tasks print and log."""
     sys.stdout, sys.stderr = TaskStream(sys.stdout, head), TaskStream(sys.stderr, head)
     os.register_at_fork(after_in_child=_forked)
 
 
 def _forked() -> None:
-    global _lock  # noqa: PLW0603 - who held it has not come along
+    global _lock  # noqa: PLW0603 - its holder may not exist in the child
     _lock = _new_lock()
 
 
 def finish(live: Live) -> None:
-    """Write what a run has left in the middle of a line; its `start` is over."""
+    """Write the unfinished lines of a run whose `start` is over."""
     if not _unfinished:
         return
     with _lock:
@@ -108,18 +110,16 @@ def finish(live: Live) -> None:
 
 
 def beneath(stream: TextIO) -> TextIO:
-    """Return the stream itself: for what pytask says, which already names the run."""
+    """Return the stream below a TaskStream, for pytask's own lines, which name the run already."""
     return getattr(stream, '_stream', stream) if isinstance(stream, TaskStream) else stream
 
 
 def stamp_logs() -> None:
-    """Let what tasks log tell task and run id: as `task` and `run_id` of the records, in front, or behind.
+    """Add task and run id to what tasks log, as `task` and `run_id` of the records.
 
-    Where the author has set logging up, that stays as it is. Else warnings go to stderr, as everywhere; where
-    task output is shown, what tasks log is from INFO on.
+    If the author has set up logging, that stays as it is. Otherwise warnings go to stderr, as always in Python; if
+    task output is shown, tasks log from INFO on.
     """
-    from pytask.worker.log_format import LogFormat, LogHandler
-
     root, is_shown = logging.getLogger(), isinstance(sys.stderr, TaskStream)
     if not root.handlers:
         handler: logging.Handler = LogHandler(sys.stderr)
@@ -143,7 +143,7 @@ def _stamp(record: logging.LogRecord) -> bool:
 
 
 def _not_ours(record: logging.LogRecord) -> bool:
-    # What pytask logs has its own handler, and needs none here.
+    # pytask's own records have a handler already.
     return record.name.partition('.')[0] != _OWN
 
 

@@ -1,8 +1,8 @@
-"""The fetcher: claims waiting runs while slots are free, one claim in flight.
+"""The fetcher claims waiting runs while slots are free, one claim at a time.
 
-Waiting consumes nothing: a `QueueWaiter` per queue blocks until an entry stands there, then the fetcher
-claims. A full claim is followed at once by the next and by a larger one; an empty one backs off with
-jitter, so that neither a herd of idle workers nor an entry nobody may claim makes it spin.
+Waiting consumes nothing: a `QueueWaiter` per queue blocks until the queue has an entry, then the fetcher claims. A
+full claim is followed at once by a larger one; after an empty one it backs off with jitter, so that it does not
+spin when many workers are idle or an entry cannot be claimed.
 """
 
 from __future__ import annotations
@@ -12,38 +12,60 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent.event import Event
 
-from pytask.core.clock import boot_s
-from pytask.core.names import no_such_task
-from pytask.errors import Unavailable
-from pytask.store import Claimant, Line
-from pytask.worker.claiming.parked import ParkedRuns
-from pytask.worker.claiming.queue_waiter import PEEK_S, QueueWaiter
-from pytask.worker.heartbeat import FENCE_AT
-from pytask.worker.registration import register
+from pytask.worker.claiming.queue_waiter import PEEK_S
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from pytask.store import Grant
-    from pytask.worker.worker import Worker
+    from collections.abc import Sequence
+
+    from pytask.worker.claiming.claimer import Claimer
+    from pytask.worker.claiming.parked import ParkedRuns
+    from pytask.worker.claiming.queue_waiter import QueueWaiter
+    from pytask.worker.heartbeat import Heartbeat
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.monitoring.backpressure import Backpressure
+    from pytask.worker.slots import Slots
 
 FIRST_BATCH, LARGEST_BATCH = 16, 256
 LATE_PAUSE_S = 0.05
 
 
+class Gate:
+    """Whether a worker may claim: it has a free slot, no shortage, and its leases are renewed."""
+
+    def __init__(self, slots: Slots, backpressure: Backpressure, heartbeat: Heartbeat) -> None:
+        self._slots, self._backpressure, self._heartbeat = slots, backpressure, heartbeat
+
+    def wait(self) -> bool:
+        """Wait a second or two until it may claim; tell whether it may."""
+        if not (self._slots.room.wait(PEEK_S) and self._backpressure.relieved.wait(PEEK_S)):
+            return False
+        if self._heartbeat.late_s():  # leave the runs to workers that can renew their leases
+            gevent.sleep(LATE_PAUSE_S)
+            return False
+        return True
+
+    def limit(self, most: int) -> int:
+        """Return how many runs to claim, `most` or the free slots."""
+        return min(most, self._slots.free)
+
+
 class Fetcher(Service):
-    def __init__(self, worker: Worker, queues: tuple[str, ...]) -> None:
-        super().__init__('fetcher', worker.report, worker.broken)
-        self._worker, self._store, self._slots = worker, worker.store, worker.slots
+    """Goes from queue to queue; `waiters` begins with the queue whose turn it is."""
+
+    def __init__(
+        self,
+        claimer: Claimer,
+        gate: Gate,
+        waiters: Sequence[QueueWaiter],
+        parked_runs: ParkedRuns,
+        lifetime: Lifetime,
+    ) -> None:
+        super().__init__('fetcher', lifetime)
+        self._claimer, self._gate, self._parked_runs = claimer, gate, parked_runs
         self._heard = Event()
-        self.waiters = [
-            QueueWaiter(name, self._store, self._report, worker.broken) for name in dict.fromkeys(queues)
-        ]
+        self.waiters = list(waiters)
         self._batch = FIRST_BATCH
-        self._nonces = 0
-        self._is_answered = True
-        self._aside = ParkedRuns(worker, self._claim, self.waiters)
-        self._between_claims = Event()
-        self._between_claims.set()
         for waiter in self.waiters:
             waiter.heard = self._heard
 
@@ -53,89 +75,37 @@ class Fetcher(Service):
         super().start()
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        # Not in the middle of a claim: what it grants is to be run, or given back, by this worker.
+        # Not during a claim: this worker must run, or requeue, what is granted.
         self._is_stopping = True
-        self._between_claims.wait(timeout_s)
+        self._claimer.between_claims.wait(timeout_s)
         super().stop(timeout_s)
         for waiter in self.waiters:
             waiter.stop(timeout_s)
 
-    @property
-    def is_claiming(self) -> bool:
-        return not self._between_claims.is_set()
-
     def turn(self) -> None:
-        if not (self._slots.room.wait(PEEK_S) and self._worker.backpressure.relieved.wait(PEEK_S)):
-            return
-        if self._worker.heartbeat.late_s():  # what is not renewed would be lost again: it is for other workers
-            gevent.sleep(LATE_PAUSE_S)
+        if not self._gate.wait():
             return
         ready = [waiter for waiter in self.waiters if waiter.may_claim]
         for waiter in ready:
             if not self._is_stopping:
                 self._fetch(waiter)
-        # The next turn begins with another queue: one that is always full does not starve the others.
+        # The next turn begins with another queue, so that one that is always full does not starve the others.
         self.waiters.append(self.waiters.pop(0))
-        has_more = not self._is_stopping and self._aside.fetch()
+        has_more = not self._is_stopping and self._parked_runs.fetch()
         if not ready and not has_more:
             self._heard.clear()
             if not any(waiter.may_claim for waiter in self.waiters):
                 self._heard.wait(PEEK_S)
 
     def _fetch(self, waiter: QueueWaiter) -> None:
-        limit = min(self._batch, self._slots.free)
+        limit = self._gate.limit(self._batch)
         if limit <= 0:
             return
-        grant = self._claim(Line(self._store.keys.line(waiter.queue), queue=waiter.queue), limit)
+        grant = self._claimer.claim(waiter.line, limit)
         if grant.is_paused:
-            waiter.open.clear()  # `ParkedRuns` looks when it is open again
+            waiter.open.clear()  # until `ParkedRuns` sees that it is resumed
         elif len(grant.runs) == limit:
             self._batch = min(LARGEST_BATCH, 2 * self._batch)
         elif not grant.has_more:
             self._batch = FIRST_BATCH
             waiter.ask(was_empty=not grant.runs)
-
-    def _claim(self, line: Line, limit: int) -> Grant:
-        if self._is_answered:  # else what was granted and not heard of is granted once more
-            self._nonces += 1
-        self._is_answered = False
-        who = Claimant(self._worker.id, f'{self._nonces:x}', self._worker.lease_ms)
-        self._between_claims.clear()
-        try:
-            grant = self._granted(who, line, limit)
-        finally:
-            self._between_claims.set()
-            self._worker.dispatcher.catch_up()
-        if not grant.is_registered:
-            register(self._worker, self._worker.store)
-        self._tell(grant)
-        return grant
-
-    def _granted(self, who: Claimant, line: Line, limit: int) -> Grant:
-        asked_at = boot_s()
-        try:
-            grant = self._store.queues.claim(who, line, limit)
-        except Unavailable:
-            # Perhaps granted, and only the answer was lost: ask for the same grant once more.
-            asked_at = boot_s()
-            grant = self._store.queues.claim(who, line, limit)
-        self._is_answered = True
-        is_late = boot_s() - asked_at > FENCE_AT * self._worker.lease_ms / 1000
-        for claimed in grant.runs:
-            live = self._worker.launch(claimed, asked_at, line.queue)
-            if is_late:  # this process stood still, or the answer was long on its way: another may run it by now
-                live.ending = 'lost'
-            self._worker.inbox.begin(live, has_messages=claimed.has_messages)
-        return grant
-
-    def _tell(self, grant: Grant) -> None:
-        for entry, why in grant.dead:
-            self._report.dead_entry(entry, why)
-        if grant.runs:
-            gevent.sleep(0)  # let them begin before the next claim
-        if grant.parked:
-            known = self._worker.app.registry.names()
-            reasons = [(run_id, no_such_task(task, known)) for run_id, task in grant.parked]
-            self._store.parked.explain(reasons)
-            for run_id, why in reasons:
-                self._report.parked(run_id, why)

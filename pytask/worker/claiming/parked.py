@@ -1,9 +1,7 @@
-"""Claims what was laid aside, once a second: parked runs whose task this worker knows, and suspects.
+"""Claims runs that were set aside, once a second: parked runs whose task this worker knows, and quarantined runs.
 
-The same look tells what is paused: of a paused queue nothing is asked, of a paused task nothing claimed.
-
-How many of the suspects, and when it is time for more, the script knows: it sees how long those
-held have lived.
+The same look tells what is paused: paused queues are not asked, runs of paused tasks not claimed. How many
+quarantined runs to grant, and when, the script decides: it sees how long those held have survived.
 """
 
 from __future__ import annotations
@@ -15,36 +13,42 @@ from pytask.store import Line
 from pytask.store.pauses import QUEUE, TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence, Set
+    from collections.abc import Sequence, Set
 
-    from pytask.store import Grant
+    from pytask.authoring.registry import Registry
+    from pytask.store import Store
+    from pytask.worker.claiming.claimer import Claimer
     from pytask.worker.claiming.queue_waiter import QueueWaiter
-    from pytask.worker.worker import Worker
+    from pytask.worker.slots import Slots
 
 EVERY_S = 1.0
 BATCH = 16
 SUSPECTS = 256
-# A run nobody knows ends as ERROR after a day: long enough for any rolling deploy.
+# A run whose task no worker knows ends as ERROR after a day: long enough for any rolling deploy.
 LIMIT_S = 86_400.0
 LIMIT_EVERY_S = 60.0
 
 
 class ParkedRuns:
-    def __init__(self, worker: Worker, claim: Callable[[Line, int], Grant], waiters: Sequence[QueueWaiter]) -> None:
-        self._store, self._registry, self._slots = worker.store, worker.app.registry, worker.slots
-        self._claim, self._peekers = claim, tuple(waiters)
+    """Claims them for one worker, and opens and closes the `waiters` of its queues."""
+
+    def __init__(
+        self, claimer: Claimer, store: Store, slots: Slots, registry: Registry, waiters: Sequence[QueueWaiter]
+    ) -> None:
+        self._claimer, self._store, self._slots = claimer, store, slots
+        self._registry, self._waiters = registry, tuple(waiters)
         self._looked_at = self._aged_at = 0.0
         self._suspects: list[str] = []
 
     def fetch(self) -> bool:
-        """Claim what is there for this worker; nothing before a second has gone by. Tell whether there is more."""
+        """Claim, at most once a second, what is there for this worker; tell whether there is more."""
         now = monotonic_s()
         if now < self._looked_at + EVERY_S:
             return False
         self._looked_at = now
         names, has_suspects, paused = self._store.parked.look()
         closed = {pause[:2] for pause in paused}
-        self._open_peekers(closed)
+        self._open_waiters(closed)
         names = [name for name in names if (TASK, name) not in closed]
         has_more = sum(self._fetch_parked(name) for name in self._for_me(names, now)) > 0
         if has_more:
@@ -54,19 +58,19 @@ class ParkedRuns:
             self._fetch_suspects()
         return has_more
 
-    def _open_peekers(self, closed: Set[tuple[str, str]]) -> None:
-        for waiter in self._peekers:
+    def _open_waiters(self, closed: Set[tuple[str, str]]) -> None:
+        for waiter in self._waiters:
             (waiter.open.clear if (QUEUE, waiter.queue) in closed else waiter.open.set)()
 
     def _fetch_parked(self, name: str) -> bool:
         limit = min(BATCH, self._slots.free)
         if limit <= 0:
             return False
-        grant = self._claim(Line(self._store.keys.parked_list(name), parked=name), limit)
-        return len(grant.runs) == limit  # as after a pause: it is gone through at once
+        grant = self._claimer.claim(Line(self._store.keys.parked_list(name), parked=name), limit)
+        return len(grant.runs) == limit  # as after a pause: then continue at once
 
     def _for_me(self, names: Sequence[str], now: float) -> list[str]:
-        # Tasks this worker knows, and those that nobody knew for a day.
+        # Tasks this worker knows, and those that no worker has known for a day.
         mine = [name for name in names if self._registry.get(name)]
         if names and now >= self._aged_at + LIMIT_EVERY_S:
             self._aged_at = now
@@ -77,5 +81,5 @@ class ParkedRuns:
     def _fetch_suspects(self) -> None:
         limit = min(SUSPECTS, self._slots.free)
         if limit > 0:
-            grant = self._claim(Line(self._store.keys.suspects, held=self._suspects), limit)
+            grant = self._claimer.claim(Line(self._store.keys.suspects, held=self._suspects), limit)
             self._suspects += [claimed.run_id for claimed in grant.runs]

@@ -1,8 +1,8 @@
-"""Back-pressure: a worker that is short of something claims nothing until it has it again.
+"""Backpressure: a worker that is short of something claims no runs until it recovers.
 
-Short means before harm: the hub a second late, memory at nine tenths of its limit, file descriptors at
-eight tenths. Runs go on and leases are renewed; others claim meanwhile. A worker that is short of memory
-although nothing runs in it has leaked, and asks to be restarted.
+Short means before harm is done: the event loop is a second late, memory is at 90 % of its limit, file descriptors
+at 80 %. Runs continue and leases are renewed; other workers claim meanwhile. A worker that is short of memory
+although it runs nothing has a leak, and restarts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pytask.core.clock import monotonic_s
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from pytask.worker.worker import Worker
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.slots import Slots
 
 EVERY_S = 0.5
 LATE_S, MEMORY_SHARE, FILES_SHARE = 1.0, 0.9, 0.8
@@ -27,12 +28,12 @@ _PAGE = resource.getpagesize()
 
 
 class Backpressure(Service):
-    """`why` says what the worker is short of, '' for nothing; `lag_s` how late the hub was the last time."""
+    """`why` says what the worker is short of, '' for nothing; `lag_s` how late the hub was last."""
 
-    def __init__(self, worker: Worker) -> None:
-        super().__init__('pressure', worker.report, worker.broken)
-        self._worker = worker
-        self._most_bytes = memory_limit(worker.app.settings.max_memory)
+    def __init__(self, slots: Slots, max_memory_mib: int, lifetime: Lifetime) -> None:
+        super().__init__('pressure', lifetime)
+        self._slots = slots
+        self._most_bytes = memory_limit(max_memory_mib)
         self._open = _open_descriptors()
         self.lag_s = 0.0
         self.why = ''
@@ -47,11 +48,11 @@ class Backpressure(Service):
 
     def _short_of(self) -> str:
         if self.lag_s > LATE_S:
-            return f'time: the hub was {self.lag_s:.1f} s late'
+            return f'time: the event loop was {self.lag_s:.1f} s late'
         used = resident_bytes()
         if used > MEMORY_SHARE * self._most_bytes:
-            if self._worker.slots.empty.is_set():
-                self._worker.restart('out of memory')
+            if self._slots.empty.is_set():
+                self._lifetime.restart('out of memory')
             return f'memory: {used >> 20:,} of {int(self._most_bytes) >> 20:,} MiB'
         most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         files = self._files_open(most_files)
@@ -62,7 +63,7 @@ class Backpressure(Service):
     def _files_open(self, most: int) -> int:
         try:
             return sum(1 for _ in os.scandir(self._open))
-        except OSError:  # looking takes a descriptor, and none is left
+        except OSError:  # listing them takes a descriptor, and none is left
             return most
 
     def _say(self, why: str) -> None:
@@ -74,7 +75,7 @@ class Backpressure(Service):
 
 
 def memory_limit(setting_mib: int) -> float:
-    """Return how many bytes this process may use: the setting, else the least of its cgroup's and its own limit."""
+    """Return how many bytes this process may use: the setting, else the lower of its cgroup's and its own limit."""
     if setting_mib:
         return setting_mib * 2**20 / MEMORY_SHARE
     own = resource.getrlimit(resource.RLIMIT_AS)[0]
@@ -84,7 +85,7 @@ def memory_limit(setting_mib: int) -> float:
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of this process, where the system tells; else its largest so far."""
+    """Return the resident memory of this process in bytes; without /proc, its largest so far."""
     fields = _read('/proc/self/statm').split()
     if fields:
         return int(fields[1]) * _PAGE

@@ -13,13 +13,13 @@ from pytask.net.addresses import split_address
 from pytask.net.http_server import HttpServer, Limits
 from pytask.net.listen import listener
 from pytask.worker.metrics import CONTENT_TYPE
-from pytask.worker.monitoring import readiness
-from pytask.worker.monitoring.metrics_page import MetricsPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytask.worker.worker import Worker
+    from pytask.worker.monitoring.metrics_page import MetricsPage
+    from pytask.worker.monitoring.readiness import Readiness
+    from pytask.worker.reporter import Reporter
 
 CONNECTIONS = 8
 LIMITS = Limits(head_bytes=8192, head_s=5.0, body_s=5.0, silent_s=5.0, stuck_s=5.0, connection_s=5.0)
@@ -29,22 +29,22 @@ PLAIN = 'text/plain; charset=utf-8'
 class Health:
     """Serves from `with` to its end, if the setting `health` is set. Raises ConfigError."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._scrape = MetricsPage(worker)
+    def __init__(self, address: str, readiness: Readiness, metrics_page: MetricsPage, report: Reporter) -> None:
+        self._address, self._report = address, report
+        self._readiness, self._metrics_page = readiness, metrics_page
         self._pages: dict[str, Callable[[], tuple[str, str, str]]] = {
             '/live': self._live, '/ready': self._ready, '/metrics': self._metrics,
         }  # fmt: skip
         self._server: HttpServer | None = None
 
     def __enter__(self) -> Health:
-        text = self._worker.app.settings.health
+        text = self._address
         if text:
             host, port = split_address(text)
             self._server = HttpServer(listener('health', text, (host, port)), self._answer, CONNECTIONS, LIMITS)
             self._server.start()
             shown = f'[{host}]' if ':' in host else host
-            self._worker.report.serves_health(f'http://{shown}:{port}')
+            self._report.serves_health(f'http://{shown}:{port}')
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,13 +70,13 @@ class Health:
         return [] if method == 'HEAD' else [body]
 
     def _live(self) -> tuple[str, str, str]:
-        return _verdict('live', readiness.ills(self._worker))
+        return _verdict('live', self._readiness.ills())
 
     def _ready(self) -> tuple[str, str, str]:
-        return _verdict('ready', readiness.reasons(self._worker))
+        return _verdict('ready', self._readiness.reasons())
 
     def _metrics(self) -> tuple[str, str, str]:
-        return '200 OK', CONTENT_TYPE, self._scrape.page()
+        return '200 OK', CONTENT_TYPE, self._metrics_page.page()
 
 
 def _verdict(word: str, against: list[str]) -> tuple[str, str, str]:

@@ -1,10 +1,10 @@
-"""The look-out: sees from a native thread when something holds the hub, and says what, and where.
+"""The hub monitor: notices from a native thread when code blocks the event loop, and reports which, and where.
 
-Five times a second it asks the hub for a sign. Where none comes for half a second it looks at what the
-hub's thread is doing, whose run that is, and has it told: on stderr at once (`logging` has locks, and the
-one who holds the hub may hold one), as an event and in the worker's record by the heartbeat, which has a
-connection. The hub tells the log when it is over. A process that stood still as a whole blocked nothing:
-time that passed unseen counts as far as the processor was used in it, and else as one look.
+Five times a second it asks the hub for a sign of life. If none comes for half a second, it finds out what the
+hub's thread is doing and for which run, and reports it: at once on stderr (not by `logging`, whose locks the
+blocking code may hold), and through the heartbeat, which has a connection, as an event and in the worker's record.
+The hub logs the end. A frozen process blocks nothing: time between two looks counts only as far as the processor
+was used, else as one look.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from pytask.worker.log_format import tell_at_once
 from pytask.worker.monitoring import stacks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
-    from pytask.worker.slots import Live
-    from pytask.worker.worker import Worker
+    from pytask.worker.live import Live
+    from pytask.worker.monitoring.backpressure import Backpressure
+    from pytask.worker.reporter import Reporter
+    from pytask.worker.slots import Slots
 
 EVERY_S = 0.2
 BLOCKED_S = 0.5
 AGAIN_S = 10.0
-# A look that comes later than this found the process asleep, but for the time that it has computed.
+# After a longer pause the process was asleep, except for the time it computed.
 LATEST_S = 1.2 * EVERY_S
-# Its threads read pipes by calls that gevent does not know: it never comes back.
-POOL_HINT = '; multiprocessing.Pool waits without yielding, concurrent.futures.ProcessPoolExecutor yields'
+# Its threads read pipes with calls that gevent does not patch, so it never yields.
+POOL_HINT = '; multiprocessing.Pool blocks, use concurrent.futures.ProcessPoolExecutor'
 
 _start_thread = monkey.get_original('_thread', 'start_new_thread')
 _allocate_lock = monkey.get_original('_thread', 'allocate_lock')
@@ -41,7 +44,7 @@ _get_ident = monkey.get_original('_thread', 'get_ident')
 
 
 class Block(NamedTuple):
-    """Something that held the hub: for so long as was seen, there, and for that run, if for one."""
+    """Code that blocks the event loop: for how many seconds, where, in which run, if in one."""
 
     seconds: float
     place: stacks.CodePlace
@@ -50,18 +53,19 @@ class Block(NamedTuple):
 
     def __str__(self) -> str:
         hint = POOL_HINT if '/multiprocessing/' in self.place.file else ''
-        return f'{self.who} blocks the hub for {self.seconds:.1f} s at {self.place}{hint}'
+        return f'{self.who} is blocking the event loop ({self.seconds:.1f} s) at {self.place}{hint}'
 
     @property
     def who(self) -> str:
-        return f'run {self.live.run_id} {self.live.task_name}' if self.live is not None else 'something in no run'
+        return str(self.live or 'code outside any run')
 
 
 class HubMonitor:
-    """`lag_s` is how long the hub owes a sign."""
+    """`lag_s` is how long the hub has not given a sign of life."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, slots: Slots, report: Reporter, backpressure: Backpressure) -> None:
+        self._slots, self._report, self._backpressure = slots, report, backpressure
+        self._publish: Callable[[Live | None, bytes], None] = lambda _live, _head: None
         self._hub_thread = _get_ident()
         self._nudge = gevent.get_hub().loop.async_()
         self._wake = _allocate_lock()
@@ -72,7 +76,9 @@ class HubMonitor:
         self._block: Block | None = None
         self._last: tuple[Block, float] | None = None
 
-    def start(self) -> None:
+    def start(self, publish: Callable[[Live | None, bytes], None]) -> None:
+        """Begin. `publish` sends an event of a run, or for None only the worker's record, at once."""
+        self._publish = publish
         self._nudge.start(self._turned)
         _start_thread(self._run, ())
 
@@ -83,17 +89,17 @@ class HubMonitor:
         self._nudge.stop()
 
     def block(self) -> Block | None:
-        """Return what holds the hub. From inside the hub nothing does."""
+        """Return what blocks the hub now; None when asked from inside the hub."""
         return self._block if _get_ident() != self._hub_thread else None
 
     def culprit(self) -> str:
-        """Say who has the hub just now; from another thread."""
+        """Return the run or place that has the hub now; for other threads."""
         live, place = self._look_at(self._frame())
-        return str(place) if live is None else f'run {live.run_id} {live.task_name} at {place}'
+        return str(place) if live is None else f'{live} at {place}'
 
     def fields(self) -> dict[str, Any]:
-        """Return what stands in the worker's record: how late the hub is, and the last block as JSON, if any."""
-        lag_s = max(self.lag_s, self._worker.backpressure.lag_s)
+        """Return fields of the worker's record: how late the hub is, and the last block as JSON, if any."""
+        lag_s = max(self.lag_s, self._backpressure.lag_s)
         return {'lag_ms': round(1000 * lag_s), 'blocked': self._record()}
 
     def _record(self) -> str:
@@ -117,7 +123,7 @@ class HubMonitor:
                 self._look()
                 self._wake.acquire(True, EVERY_S)  # noqa: FBT003 - the lock's own signature
         except Exception as error:  # noqa: BLE001 - nothing may come of a look-out that fails, but that it is known
-            tell_at_once(f'the look-out crashed, blocks are not reported any more: {error!r}')
+            tell_at_once(f'the hub monitor crashed; blocks are no longer reported: {error!r}')
 
     def _look(self) -> None:
         passed_s = self._passed_s()
@@ -126,7 +132,7 @@ class HubMonitor:
             self._is_asked = True
             self._nudge.send()
             if passed_s < BLOCKED_S + EVERY_S:
-                return  # else one call into C kept the interpreter to itself, and returns just now
+                return  # else a call into C held the interpreter until now
         self.lag_s += passed_s
         if self._block is not None:
             self._block = self._block._replace(seconds=self.lag_s)
@@ -140,30 +146,28 @@ class HubMonitor:
         return min(passed_s, max(LATEST_S, used_s))
 
     def _frame(self) -> FrameType | None:
-        # None for a greenlet that is compiled code and nothing else.
+        # None for a greenlet that is only compiled code.
         return sys._current_frames().get(self._hub_thread)  # noqa: SLF001 - documented, for just this
 
     def _look_at(self, frame: FrameType | None) -> tuple[Live | None, stacks.CodePlace]:
         if frame is None:
             return None, stacks.NOWHERE
-        return stacks.whose(frame, self._worker.slots.all()), stacks.place_of(frame)
+        return stacks.whose(frame, self._slots.all()), stacks.place_of(frame)
 
     def _tell(self) -> None:
         frame = self._frame()
-        if (
-            frame is not None and frame.f_code is Hub.run.__code__
-        ):  # it has nothing to do, and no processor to say so
+        if frame is not None and frame.f_code is Hub.run.__code__:  # idle, but it gets no processor time to say so
             return
         live, place = self._look_at(frame)
         stack = stacks.of_run(live, running=frame) if live is not None else str(place)
-        if not self._is_asked:  # it turned while we looked
+        if not self._is_asked:  # it gave a sign meanwhile
             return
         self._tell_at_s = self.lag_s + AGAIN_S
         self._block = Block(self.lag_s, place, live, stack)
         tell_at_once(str(self._block))
         about = {'seconds': round(self.lag_s, 1), 'file': stacks.short(place.file), 'line': place.line,
                  'function': place.function}  # fmt: skip
-        self._worker.heartbeat.publish(live, events.event_head(events.BLOCKED, about) if live else b'')
+        self._publish(live, events.event_head(events.BLOCKED, about) if live else b'')
 
     # In the hub.
 
@@ -174,5 +178,5 @@ class HubMonitor:
             now = monotonic_s()
             block = block._replace(seconds=block.seconds + min(now - self._looked_at, LATEST_S))
             self._last = (block, now)
-            self._worker.report.blocked(block.who, block.seconds, str(block.place))
-            self._worker.heartbeat.hurry()
+            self._report.blocked(block.who, block.seconds, str(block.place))
+            self._publish(None, b'')

@@ -1,7 +1,6 @@
-"""The page of metrics: what this worker counted, how it is, and what Redis says of the queues.
+"""The metrics page: what this worker counted, its condition, and the queues in Redis.
 
-Redis is asked once a second at most and for one second; while it does not answer, its figures are left
-out and the rest is told.
+Redis is asked at most once a second, and may take a second; if it does not answer, its figures are left out.
 """
 
 from __future__ import annotations
@@ -17,13 +16,15 @@ from gevent.lock import BoundedSemaphore
 from pytask.core.clock import monotonic_s
 from pytask.errors import PytaskError
 from pytask.worker.metrics import family, histogram
-from pytask.worker.monitoring import readiness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytask.store import Figures
-    from pytask.worker.worker import Worker
+    from pytask.worker.monitoring.backpressure import Backpressure
+    from pytask.worker.monitoring.readiness import Readiness
+    from pytask.worker.reporter import Reporter
+    from pytask.worker.slots import Slots
 
 ASK_WITHIN_S = 1.0
 FRESH_S = 1.0
@@ -32,15 +33,25 @@ FRESH_S = 1.0
 class MetricsPage:
     """Renders the page for one worker."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(
+        self,
+        report: Reporter,
+        slots: Slots,
+        readiness: Readiness,
+        backpressure: Backpressure,
+        take_figures: Callable[[], Figures],
+    ) -> None:
+        self._report, self._slots = report, slots
+        self._readiness, self._backpressure = readiness, backpressure
+        self._take_figures = take_figures
         self._one_asks = BoundedSemaphore(1)
         self._figures: Figures | None = None
         self._asked_at = 0.0
-        # Queue → the run at its head and when it was first seen there: foreign hands write no `created`.
+        # Queue → the run at its head and when it was first seen there: runs written by hand have no `created`.
         self._heads: dict[str, tuple[bytes | None, float]] = {}
 
     def page(self) -> str:
+        """Return the metrics as Prometheus text."""
         figures = gevent.with_timeout(ASK_WITHIN_S, self._ask, timeout_value=None)
         parts = [self._of_tasks(), self._of_worker(), _of_process()]
         if figures is not None:
@@ -52,12 +63,12 @@ class MetricsPage:
             if monotonic_s() - self._asked_at > FRESH_S:
                 self._figures = None
                 with contextlib.suppress(PytaskError):
-                    self._figures = self._worker.store.census.take(self._worker.app.settings.queue)
+                    self._figures = self._take_figures()
                     self._asked_at = monotonic_s()
             return self._figures
 
     def _of_tasks(self) -> Iterator[str]:
-        tasks = self._worker.report.metrics.tasks()
+        tasks = self._report.metrics.tasks()
         yield from family(
             'pytask_tasks_started_total', 'counter', 'Attempts begun by this worker.',
             [({'task': of.name, 'queue': queue}, n) for of in tasks for queue, n in of.started.items()],
@@ -68,34 +79,37 @@ class MetricsPage:
              for of in tasks for (queue, state), n in of.finished.items()],
         )  # fmt: skip
         yield from histogram(
-            'pytask_task_run_seconds', 'How long attempts took that ended.',
+            'pytask_task_run_seconds', 'Duration of attempts that have ended.',
             [({'task': of.name}, of.ran) for of in tasks if any(of.ran.counts)],
         )  # fmt: skip
         yield from histogram(
-            'pytask_task_wait_seconds', 'How long runs waited for a worker.',
+            'pytask_task_wait_seconds', 'Time that runs waited for a worker.',
             [({'task': of.name}, of.waited) for of in tasks if any(of.waited.counts)],
         )  # fmt: skip
 
     def _of_worker(self) -> Iterator[str]:
-        worker = self._worker
-        lives = worker.slots.all()
+        slots, readiness = self._slots, self._readiness
         for name, about, value in (
-            ('pytask_worker_up', 'The hub turns and no service is broken.', int(not readiness.ills(worker))),
-            ('pytask_worker_ready', 'As /ready says.', int(not readiness.reasons(worker))),
-            ('pytask_worker_slots', 'How many runs may go at a time.', worker.slots.size),
-            ('pytask_hub_lag_seconds', 'How late the hub is.', round(worker.backpressure.lag_s, 4)),
-            ('pytask_worker_slots_taken', 'How many go now.', worker.slots.taken),
-            ('pytask_worker_greenlets', 'Greenlets of runs: their own and those they spawned.', _greenlets(lives)),
+            ('pytask_worker_up', 'No service is broken or stuck.', int(not readiness.ills())),
+            ('pytask_worker_ready', 'As /ready says.', int(not readiness.reasons())),
+            ('pytask_worker_slots', 'How many runs can run at a time.', slots.size),
+            ('pytask_hub_lag_seconds', 'How late the event loop is.', round(self._backpressure.lag_s, 4)),
+            ('pytask_worker_slots_taken', 'How many run now.', slots.taken),
+            (
+                'pytask_worker_greenlets',
+                'Greenlets of runs: their own and those they spawned.',
+                _greenlets(slots.all()),
+            ),
         ):
             yield from _gauge(name, about, value)
         yield from family(
-            'pytask_redis_errors_total', 'counter', 'Calls that Redis did not serve.',
-            [({}, worker.report.redis_errors)],
+            'pytask_redis_errors_total', 'counter', 'Calls that Redis did not answer.',
+            [({}, self._report.redis_errors)],
         )  # fmt: skip
 
     def _of_queues(self, figures: Figures) -> Iterator[str]:
         waiting = [({'queue': queue, 'state': 'WAIT'}, line.waiting) for queue, line in figures.lines.items()]
-        # Due and held runs wait in no queue; the others have no index by queue.
+        # Due and held runs are in no queue; other states have no index by queue.
         apart = [({'queue': f'({key})', 'state': 'WAIT'}, figures.states[key]) for key in ('due', 'held')]
         others = [({'state': key}, n) for key, n in figures.states.items() if key not in ('due', 'held')]
         yield from family('pytask_tasks', 'gauge', 'Runs in Redis, of all workers.', [*waiting, *apart, *others])
@@ -126,7 +140,7 @@ def _gauge(name: str, about: str, value: Any) -> Iterator[str]:
 
 
 def _of_process() -> Iterator[str]:
-    """Yield the names that every exporter uses, where the system has /proc."""
+    """Yield the metrics that every exporter has, if the system has /proc."""
     times = os.times()
     spent_s = round(times.user + times.system, 2)
     yield from family('process_cpu_seconds_total', 'counter', 'User and system time.', [({}, spent_s)])

@@ -1,8 +1,7 @@
-"""The guard: what belongs to the whole process is no task's to change, and is put back within a second.
+"""The process guard restores, within a second, what a task changed for the whole process.
 
-That is how POSIX signals are answered (a worker that ignores SIGTERM is killed, not stopped), and how deep
-the interpreter may recurse. Alarms belong to nobody: in a process of many runs a handler that raises would
-hit whichever has its turn, and without one the first alarm ends the worker.
+That is signal handlers (a worker that ignores SIGTERM gets killed) and the recursion limit. Alarms are ignored: in
+a process with many runs a handler that raises would hit any of them, and without one the first alarm ends it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import gevent
 from pytask.worker.service import Service
 
 if TYPE_CHECKING:
-    from pytask.worker.worker import Worker
+    from pytask.worker.lifetime import Lifetime
 
 LOOK_EVERY_S = 1.0
 ALARMS = {
@@ -27,10 +26,10 @@ ALARMS = {
 
 
 class ProcessGuard(Service):
-    """Keeps things, from `with` to its end, as they are when it begins."""
+    """Keeps things, while the `with` block lasts, as they were at its start."""
 
-    def __init__(self, worker: Worker) -> None:
-        super().__init__('guard', worker.report, worker.broken)
+    def __init__(self, lifetime: Lifetime) -> None:
+        super().__init__('guard', lifetime)
         self._handlers: dict[int, Any] = {}
         self._taken: list[signal.Signals] = []
         self._depth = sys.getrecursionlimit()
@@ -46,7 +45,7 @@ class ProcessGuard(Service):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._put_back()  # what comes until the process ends is still to be heard
+        self._put_back()  # signals until the process ends are still handled
         for number in self._taken:
             signal.setitimer(ALARMS[number], 0)
             signal.signal(number, signal.SIG_DFL)
@@ -59,12 +58,12 @@ class ProcessGuard(Service):
         for number, handler in self._handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
-                self._report.put_back(f'how the process answers {getattr(number, "name", number)}')
+                self._report.put_back(f'the handler of {getattr(number, "name", number)}')
         if sys.getrecursionlimit() < self._depth:
             sys.setrecursionlimit(self._depth)
-            self._report.put_back('how deep the process may recurse')
+            self._report.put_back('the recursion limit')
 
 
 def _ignore(_number: int, _frame: Any) -> None:
-    # Not SIG_IGN, which a process that a task starts would inherit.
+    # Not SIG_IGN, which child processes would inherit.
     pass

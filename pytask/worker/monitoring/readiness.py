@@ -1,99 +1,107 @@
-"""Readiness: what keeps a worker from doing its work, read from stamps and never by asking anybody.
+"""Readiness: what keeps a worker from working, read from time stamps and never by asking a service.
 
-`/ready`, `pytask workers`, systemd and the log all say what `reasons` says. Reads only, without a lock
-and without a switch, so the heartbeat's thread may ask too.
+`/ready`, `pytask workers`, systemd and the log all show `reasons`. It takes no lock and never switches, so the
+heartbeat's thread may call it, too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytask.core.clock import monotonic_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pytask.worker.lifetime import Lifetime
+    from pytask.worker.monitoring.backpressure import Backpressure
+    from pytask.worker.monitoring.hub_monitor import HubMonitor
     from pytask.worker.service import Service
-    from pytask.worker.worker import Worker
 
-# A turn waits for 1 s at most, and for 5 s on a Redis that does not answer.
+# A turn takes 1 s at most, or 5 s while Redis does not answer.
 TURNED_WITHIN_S = 10.0
-# Proofs are asked for every 2 s; after 6 s without one the listener subscribes anew.
+# The listener asks for proof every 2 s; after 6 s without one it subscribes again.
 PROVED_WITHIN_S = 9.0
-# A connection that was cut is back within a second: not worth a word.
+# A broken connection is back within a second; that is not worth a warning.
 AWAY_FOR_S = 3.0
-# Redis or not, every turn ends within half of this: several replies of 5 s each, none of which comes.
+# Twice what a turn can take at most: several replies that each time out after 5 s.
 STUCK_AFTER_S = 60.0
 
 
-def reasons(worker: Worker) -> list[str]:
-    """Return why this worker is not ready, in plain words; nothing where it is."""
-    if not worker.is_ready:
-        return ['the worker is starting']
-    if worker.reason_to_stop.is_set():
-        return ['the worker is shutting down']
-    return [reason for check in CHECKS for reason in check(worker)]
+class Readiness:
+    """Judges one worker. `observe` completes it, since the parts that it looks at are made later."""
 
+    def __init__(self, lifetime: Lifetime, backpressure: Backpressure, hub_monitor: HubMonitor) -> None:
+        self._lifetime, self._report = lifetime, lifetime.report
+        self._backpressure, self._hub_monitor = backpressure, hub_monitor
+        self.services: tuple[Service, ...] = ()
+        self.checks = (self._hub, self._redis, self._turns, self._subscription, self._leases, self._pressure)
 
-def troubles(worker: Worker) -> list[str]:
-    """Return the reasons that are trouble: to start and to shut down is none."""
-    return reasons(worker) if worker.is_ready and not worker.reason_to_stop.is_set() else []
+    def observe(
+        self, services: Iterable[Service], late_s: Callable[[], float], silent_s: Callable[[], float]
+    ) -> None:
+        """Set the services to look at, how late leases are, and how long the subscription has been silent."""
+        # Without the supervisors of pytask's own tasks: their turns last as long as the task runs.
+        self.services = tuple(services)
+        self._late_s, self._silent_s = late_s, silent_s
 
+    def reasons(self) -> list[str]:
+        """Return why this worker is not ready, in plain words; an empty list if it is."""
+        if not self._lifetime.is_ready:
+            return ['the worker is starting']
+        if self._lifetime.is_stopping:
+            return ['the worker is shutting down']
+        return [reason for check in self.checks for reason in check()]
 
-def ills(worker: Worker) -> list[str]:
-    """Return why only a new process would help; an outage of Redis is no such reason."""
-    now = monotonic_s()
-    found = [
-        f'{service.name} is stuck: it began its turn {_ago(now - service.tried_at)}'
-        for service in services(worker)
-        if service.is_going and now - service.tried_at > STUCK_AFTER_S
-    ]
-    return ['a service is broken', *found] if worker.is_broken else found
+    def troubles(self) -> list[str]:
+        """Return the reasons that are trouble; starting and shutting down are not."""
+        return self.reasons() if self._lifetime.is_ready and not self._lifetime.is_stopping else []
 
+    def ills(self) -> list[str]:
+        """Return why only a new process would help. An outage of Redis is not a reason."""
+        now = monotonic_s()
+        found = [
+            f'{service.name} is stuck: its turn began {_ago(now - service.tried_at)}'
+            for service in self.services
+            if service.is_going and now - service.tried_at > STUCK_AFTER_S
+        ]
+        return ['a service is broken', *found] if self._lifetime.is_broken else found
 
-def services(worker: Worker) -> list[Service]:
-    """Return the loops that run the queue; pytask's own tasks turn only when they end."""
-    return [worker.writer, worker.listener, worker.fetcher, *worker.fetcher.waiters]
+    def fields(self) -> dict[str, Any]:
+        """Return fields of the worker's record: whether it drains, its troubles, and blocks of the hub."""
+        draining = int(self._lifetime.is_stopping)
+        return {'draining': draining, 'troubles': '; '.join(self.troubles()), **self._hub_monitor.fields()}
 
+    def _hub(self) -> Iterator[str]:
+        block = self._hub_monitor.block()
+        if block is not None:
+            yield str(block)
 
-def _redis(worker: Worker) -> Iterator[str]:
-    away_s = worker.report.away_s()
-    if away_s > AWAY_FOR_S:
-        yield f'Redis has been away for {away_s:.0f} s'
+    def _redis(self) -> Iterator[str]:
+        away_s = self._report.away_s()
+        if away_s > AWAY_FOR_S:
+            yield f'Redis has been away for {away_s:.0f} s'
 
+    def _turns(self) -> Iterator[str]:
+        now = monotonic_s()
+        for service in self.services:
+            if now - service.turned_at > TURNED_WITHIN_S:
+                yield f'{service.name} last finished a turn {_ago(now - service.turned_at)}'
 
-def _turns(worker: Worker) -> Iterator[str]:
-    now = monotonic_s()
-    for service in services(worker):
-        if now - service.turned_at > TURNED_WITHIN_S:
-            yield f'{service.name} turned last {_ago(now - service.turned_at)}'
+    def _subscription(self) -> Iterator[str]:
+        age_s = self._silent_s()
+        if age_s > PROVED_WITHIN_S:
+            yield f'the control subscription last proved alive {_ago(age_s)}'
 
+    def _leases(self) -> Iterator[str]:
+        late_s = self._late_s()
+        if late_s:
+            yield f'leases were last renewed {_ago(late_s)}'
 
-def _subscription(worker: Worker) -> Iterator[str]:
-    age_s = monotonic_s() - worker.listener.echoed_at
-    if age_s > PROVED_WITHIN_S:
-        yield f'the control subscription was heard last {_ago(age_s)}'
-
-
-def _leases(worker: Worker) -> Iterator[str]:
-    late_s = worker.heartbeat.late_s()
-    if late_s:
-        yield f'leases were renewed last {_ago(late_s)}'
+    def _pressure(self) -> Iterator[str]:
+        if self._backpressure.why:
+            yield f'not claiming runs, short of {self._backpressure.why}'
 
 
 def _ago(seconds: float) -> str:
     return f'{seconds:.0f} s ago'
-
-
-def _pressure(worker: Worker) -> Iterator[str]:
-    if worker.backpressure.why:
-        yield f'claims nothing, short of {worker.backpressure.why}'
-
-
-def _hub(worker: Worker) -> Iterator[str]:
-    block = worker.heartbeat.hub_monitor.block()
-    if block is not None:
-        yield str(block)
-
-
-CHECKS = (_hub, _redis, _turns, _subscription, _leases, _pressure)

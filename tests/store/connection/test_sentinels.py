@@ -83,7 +83,7 @@ def test_user_password_and_database_are_those_of_the_data_servers(connect, watch
         store.db.call('SET', 'a', '1')
     with watched.servers[0].client(db=3) as client:
         assert client.get('a') == '1'
-    assert why(connect(watched.url.replace('//', '//me:wrong@'))) == "it does not take this password of user 'me'"
+    assert why(connect(watched.url.replace('//', '//me:wrong@'))) == "it rejects the password of user 'me'"
 
 
 def test_another_sentinel_is_asked_where_one_is_away_and_then_first(connect, watched):
@@ -105,9 +105,9 @@ def test_what_each_sentinel_says_is_told(connect, watched):
     port, data, sentinel = free_port(), watched.servers[0].port, watched.sentinels[0].port
     url = f'redis+sentinel://127.0.0.1:{port},127.0.0.1:{data},127.0.0.1:{sentinel}/payments'
     assert why(connect(url)) == (
-        "no sentinel names a primary of 'payments': "
+        "no sentinel knows the primary of 'payments': "
         f'127.0.0.1:{port} connection refused; '
-        f'127.0.0.1:{data} is no sentinel; 127.0.0.1:{sentinel} does not know it'
+        f'127.0.0.1:{data} is not a sentinel; 127.0.0.1:{sentinel} does not know this service'
     )
 
 
@@ -123,9 +123,9 @@ def test_a_sentinel_with_a_password(connect, watched):
         client.execute_command('ACL', 'SETUSER', 'me', 'on', f'>{PASSWORD}', '+@all')
         client.execute_command('ACL', 'SETUSER', 'default', 'resetpass', '>another')
     connect(f'{watched.url}?sentinel_username=me&sentinel_password={PASSWORD}').ping()
-    assert why(connect(watched.url)).endswith(' wants a password: ?sentinel_password=…')
+    assert why(connect(watched.url)).endswith(' requires a password: ?sentinel_password=…')
     told = why(connect(f'{watched.url}?sentinel_username=you&sentinel_password={PASSWORD}'))
-    assert told.endswith('does not take the user or password of the URL: ?sentinel_username=…&sentinel_password=…')
+    assert told.endswith('rejects the user or password of the URL: ?sentinel_username=…&sentinel_password=…')
     assert PASSWORD not in told
 
 
@@ -136,7 +136,7 @@ def test_a_server_that_is_no_primary_any_more_is_not_used(connect, watched):
     with watched.servers[0].client() as client:
         client.replicaof('127.0.0.1', '1')
     watched.sentinels[0].thaw()
-    assert why(store) == f'127.0.0.1:{watched.servers[0].port} is not the primary any more'
+    assert why(store) == f'127.0.0.1:{watched.servers[0].port} is no longer the primary'
 
 
 @pytest.mark.parametrize('harm', ['kill', 'freeze'])

@@ -57,12 +57,12 @@ def test_what_is_no_url_is_a_config_error_with_examples(url):
 @pytest.mark.parametrize(
     ('url', 'why'),
     [
-        ('redis://localhost?colour=red', "there is no option 'colour'"),
-        ('redis://localhost?sentinel_password=x', "there is no option 'sentinel_password'"),
-        ('redis://localhost?ssl_cert_reqs=none', "there is no option 'ssl_cert_reqs'"),
-        ('redis+sentinel://localhost/orders?sentinel_colour=red', "there is no option 'colour'"),
+        ('redis://localhost?colour=red', "unknown option 'colour'"),
+        ('redis://localhost?sentinel_password=x', "unknown option 'sentinel_password'"),
+        ('redis://localhost?ssl_cert_reqs=none', "unknown option 'ssl_cert_reqs'"),
+        ('redis+sentinel://localhost/orders?sentinel_colour=red', "unknown option 'colour'"),
         ('rediss://localhost?ssl_cert_reqs=maybe', 'Requirements Flag: maybe'),
-        ('rediss://localhost?ssl_ca_certs=/there/is/none', 'ssl_ca_certs=/there/is/none: there is no such file'),
+        ('rediss://localhost?ssl_ca_certs=/there/is/none', 'ssl_ca_certs=/there/is/none: no such file'),
     ],
 )
 def test_a_bad_option_is_named(url, why):

@@ -104,7 +104,7 @@ def test_text_and_fields_together_are_refused(app):
 
 def test_two_of_one_name_are_refused(app):
     app.every(30)(hello)
-    with pytest.raises(ConfigError, match=r"two schedules are named 'hello': give one of them a name of its own"):
+    with pytest.raises(ConfigError, match=r"two schedules are named 'hello'; give one of them another name"):
         app.every(60)(app.registry.get('hello'))
 
 
@@ -116,7 +116,7 @@ def test_the_same_again_changes_nothing(app):
 
 
 def test_a_bad_name_is_refused(app):
-    with pytest.raises(ConfigError, match='a schedule is named by'):
+    with pytest.raises(ConfigError, match='the name of a schedule must be'):
         app.every(30, name='two words')(hello)
 
 

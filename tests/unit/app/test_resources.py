@@ -59,9 +59,9 @@ def test_nothing_needs_to_be_closed(app):
 
 
 def test_an_unknown_name_lists_those_there_are(app, made):
-    with pytest.raises(NotFound, match="no resource 'd'; there are: a, b, c"):
+    with pytest.raises(NotFound, match="no resource 'd'; the app has: a, b, c"):
         app.resource('d')
-    with pytest.raises(NotFound, match='there are: none'):
+    with pytest.raises(NotFound, match='the app has: none'):
         PyTask('redis://127.0.0.1:1/0').resource('d')
 
 
@@ -140,7 +140,7 @@ def test_one_may_need_another_but_not_itself(app):
     app.add_resource('snake', lambda: app.resource('tail'))
     app.add_resource('tail', lambda: app.resource('snake'))
     assert len(app.resource('pool')) == 3
-    with pytest.raises(ConfigError, match="the factory of resource 'snake' needs that resource itself"):
+    with pytest.raises(ConfigError, match="the factory of resource 'snake' uses that resource itself"):
         app.resource('snake')
 
 

@@ -97,7 +97,7 @@ def test_such_names_are_taken(registry, name):
 
 
 def test_names_of_pytask_itself_are_refused(registry):
-    with pytest.raises(ConfigError, match="pytask keeps names that begin with 'pytask/' for itself"):
+    with pytest.raises(ConfigError, match="names that begin with 'pytask/' are reserved for pytask"):
         registry.add(named('pytask/monitor'))
 
 
@@ -129,7 +129,7 @@ def test_a_signature_that_data_can_not_fill_is_refused(registry):
     def f(a, /):
         pass
 
-    with pytest.raises(ConfigError, match='positional only'):
+    with pytest.raises(ConfigError, match='positional-only'):
         registry.add(task(f))
     assert registry.names() == []
 

@@ -163,7 +163,7 @@ def test_an_error_in_a_library_names_the_authors_line(write):
 
 
 SETTING = "PyTask(leese=...): no setting 'leese'; did you mean 'lease'?"
-RUN = 'app.run() runs whenever this is imported; put it below: if __name__ == "__main__":'
+RUN = 'app.run() is called on import; move it below: if __name__ == "__main__":'
 
 
 @pytest.mark.parametrize(

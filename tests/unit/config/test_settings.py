@@ -237,7 +237,7 @@ def test_a_probe_calls_this_machine_where_a_worker_listens_on_all():
 )
 def test_a_variable_that_is_nearly_one_of_ours_is_refused(folder, monkeypatch, name, near):
     monkeypatch.setenv(f'PYTASK_{name}', '1')
-    assert folder.failure() == f'PYTASK_{name}: no such variable; did you mean PYTASK_{near}?'
+    assert folder.failure() == f'PYTASK_{name}: no such setting; did you mean PYTASK_{near}?'
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,8 @@ def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
         raise PermissionError(13, 'Permission denied')
 
     monkeypatch.setattr('pathlib.Path.read_bytes', refuse)  # root may read everything
-    says = f'pytask.toml can not be read: Permission denied; see `ls -l {folder.path / "pytask.toml"}`'
+    path = folder.path / 'pytask.toml'
+    says = f'pytask.toml cannot be read: Permission denied; check its permissions with `ls -l {path}`'
     assert folder.failure() == says
 
 
@@ -276,7 +277,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path, monkeypatch):
     (tmp_path / 'gone').mkdir()
     monkeypatch.chdir(tmp_path / 'gone')
     (tmp_path / 'gone').rmdir()
-    with pytest.raises(ConfigError, match='this folder is not there any more'):
+    with pytest.raises(ConfigError, match='the current directory no longer exists'):
         load()
 
 

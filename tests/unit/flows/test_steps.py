@@ -58,18 +58,18 @@ def test_step_makes_one():
 @pytest.mark.parametrize(
     ('given', 'why'),
     [
-        (['a', ''], 'step 1: an empty step: give it a task'),
-        (['a', ()], 'step 1: an empty step'),
-        ([{}], 'step 0: an empty step'),
-        ([('a', 'b', 'c', 'd')], 'step 0: a step of 4 parts'),
-        ([{'key': 'a', 'tsak': 'b'}], 'step 0: a step has no tsak'),
-        ([5], 'step 0: 5 is no part of a step'),
-        (['a\n'], 'step 0: .* is no part of a step'),
-        ('a', 'steps are a list of steps, not str'),
-        ({'key': 'a'}, 'steps are a list of steps, not dict'),
-        (5, 'steps are a list of steps, not int'),
-        ([], '0 steps: a routine has 1 to 1,000'),
-        (['a'] * 1001, '1,001 steps'),
+        (['a', ''], 'step 1: a step needs a task'),
+        (['a', ()], 'step 1: a step needs a task'),
+        ([{}], 'step 0: a step needs a task'),
+        ([('a', 'b', 'c', 'd')], 'step 0: a step has 1 to 3 parts, not 4'),
+        ([{'key': 'a', 'tsak': 'b'}], 'step 0: unknown in a step: tsak'),
+        ([5], 'step 0: 5 cannot be part of a step'),
+        (['a\n'], 'step 0: .* cannot be part of a step'),
+        ('a', 'steps must be a list, not str'),
+        ({'key': 'a'}, 'steps must be a list, not dict'),
+        (5, 'steps must be a list, not int'),
+        ([], 'a routine has 1 to 1,000 steps, not 0'),
+        (['a'] * 1001, 'a routine has 1 to 1,000 steps, not 1,001'),
     ],
 )
 def test_what_is_no_step_is_told_with_its_position(given, why):
@@ -87,7 +87,7 @@ def test_a_routine_tells_its_steps_by_position():
     made = Routine('r', 2, as_steps(['a', 'b']))
     assert made.step_at(1) == Step('b', 'b', 'b')
     for position in (2, -1, True, 'a'):
-        with pytest.raises(PytaskError, match='there are 0 to 1'):
+        with pytest.raises(PytaskError, match='steps are 0 to 1'):
             made.step_at(position)
     assert made.to_json()['steps'][0] == {'key': 'a', 'task': 'a', 'name': 'a'}
 
@@ -112,7 +112,7 @@ def test_wait_takes_any_moment():
         assert wait('x', until).until_ms == int(moment.timestamp() * 1000)
     assert wait(reason='x').until_ms is None
     for until in ('tomorrow', -1, True, 1e13, float('nan'), []):
-        with pytest.raises(PytaskError, match=r'is no (date|time)'):
+        with pytest.raises(PytaskError, match=r'is not a (date|time)'):
             wait(until=until)
 
 
@@ -121,7 +121,7 @@ def test_spawn_takes_a_task_or_a_routine():
     assert spawn(task='mail', args=[1]).args == (1,)
     assert spawn(routine=Routine('r', 1, (FULL,))).routine == 'r'
     for bad in ({}, {'task': 'a', 'routine': 'r'}, {'routine': 'r', 'args': (1,)}):
-        with pytest.raises(PytaskError, match=r'^spawn: '):
+        with pytest.raises(PytaskError, match=r'^spawn'):
             spawn(**bad)
 
 
@@ -133,6 +133,6 @@ def test_a_field_may_be_named_as_what_a_task_has():
         def start(self):
             return self.state
 
-    from pytask.schema.inputs import inputs_of
+    from pytask.schema.signatures import inputs_of
 
     assert inputs_of(Named).usage == 'named(state: str, results: int = 5)'

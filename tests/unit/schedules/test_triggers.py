@@ -35,7 +35,7 @@ def test_every_passes_over_what_was_missed(now_ms, next_ms):
 
 @pytest.mark.parametrize('seconds', [0, -1, 0.01, float('inf'), float('nan'), 10**12, '30', None, True])
 def test_what_is_no_interval_is_refused(seconds):
-    with pytest.raises(ConfigError, match='give seconds'):
+    with pytest.raises(ConfigError, match=r'use 0.1 to'):
         Every(seconds)
 
 
@@ -62,7 +62,7 @@ def test_a_day_is_its_midnight_in_the_zone():
 
 @pytest.mark.parametrize('run_date', ['6.11.2026', 'tomorrow', '', 5, 1.5, [], '2026-02-30'])
 def test_what_is_no_date_is_refused(run_date):
-    with pytest.raises(ConfigError, match=r'is no date; write ISO 8601, such as 2026-11-30T08:00'):
+    with pytest.raises(ConfigError, match=r'is not a date; write ISO 8601, such as 2026-11-30T08:00'):
         Date(run_date, 'UTC')
 
 
@@ -73,14 +73,14 @@ EDGES = ['0001-01-01T00:00', '0001-01-01T00:00Z', '9999-12-31T23:59:59-12:00', d
 @pytest.mark.parametrize('edge', EDGES, ids=str)
 def test_a_date_at_the_edge_of_time_is_refused(edge, tz):
     for make in (Date, lambda at, tz: Crontab('@daily', tz=tz, end_date=at)):
-        with pytest.raises(ConfigError, match=r'date .*1.* is too far away: years are 2 to 9999'):
+        with pytest.raises(ConfigError, match=r'date .*1.* is out of range; use years 2 to 9999'):
             make(edge, tz)
 
 
 @pytest.mark.parametrize('edge', ['9999-12-31T23:59', datetime(9999, 12, 31, 23), '9999-12-31T23:59:59Z'], ids=str)
 def test_a_date_need_be_one_in_its_zone_and_in_utc(edge):
     Date(edge, 'UTC').to_json()
-    with pytest.raises(ConfigError, match=r'run_date .* is too far away'):
+    with pytest.raises(ConfigError, match=r'run_date .* is out of range'):
         Date(edge, 'Asia/Tokyo' if str(edge).endswith('Z') else 'America/New_York')
 
 
@@ -104,7 +104,7 @@ def test_a_moment_at_the_edge_of_time_is_refused(monkeypatch, edge, tz):
     monkeypatch.setenv('TZ', tz)
     time.tzset()
     try:
-        with pytest.raises(ConfigError, match=r'at .* is too far away'):
+        with pytest.raises(ConfigError, match=r'at .* is out of range'):
             moment_ms(edge, 'at')
     finally:
         monkeypatch.undo()
@@ -173,7 +173,7 @@ def test_it_fires_from_its_start_to_its_end():
     ('*/0 * * * *', 'bad minute'), (5, 'wrong number of fields'),
 ])  # fmt: skip
 def test_what_is_no_crontab_text_is_refused(text, why):
-    with pytest.raises(ConfigError, match=rf'is no crontab text: {why}; write minute hour day month weekday'):
+    with pytest.raises(ConfigError, match=rf'is not crontab text: {why}; write minute hour day month weekday'):
         Crontab(text, tz='UTC')
 
 
@@ -190,7 +190,7 @@ def test_fields_that_make_no_sense_are_refused(fields, why):
 
 @pytest.mark.parametrize('jitter', [-1, 10**6, '5', True, [], float('nan')])
 def test_jitter_is_less_than_a_day(jitter):
-    with pytest.raises(ConfigError, match='give seconds, less than a day'):
+    with pytest.raises(ConfigError, match='must be seconds, less than a day'):
         Crontab('* * * * *', tz='UTC', jitter=jitter)
 
 
@@ -273,7 +273,7 @@ def test_a_firing_names_its_run():
 
 @pytest.mark.parametrize('name', ['', 'two words', 'x' * 201, 'a\nb', None, 5])
 def test_what_can_not_name_a_schedule(name):
-    assert 'a schedule is named by 1 to 200 printable bytes without blanks' in check_name(name)
+    assert 'the name of a schedule must be 1 to 200 printable bytes without spaces' in check_name(name)
 
 
 def test_what_can_name_a_schedule():

@@ -11,7 +11,7 @@ import pytest
 from pytask import NotGiven, Task
 from pytask.authoring.decorator import function_class
 from pytask.errors import ConfigError, InputError
-from pytask.schema.inputs import inputs_of
+from pytask.schema.signatures import inputs_of
 
 
 class Colour(Enum):
@@ -224,7 +224,7 @@ def test_positional_only_inputs_are_refused():
     def f(a, /):
         pass
 
-    with pytest.raises(ConfigError, match="f: input 'a' is positional only"):
+    with pytest.raises(ConfigError, match="f: input 'a' is positional-only"):
         inputs(f)
 
 

@@ -72,7 +72,7 @@ def test_one_type_or_name_need_not_be_listed(app):
             pass
 
     assert given(app, One, lan='office')['lan'] is app.resource('office')
-    assert problems(app, One, lan='home') == [('lan', "is no resource here: 'home'; there are: office")]
+    assert problems(app, One, lan='home') == [('lan', "is not a resource of this app: 'home'; there are: office")]
 
 
 def test_a_bound_method_may_be_added_again_as_a_resolver(app):
@@ -89,8 +89,10 @@ def test_a_bound_method_may_be_added_again_as_a_resolver(app):
 
 def test_a_resource_that_will_not_do_is_told_with_those_that_will(app):
     assert problems(app, Ping) == [('t1', 'is missing; there are: home, office')]
-    assert problems(app, Ping, t1='db') == [('t1', "is no resource here: 'db'; there are: home, office")]
-    assert problems(app, Ping, t1='home', t2='home') == [('t2', "is no resource here: 'home'; there are: office")]
+    assert problems(app, Ping, t1='db') == [('t1', "is not a resource of this app: 'db'; there are: home, office")]
+    assert problems(app, Ping, t1='home', t2='home') == [
+        ('t2', "is not a resource of this app: 'home'; there are: office")
+    ]
     assert problems(app, Ping, t1=5) == [('t1', 'must be the name of a resource, not 5; there are: home, office')]
 
 
@@ -98,9 +100,9 @@ def test_a_process_without_resources_checks_only_the_names_it_was_told():
     app = PyTask('redis://localhost:1/0', tasks='')
     inputs = app.registry.inputs(Ping)
     assert inputs.bind({'t1': 'anything', 't2': 'office'}) == {'t1': 'anything', 't2': 'office'}
-    with pytest.raises(InputError, match='t2  is no resource here'):
+    with pytest.raises(InputError, match='t2  is not a resource of this app'):
         inputs.bind({'t1': 'anything', 't2': 'home'})
-    with pytest.raises(InputError, match="t1  is no resource here: 'anything'; there are none"):
+    with pytest.raises(InputError, match="t1  is not a resource of this app: 'anything'; there are none"):
         inputs.found({'t1': 'anything'})
 
 
@@ -165,7 +167,7 @@ def test_other_json_is_taken_as_it_is(app):
 def test_where_nobody_resolves_the_worker_says_so_and_a_client_does_not(app):
     assert app.registry.inputs(Find).bind({'must': 'a'}) == {'must': 'a'}
     assert problems(app, Find, must='a') == [
-        ('must', "is resolved by nobody: 'a'; app.add_resolver('devices', …) adds one")
+        ('must', "has no resolver: 'a'; app.add_resolver('devices', …) adds one")
     ]
 
 
@@ -173,7 +175,7 @@ def test_a_resolver_can_be_asked_again(app):
     app.add_resolver('devices', str.split, default='all')
     assert app.resolve('devices', 'a b') == ['a', 'b']
     assert app.resolve('devices') == 'all'
-    with pytest.raises(InputError, match='is resolved by nobody'):
+    with pytest.raises(InputError, match='has no resolver'):
         app.resolve('lamps', 'a')
 
 

@@ -84,7 +84,10 @@ def test_what_does_not_fit_is_told_with_every_path(hint, value, paths):
 def test_the_first_line_names_the_task():
     with pytest.raises(OutputError) as caught:
         promising(dict[str, int]).fit({'a': 'x'})
-    assert str(caught.value) == "`f` promises another output\n  output.a  expected int, got str ('x')"
+    assert (
+        str(caught.value)
+        == "`f` returned a value that does not match its return annotation\n  output.a  expected int, got str ('x')"
+    )
 
 
 @pytest.mark.parametrize('hint', [None, Any, Path, object, Page | Pair | dict, 'Nowhere', 5, list[Path]], ids=str)

@@ -7,7 +7,6 @@ import pytest
 from pytask import ConfigError, InputError, Task
 from pytask.authoring.registry import Registry
 from pytask.errors import OutputError
-from pytask.schema.inputs import inputs_of
 from pytask.schema.outputs import outputs_of
 from pytask.schema.params import (
     Boolean,
@@ -20,6 +19,7 @@ from pytask.schema.params import (
     String,
 )
 from pytask.schema.problems import Misfit
+from pytask.schema.signatures import inputs_of
 
 HUGE = 10**400  # no float reaches it
 SHOWN = '1' + '0' * 36 + '...'
@@ -245,13 +245,13 @@ def test_an_optional_input_needs_a_default():
 
 def test_inputs_and_run_go_together():
     assert "run does not take the input 'n'" in refused(name='some', inputs={'n': Int()}, run=lambda self: 1)
-    assert "run takes 'n', which is no input" in refused(name='some', inputs={}, run=lambda self, n: n)
+    assert "run takes 'n', which is not in `inputs`" in refused(name='some', inputs={}, run=lambda self, n: n)
     taken = type('Any', (Task,), {'name': 'any', 'inputs': {'n': Int()}, 'run': lambda self, **more: more})
     assert inputs_of(taken).bind({'n': '1'}) == {'n': 1}
 
 
 def test_what_is_no_parameter_is_refused():
-    assert "inputs 'n' is <class 'pytask.schema.params.Int'>, no parameter; write Int()" in refused(
+    assert "inputs 'n': Int is a class; write Int()" in refused(
         name='some', inputs={'n': Int}, run=lambda self, n: n
     )
     assert 'outputs is list; write a dict of name: parameter' in refused(

@@ -86,7 +86,7 @@ class Row(Struct, array_like=True):
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Slug = Annotated[str, Meta(min_length=2, pattern='^[a-z]+$')]
 
-YEAR = "expected datetime, as 2026-12-31T23:59:59Z, got a number as text ('2026')"
+YEAR = "expected datetime, such as 2026-12-31T23:59:59Z, got a number as text ('2026')"
 # Type, given, expected.
 ROWS = [
     # numbers
@@ -139,14 +139,14 @@ ROWS = [
     (bytes, 'YQ==', b'a'),
     (bytes, 'not base64', Bad(('', "invalid base64 encoded string ('not base64')"))),
     (Literal['a', 'b'], 'a', 'a'),
-    (Literal['a', 'b'], 'c', Bad(('', "'c' is none of 'a', 'b'"))),
+    (Literal['a', 'b'], 'c', Bad(('', "'c' is not one of 'a', 'b'"))),
     (Literal[1, 2], '2', 2),
-    (Literal[1, 2], 3, Bad(('', '3 is none of 1, 2'))),
+    (Literal[1, 2], 3, Bad(('', '3 is not one of 1, 2'))),
     (Colour, 'red', Colour.RED),
-    (Colour, 'green', Bad(('', "'green' is none of 'red', 'blue'"))),
+    (Colour, 'green', Bad(('', "'green' is not one of 'red', 'blue'"))),
     (Level, 1, Level.LOW),
     (Level, '2', Level.HIGH),
-    (Level, 3, Bad(('', '3 is none of 1, 2'))),
+    (Level, 3, Bad(('', '3 is not one of 1, 2'))),
     (UUID, '12345678-1234-5678-1234-567812345678', UUID('12345678-1234-5678-1234-567812345678')),
     (UUID, 'x', Bad(('', "invalid UUID ('x')"))),
     # None, and choices
@@ -174,7 +174,7 @@ ROWS = [
     (
         datetime,
         '1767225600.5',
-        Bad(('', "expected datetime, as 2026-12-31T23:59:59Z, got a number as text ('1767225600.5')")),
+        Bad(('', "expected datetime, such as 2026-12-31T23:59:59Z, got a number as text ('1767225600.5')")),
     ),
     (datetime, 1767225600, datetime(2026, 1, 1, 0, 0, tzinfo=UTC)),
     (datetime, 'soon', Bad(('', "invalid RFC3339 encoded datetime ('soon')"))),
@@ -369,7 +369,7 @@ def is_same(text, place, path, what):
         )
     pattern = re.escape(place).replace(r'\[\.\.\.\]', r'(\.\w+|\["[^]]*"\])')
     is_there = re.fullmatch(pattern, path) or (what.startswith('as a key') and place == '')
-    is_choice = text.startswith('Invalid enum value') and 'is none of' in what
+    is_choice = text.startswith('Invalid enum value') and 'is not one of' in what
     return bool(is_there) and (is_choice or text[:1].lower() + text[1:] in what)
 
 

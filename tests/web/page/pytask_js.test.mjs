@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 // A package without "type" is read as CommonJS by some Node.js: the text itself is what is tested.
-const path = fileURLToPath(new URL('../../pytask/web/static/pytask.js', import.meta.url))
+const path = fileURLToPath(new URL('../../../pytask/web/static/pytask.js', import.meta.url))
 const { TaskAPI, TaskError, events, default: shared, options } = await import(`data:text/javascript,${encodeURIComponent(await readFile(path, 'utf8'))}`)
 
 const RUN = { uuid: 'a/1', task: 'count', status: 'pending', progress: null, target: null, outputs: null, messages: [] }
@@ -104,12 +104,12 @@ test('rejects where the inputs are no JSON, and whatever the cookies are', { tim
   assert.equal(seen[0].headers['x-csrftoken'], '%zz')
 })
 
-test('rejects where an answer is no JSON', { timeout: 10_000 }, async () => {
+test('rejects if an answer is not JSON', { timeout: 10_000 }, async () => {
   routes['POST /tasks/'] = (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<h1>Log in</h1>')
-  await assert.rejects(api().run('count'), { kind: 'http', code: 200, message: 'Bad status: 200: this is no JSON' })
+  await assert.rejects(api().run('count'), { kind: 'http', code: 200, message: 'Bad status: 200: the answer is not JSON' })
 })
 
-test('rejects where the server can not be reached', { timeout: 10_000 }, async () => {
+test('rejects if the server cannot be reached', { timeout: 10_000 }, async () => {
   const gone = api({ baseURL: 'http://127.0.0.1:1/tasks/' })
   await assert.rejects(gone.run('count'), { kind: 'network' })
 })
@@ -201,7 +201,7 @@ test('follows a run that was started before', { timeout: 10_000 }, async () => {
 })
 
 test('an option that is none is refused with the list', () => {
-  assert.throws(() => new TaskAPI({ baseUrl: '/x/' }), /no option baseUrl; there are baseURL, .*pollInterval/)
+  assert.throws(() => new TaskAPI({ baseUrl: '/x/' }), /unknown option baseUrl; valid options: baseURL, .*pollInterval/)
   assert.equal(shared.options, options)
   assert.equal(shared.configure({ baseURL: '/task-api/tasks/' }), shared)
   assert.equal(options.baseURL, '/task-api/tasks/')

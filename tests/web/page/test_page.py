@@ -198,7 +198,7 @@ def test_what_is_foreign_stays_text_wherever_it_stands(site, tab, client, redis)
     redis.publish(f'task-{bad}', json.dumps({'event': bad, 'data': {bad: bad}, 'at': 1, 'seq': 1}))
     page.sees('[aria-label="Events"] li', bad)
     page.js(f"location.hash = '#/start/{quote(bad, safe='')}'")
-    page.sees('.gone', 'No task <img')
+    page.sees('.gone', 'The task <img')
     assert page.js('[document.images.length, window.isHit ?? 0]') == [0, 0]
     live.stop(wait=10)
 
@@ -273,7 +273,7 @@ def test_another_run_gets_what_the_first_one_got_and_no_secret_that_was_hidden(s
     assert page.js('document.querySelector(\'[name="password"]\').value') == ''
     assert page.js(DOUBLE_IDS) == []
     page.click('button:text-is("Start")')
-    page.sees('[data-field="password"] .error', 'type it again')
+    page.sees('[data-field="password"] .error', 'enter it again')
     page.fill('[name="password"]', 'an0ther-word')
     page.click('button:text-is("Start")')
     page.sees('.one .state', 'SUCCESS')
@@ -299,7 +299,7 @@ def test_what_may_not_be_started_here_is_not_started_again(site, tab, client):
     hidden = client.start('hidden').wait(20)
     page = tab(f'/run/{hidden.id}')
     page.click('button:text-is("Start another")')
-    page.sees('.answer.bad', 'hidden may not be started from here')
+    page.sees('.answer.bad', 'The task hidden cannot be started from this page')
 
 
 def test_times_that_no_clock_has_break_nothing(site, tab, client, redis):
@@ -342,7 +342,7 @@ def test_runs_are_filtered_by_state_and_words(site, tab, client):
     page.sees('#link', 'live')
     wait_until(lambda: ids() == {done[1].id}, 'the filter stays when the page is loaded anew')
     page.fill('input[type="search"]', 'nobody')
-    page.sees('.empty', 'No run fits')
+    page.sees('.empty', 'No matching runs')
     page.click('button:text-is("Show all")')
     wait_until(lambda: everything <= ids(), 'all runs again')
     live.stop(wait=10)
@@ -420,9 +420,9 @@ def test_the_page_comes_back_when_the_server_does(site, tab, client):
     before = client.start('order', {'item': 'before', 'count': 1}).wait(10)
     page.sees(ROW.format(before.id), 'SUCCESS')
     site.stop()
-    page.sees('#link[data-link="lost"]', 'reconnecting… shown as of')
+    page.sees('#link[data-link="lost"]', 'reconnecting… last update')
     page.js("location.hash = '#/start/order'")
-    page.sees('.gone', 'The server can not be reached.')
+    page.sees('.gone', 'The server cannot be reached.')
     waiting = client.start('order', {'item': 'meanwhile', 'count': 1})
     site.start()
     page.sees('#link', 'live')
@@ -435,7 +435,7 @@ def test_a_refused_page_says_so(site, tab):
     site.stop()
     page.sees('#link', 'reconnecting')
     site.start(token='another-token-of-the-tests')
-    page.sees('#link[data-link="refused"]', 'not allowed')
+    page.sees('#link[data-link="refused"]', 'access denied')
 
 
 def test_an_empty_page_teaches(site, tab):
@@ -499,15 +499,15 @@ def test_flows_are_shown_with_their_steps_and_passed_by_hand(tab, client):
     page.click('.back')
     page.sees('.flow', '1 of 3 steps · Sign · a signature')
     page.click('a.flow')
-    page.click('button:text-is("Pass this step")')
+    page.click('button:text-is("Skip this step")')
     page.click('button.armed')
-    page.sees('.step', 'passed by hand by web')
+    page.sees('.step', 'skipped by web')
     page.sees('.steps pre.bad', 'Tr: <b>')
     assert (flow.refresh().position, flow.state) == (2, 'EXCEPTION')
     page.click('button:text-is("Retry")')
     page.sees('.answer', 'Retry: done')
     wait_until(lambda: flow.refresh().run.attempt == 3 and flow.state == 'EXCEPTION', 'it has failed again')
-    page.click('button:text-is("Pass this step")')
+    page.click('button:text-is("Skip this step")')
     page.click('button.armed')
     page.sees('.page .now', 'SUCCESS')
     assert flow.refresh().state == 'SUCCESS'
@@ -515,7 +515,7 @@ def test_flows_are_shown_with_their_steps_and_passed_by_hand(tab, client):
 
 def test_workers_are_shown(site, tab):
     page = tab('/workers')
-    page.sees('tbody tr', 'well')
+    page.sees('tbody tr', 'ok')
     assert str(site.process.pid) in page.text('tbody tr')
 
 
@@ -567,7 +567,7 @@ def test_a_hidden_page_lets_go_of_its_stream_and_comes_back(site, tab, client):
       window.isHidden = true
       document.dispatchEvent(new Event('visibilitychange'))
     })()""")
-    page.sees('#link', 'asleep')
+    page.sees('#link', 'suspended')
     run = client.start('order', {'item': 'x', 'count': 1}).wait(10)
     page.js("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
     page.sees('#link', 'live')

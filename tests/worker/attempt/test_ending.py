@@ -237,7 +237,7 @@ def test_nor_does_one_that_was_on_its_way_when_start_returned(app, worker, life)
     assert task.finishing.wait(5)
     run.stop()
     live = running.slots.get(run.id)
-    wait_until(lambda: live.ending, 'it is told')
+    wait_until(lambda: live.end.reason, 'it is told')
     running.stopper.interrupt(live, live.task)
     run.wait(timeout=5)
     assert sorted(task.order) == ['begun', 'child', 'finished']  # none of them interrupted
@@ -536,7 +536,7 @@ def test_a_graceful_run_told_of_a_shutdown_and_then_to_stop_is_stopped(server, w
     assert task.closing.wait(5)
     assert run.stop() == 'requested'
     live = running.slots.get(run.id)
-    wait_until(lambda: live.ending == 'stop', 'it is told')
+    wait_until(lambda: live.end.reason == 'stop', 'it is told')
     task.gate.set()
     run.wait(timeout=5)
     assert (run.state, run.output) == (State.STOPPED, 'saved')

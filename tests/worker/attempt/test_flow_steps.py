@@ -264,7 +264,7 @@ def test_state_may_be_assigned_and_must_be_json(machine):
     assert begun(machine, ['assigns'], value='y').wait(timeout=10).saved == {'value': 'y'}
     flow = begun(machine, ['assigns'], value='bad').wait(timeout=10)
     assert flow.state == 'EXCEPTION'
-    assert flow.run.output['message'].startswith('self.state is what JSON can not carry')
+    assert flow.run.output['message'].startswith('self.state cannot be JSON')
     assert flow.saved == {}
 
 
@@ -279,7 +279,7 @@ def test_what_check_raises_ends_the_flow(machine, redis):
 def test_what_does_not_wait_takes_no_data(machine):
     flow = running(machine, begun(machine, ['room'], name='n'))
     assert flow.submit(name='n') == flow.id, 'the same again'
-    with pytest.raises(PytaskError, match='is RUNNING: it takes data when it waits'):
+    with pytest.raises(PytaskError, match='is RUNNING; it takes data when one of its steps waits'):
         flow.submit(name='other')
     assert flow.force(output=1) == 'RUNNING'
     machine.stop(flow.id, wait=5)
@@ -288,7 +288,7 @@ def test_what_does_not_wait_takes_no_data(machine):
 def test_what_is_in_line_takes_no_other_data(app):
     flow = app.client.flow(['room'])
     assert [flow.submit(name='n'), flow.submit(name='n')] == [flow.id] * 2, 'the same again'
-    with pytest.raises(PytaskError, match=f'flow {flow.id} is in line already, with other data'):
+    with pytest.raises(PytaskError, match=f'flow {flow.id} is already queued with other data'):
         flow.submit(name='other')
     assert app.client.stop(flow.id) == 'applied'
 
@@ -320,7 +320,7 @@ def test_a_reason_is_cut_and_has_no_lone_surrogates(machine):
 
 
 @pytest.mark.parametrize(
-    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'it is no UTF-8')]
+    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'it is not valid UTF-8')]
 )
 def test_what_can_not_be_spawned_ends_the_flow(machine, how, state, why):
     flow = begun(machine, ['odd'], how=how).wait(timeout=10)
@@ -389,7 +389,7 @@ def test_a_flow_whose_worker_shuts_down_while_redis_is_away_is_given_back(app, w
     running = worker()
 
     def away(*_):
-        running.reason_to_stop.set()
+        running.lifetime.stopping.set()
         raise Unavailable('not now')
 
     monkeypatch.setattr(running.store.flows, 'advance', away)
@@ -403,7 +403,7 @@ def test_a_flow_whose_worker_shuts_down_while_redis_is_away_is_given_back(app, w
 def test_more_than_a_message_may_be_submitted_first(machine):
     flow = begun(machine, ['typed'], much='x' * 100_000)
     wait_until(lambda: flow.refresh().reason == 'typed', 'it waits')
-    with pytest.raises(InputError, match='a flow that waits takes up to 65,536 at a time'):
+    with pytest.raises(InputError, match='a flow that waits takes at most 65,536'):
         flow.submit(much='x' * 100_000)
     with pytest.raises(InputError, match='the limit is 1,048,576'):
         flow.force(output='x' * 2**20)

@@ -77,10 +77,10 @@ def test_data_may_have_any_name(flows):
 
 def test_an_id_that_is_in_use_is_refused(flows):
     assert flows.flow(['one'], flow_id='f').id == flows.flow(['one'], flow_id='f').id == 'f'
-    with pytest.raises(RunExists, match="flow 'f' was made before, with other steps"):
+    with pytest.raises(RunExists, match="flow 'f' already exists with other steps"):
         flows.flow(['add'], flow_id='f')
     flows.start('one', run_id='taken')
-    with pytest.raises(RunExists, match="the id 'taken' is in use by a run of 'one'"):
+    with pytest.raises(RunExists, match="id 'taken' belongs to a run of 'one'"):
         flows.flow(['one'], flow_id='taken')
 
 
@@ -355,7 +355,7 @@ def test_retry_goes_on_at_the_failed_step_or_at_a_given_one(machine):
     assert machine.retry(flow.id) == 'applied'
     ended(flow)
     assert (flow.state, flow.run.attempt) == ('ERROR', 2)
-    with pytest.raises(PytaskError, match='no step 4: there are 0 to 3'):
+    with pytest.raises(PytaskError, match='no step 4; the steps are 0 to 3'):
         flow.retry(step=4)
     assert flow.retry(step=1) == 'applied'
     ended(flow)
@@ -417,7 +417,7 @@ def test_a_spoilt_routine_harms_no_other(machine, redis):
         ('nightly', 1, 1),
     ]
     for name in ('a', 'b'):
-        with pytest.raises(NotFound, match=f"routine '{name}' can not be read: something else wrote over it"):
+        with pytest.raises(NotFound, match=f"routine '{name}' cannot be read: another client overwrote it"):
             machine.routine(name)
     with pytest.raises(PytaskError, match='0 steps: a routine has 1 to'):
         machine.flow(found[0])
@@ -442,5 +442,5 @@ def test_a_signal_from_what_is_no_step_is_an_exception(machine):
     run = machine.start('plain').wait(timeout=10)
     assert (run.state, run.output['message']) == (
         'EXCEPTION',
-        'wait and spawn steer a flow: this run is no step of one',
+        'wait and spawn are only for steps of a flow',
     )

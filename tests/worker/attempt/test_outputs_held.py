@@ -31,7 +31,7 @@ def test_another_output_is_an_exception_with_every_path(counts):
     run = counts({'a': [1, 'x'], 'b': None})
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'OutputError')
     assert run.output['message'].splitlines() == [
-        '`counts` promises another output',
+        '`counts` returned a value that does not match its return annotation',
         "  output.a[1]  expected int, got str ('x')",
         '  output.b  expected array, got null (None)',
     ]
@@ -66,7 +66,7 @@ def test_an_output_that_is_not_json_is_told_as_that(app, worker):
     worker()
     run = app.client.start('nasty').wait(timeout=10)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'TypeError')
-    assert 'JSON can not carry' in run.output['message']
+    assert 'cannot be JSON' in run.output['message']
 
 
 def test_positional_values_reach_a_function_that_takes_any_number(app, worker):

@@ -127,7 +127,7 @@ def test_a_run_whose_greenlet_is_killed_before_its_first_step_runs_again(app, wo
     ran, killed = [], []
     app.task(name='quick')(lambda: ran.append(True))
     running = worker()
-    launch = running.launch
+    launch = running.launcher.launch
 
     def kill_first(*args, **more):
         if not killed:  # before the callback that starts it
@@ -135,7 +135,7 @@ def test_a_run_whose_greenlet_is_killed_before_its_first_step_runs_again(app, wo
         killed.append(launch(*args, **more))
         return killed[-1]
 
-    running.launch = kill_first
+    running.launcher.launch = kill_first
     run = app.client.start('quick').wait(timeout=10)
     assert (run.state, run.attempt, ran) == (State.SUCCESS, 2, [True])
     assert killed[0].greenlet.dead
@@ -145,15 +145,15 @@ def test_a_run_whose_greenlet_is_killed_before_its_first_step_runs_again(app, wo
 def test_one_that_was_told_to_stop_and_killed_is_stopped(app, worker):
     app.task(name='quick')(lambda: None)
     running = worker()
-    launch = running.launch
+    launch = running.launcher.launch
 
     def kill(*args, **more):
         gevent.get_hub().loop.run_callback(lambda: live.greenlet.throw(gevent.GreenletExit))
         live = launch(*args, **more)
-        live.ending = 'stop'
+        live.end.reason = 'stop'
         return live
 
-    running.launch = kill
+    running.launcher.launch = kill
     assert app.client.start('quick').wait(timeout=10).state is State.STOPPED
 
 
@@ -290,7 +290,7 @@ def test_an_output_that_is_not_json_is_an_exception_that_says_so(app, worker, va
     worker()
     run = app.client.start('give').wait(timeout=5)
     assert run.state is State.EXCEPTION
-    assert run.output['message'].startswith('start returned what JSON can not carry: ')
+    assert run.output['message'].startswith('start returned a value that cannot be JSON: ')
 
 
 def test_an_endless_output_is_an_exception(app, worker):

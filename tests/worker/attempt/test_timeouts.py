@@ -116,9 +116,9 @@ BAD = [0, -1, float('nan'), float('inf'), 1e12, True, '30', [], 0.0001]
 
 @pytest.mark.parametrize('seconds', BAD, ids=repr)
 def test_what_is_no_span_is_refused_before_anything_is_enqueued(app, redis, nap, seconds):
-    with pytest.raises(PytaskError, match='is no number of seconds from'):
+    with pytest.raises(PytaskError, match='must be between'):
         app.client.start(nap, timeout=seconds)
-    with pytest.raises(PytaskError, match='is no number of seconds from'):
+    with pytest.raises(PytaskError, match='must be between'):
         app.client.extend('1', seconds)
     assert redis.keys('*') == []
 
@@ -129,7 +129,7 @@ def test_a_limit_of_foreign_hands_that_is_none_is_an_error(app, worker, redis, n
     redis.hset('task-1', mapping={'task': 'nap', 'data': '{}', 'timeout': text})
     redis.lpush('new-task', '1')
     (run,) = app.client.wait('1', timeout=5)
-    assert (run.state, run.output) == (State.ERROR, f'timeout {text!r} is no number of seconds above 0')
+    assert (run.state, run.output) == (State.ERROR, f'timeout must be more than 0 seconds, not {text!r}')
 
 
 @pytest.mark.parametrize(
@@ -173,13 +173,13 @@ def test_a_run_is_given_more_time(app, worker, short):
     running = worker()
     run, live = begun(app, running, short, data={'seconds': 1})
     assert run.extend(30) == 'requested'
-    wait_until(lambda: live.limit.at > monotonic_s() + 20, 'its worker has heard')
+    wait_until(lambda: live.deadline.at > monotonic_s() + 20, 'its worker has heard')
     assert run.wait(timeout=5).output == 'in time'
 
 
 def test_a_worker_that_has_not_heard_looks_before_it_ends_a_run(app, worker, short):
     running = worker()
-    running.dispatcher._carry_out.pop('extend')
+    running.dispatcher._of_runs.pop('extend')
     run, _ = begun(app, running, short, data={'seconds': 1})
     run.extend(30)
     assert run.wait(timeout=5).output == 'in time'
@@ -199,7 +199,7 @@ def test_it_is_never_less_than_it_has(app, worker, nap):
     run, live = begun(app, running, nap, timeout=50)
     run.extend(0.1)
     assert run.extend(100) == 'requested'
-    wait_until(lambda: live.limit.at > monotonic_s() + 60, 'both were heard')
+    wait_until(lambda: live.deadline.at > monotonic_s() + 60, 'both were heard')
     run.stop()
     run.wait(timeout=5)
 
@@ -210,7 +210,7 @@ def test_a_run_without_limit_stays_without(app, worker, nap):
     assert run.extend(0.1) == 'requested'
     run.stop()
     assert run.wait(timeout=5).state is State.STOPPED
-    assert live.limit is None
+    assert live.deadline is None
 
 
 @pytest.mark.parametrize('seconds', ['-1', '"x"', 'null', '[]', 'true', '0', '1e99'])
@@ -226,7 +226,7 @@ def test_a_published_word_is_heard(app, worker, redis, short):
     running = worker()
     run, live = begun(app, running, short, data={'seconds': 1})
     redis.publish(f'task-{run.id}-control', '{"command": "extend", "seconds": 30}')
-    wait_until(lambda: live.limit is None or live.limit.at > monotonic_s() + 20, 'its worker has heard')
+    wait_until(lambda: live.deadline is None or live.deadline.at > monotonic_s() + 20, 'its worker has heard')
     assert run.wait(timeout=5).output == 'in time'
 
 
@@ -276,7 +276,7 @@ def test_while_redis_is_away_nobody_is_timed_out(server, app, worker, short):
     server.freeze()
     try:
         gevent.sleep(0.5)
-        assert live.ending in ('', 'lost')
+        assert live.end.reason in ('', 'lost')
     finally:
         server.thaw()
     wait_until(lambda: run.refresh().is_ended, 'it is timed out once Redis answers')

@@ -232,7 +232,7 @@ def test_a_worker_that_renews_no_leases_claims_nothing(make_app, worker, monkeyp
     def fail(*_):
         raise Unavailable('max number of clients reached')
 
-    monkeypatch.setattr('pytask.worker.heartbeat.register', fail)
+    monkeypatch.setattr(running.registration, 'register', fail)
     wait_until(running.heartbeat.late_s, 'no beat has got through for most of a lease')
     run = note.apply()
     wait_until(lambda: running.fetcher.waiters[0].may_claim, 'it has heard of it')
@@ -253,7 +253,7 @@ def test_a_grant_that_comes_too_late_is_not_begun(make_app, worker, monkeypatch)
         begun.append(current_task().attempt)
 
     running = worker(app)
-    wait_until(lambda: not running.fetcher.is_claiming, 'its first claim is answered: that may not get the run')
+    wait_until(running.claimer.between_claims.is_set, 'its first claim is answered: that may not get the run')
     claim, waits_s = running.store.queues.claim, [0.9]
 
     def late(who, line, limit):

@@ -183,7 +183,7 @@ def test_a_reload_is_carried_out_once_however_it_is_heard(app, worker, feed):
     running = worker()
     run = running_feed(app, feed)
     assert run.reload({'url': 'second'}) == 'applied'
-    running.dispatcher.hear('RELOAD', running.slots.get(run.id))
+    running.news.hear('RELOAD', running.slots.get(run.id))
     assert run.reload({'url': 'third'}) == 'applied'
     wait_until(lambda: feed.made[-1].url == 'third', 'the last successor runs')
     assert [task.url for task in feed.made] == ['first', 'second', 'third']

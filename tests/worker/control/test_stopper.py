@@ -244,8 +244,8 @@ def test_a_stop_before_the_first_step_means_no_step(app, worker):
     task = probe(app)
     running = worker()
     stop = running.stopper.end
-    launch = running.launch
-    running.launch = lambda *args, **kwargs: stop(launch(*args, **kwargs), 'stop')
+    launch = running.launcher.launch
+    running.launcher.launch = lambda *args, **kwargs: stop(launch(*args, **kwargs), 'stop')
     run = app.client.start(task).wait(timeout=3)
     assert run.state is State.STOPPED
     assert not task.inside.is_set()

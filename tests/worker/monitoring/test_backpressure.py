@@ -89,7 +89,7 @@ def test_a_late_hub(app, busy):
     running, _ = busy
     blocker = app.task(name='block')(lambda: really_sleep(2.5))
     blocker.apply()
-    is_short_of(running, 'the hub was')
+    is_short_of(running, 'the event loop was')
     assert running.backpressure.lag_s > 1
     wait_until(lambda: not running.backpressure.why, 'it is on time again')
     assert app.client.start('quick').wait(timeout=5).output == 'fine'
@@ -100,7 +100,7 @@ def test_other_workers_see_it(app, busy, monkeypatch):
     running.backpressure._most_bytes = resident_bytes()
     is_short_of(running, 'memory')
     seen = wait_until(lambda: app.client.store.workers.alive()[0].get('troubles'), 'it stands in its record')
-    assert seen.startswith('claims nothing, short of memory: ')
+    assert seen.startswith('not claiming runs, short of memory: ')
     running.backpressure._most_bytes = float('inf')
 
 

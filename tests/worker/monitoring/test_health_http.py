@@ -11,19 +11,27 @@ from support import wait_until
 from pytask import ConfigError, PyTask
 from pytask.embedded.server import free_port
 from pytask.worker.monitoring import health_server as health_
-from pytask.worker.monitoring import readiness
 from pytask.worker.monitoring.health_server import Health
 
 
+def health_of(running):
+    return Health(running.app.settings.health, running.readiness, running.metrics_page, running.report)
+
+
 @pytest.fixture
-def port(server, worker, monkeypatch):
-    """A worker that serves health on this port, and is ready, however busy the machine is; see test_readiness."""
-    monkeypatch.setattr(readiness, 'CHECKS', ())
-    port = free_port()
-    app = PyTask(server.url, lease=30, health=str(port))
-    with Health(worker(app)):
-        yield port
+def serving(server, worker):
+    """A worker that serves health, and is ready, however busy the machine is; see test_readiness."""
+    app = PyTask(server.url, lease=30, health=str(free_port()))
+    running = worker(app)
+    running.readiness.checks = ()
+    with health_of(running):
+        yield running
     app.client.close()
+
+
+@pytest.fixture
+def port(serving):
+    return int(serving.app.settings.health)
 
 
 def ask(port, path, method='GET', **more):
@@ -44,12 +52,12 @@ def test_a_ready_worker_answers_200(port):
     assert (status, json.loads(body)) == (200, {'live': True, 'reasons': []})
 
 
-def test_one_that_is_not_answers_503_with_the_reasons(port, monkeypatch):
-    monkeypatch.setattr(readiness, 'CHECKS', (lambda _: ['the disk is on fire'],))
+def test_one_that_is_not_answers_503_with_the_reasons(serving, port, monkeypatch):
+    serving.readiness.checks = (lambda: ['the disk is on fire'],)
     status, body, _ = ask(port, '/ready')
     assert (status, json.loads(body)) == (503, {'ready': False, 'reasons': ['the disk is on fire']})
     assert ask(port, '/live')[0] == 200
-    monkeypatch.setattr(readiness, 'ills', lambda _: ['writer is stuck'])
+    monkeypatch.setattr(serving.readiness, 'ills', lambda: ['writer is stuck'])
     status, body, _ = ask(port, '/live')
     assert (status, json.loads(body)) == (503, {'live': False, 'reasons': ['writer is stuck']})
 
@@ -121,20 +129,20 @@ def test_a_taken_port_is_a_bad_setting(server, worker):
     with socket.create_server(('127.0.0.1', 0)) as other:
         app = PyTask(server.url, lease=30, health=str(other.getsockname()[1]))
         taken = r'^health = .*: port \d+ is taken; name another one$'
-        with pytest.raises(ConfigError, match=taken), Health(worker(app)):
+        with pytest.raises(ConfigError, match=taken), health_of(worker(app)):
             pass
         app.client.close()
 
 
 def test_a_host_that_is_not_here_is_a_bad_setting(server, worker):
     app = PyTask(server.url, lease=30, health=f'192.0.2.1:{free_port()}')
-    with pytest.raises(ConfigError, match=r'^health = '), Health(worker(app)):
+    with pytest.raises(ConfigError, match=r'^health = '), health_of(worker(app)):
         pass
     app.client.close()
 
 
 def test_without_the_setting_nothing_listens(app, worker):
-    with Health(worker()) as off:
+    with health_of(worker()) as off:
         assert off._server is None
 
 

@@ -10,10 +10,9 @@ from pytask import PyTask, Task
 from pytask.authoring.registry import Registry
 from pytask.core.clock import wall_s
 from pytask.store import Claimed
+from pytask.worker.live import Live
 from pytask.worker.metrics import BOUNDS_S, UNKNOWN, Histogram, Metrics, family
 from pytask.worker.monitoring import metrics_page
-from pytask.worker.monitoring.metrics_page import MetricsPage
-from pytask.worker.slots import Live
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 
@@ -88,7 +87,7 @@ def busy(server, worker):
     app.task(name='well')(lambda: 1)
     app.task(name='wait', queue='mail')(lambda: gevent.spawn(gevent.sleep, 60) and gevent.sleep(60))
     running = worker(app)
-    page = MetricsPage(running)
+    page = running.metrics_page
     yield app, running, lambda: samples(page.page())
     app.client.close()
 

@@ -188,7 +188,7 @@ def test_a_run_that_its_worker_does_not_hold_any_more_is_said_to_be_elsewhere(ap
     running, _ = started(app, worker, Stand)
     redis.hset('task-other', mapping={'task': 'stand', 'state': 'RUNNING', 'worker': running.id})
     redis.expire('task-other', 60)
-    with pytest.raises(PytaskError, match=f'run other is not running on {running.id} any more; ask again'):
+    with pytest.raises(PytaskError, match=f'run other no longer runs on worker {running.id}; ask again'):
         app.client.stack('other')
     with pytest.raises(NotFound):
         app.client.stack('nowhere')

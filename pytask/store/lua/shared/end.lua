@@ -1,13 +1,13 @@
--- End one run that no worker is running: a state, a reason, its place among the ended, a count, an event.
+-- End one run that no worker is running: state, reason, index, counter and event.
 
--- Where workers have an end handler, an ended run is owned by `end_task` until that has returned.
+-- If workers have an end handler, `end_task` keeps an ended run until the handler has returned.
 local is_handed_on = redis.call('EXISTS', end_handler) == 1
 local function hand_on(id)
   redis.call('HSET', runs .. id, 'unhandled', 0)
   redis.call('ZADD', end_task, now_ms, id)
 end
 
--- What a run has not handled when it ends goes with it: another life hears nothing of this one.
+-- Messages that a run has not handled are deleted with its end: a retry does not see them.
 local function empty_inbox(id)
   redis.call('HDEL', runs .. id, 'inbox')
   redis.call('UNLINK', inboxes .. id)

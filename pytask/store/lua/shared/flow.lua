@@ -1,2 +1,2 @@
--- The task of flows: they are runs from a queue like any other, and a few things more.
+-- The task of flows. A flow is a run like any other, with steps besides.
 local FLOW = 'pytask/flow'

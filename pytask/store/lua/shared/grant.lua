@@ -1,10 +1,10 @@
--- The answer to a claim, and how it is given again: a claim whose reply was lost asks with the same nonce.
+-- The answer to a claim. If its reply was lost, the caller asks again with the same nonce and gets the same runs.
 local extras = {}
 local reply, bytes = {'OK', 0, buried_now, parked_now, extras}, 0
 
 local function grant(id, task, data, attempt, waited_ms, timeout, inbox)
   local at = #reply
-  if timeout or inbox then -- few have any of this
+  if timeout or inbox then -- few runs have either
     local to = #extras
     extras[to + 1], extras[to + 2], extras[to + 3] = id, timeout or '', inbox and 1 or 0
   end
@@ -12,7 +12,7 @@ local function grant(id, task, data, attempt, waited_ms, timeout, inbox)
   bytes = bytes + #data
 end
 
--- Grant again what this nonce was granted, as far as it still holds; false where it is a new one.
+-- Grant again what this nonce was granted and still holds; return false if the nonce is new.
 local function has_granted_again()
   local before = redis.call('LRANGE', record, 0, -1)
   if before[1] ~= nonce then return false end
@@ -27,7 +27,7 @@ local function has_granted_again()
   return true
 end
 
--- Write the lease of each granted run, and the record of this grant.
+-- Write the lease of each granted run and the record of this grant.
 local function lease(granted)
   local scores = {}
   for i, id in ipairs(granted) do

@@ -1,7 +1,7 @@
--- Guilt: when a run is taken for what its workers die of. Two deaths make a suspect; five in a row as the only suspect
--- of a worker convict. Fewer are no evidence where workers are killed for other reasons, every minute or so.
+-- Guilt: whether workers die because of a run. After two deaths it is a suspect. Five deaths in a row as the only
+-- suspect of its worker convict it; fewer prove nothing where workers are killed for other reasons every minute or so.
 local SUSPECT_AT, CONVICTED_AT = 2, 5
--- Who has outlived a trial goes on beside those still to be tried, and dies with them: so often it is not tried again.
+-- A run that survived its trial may die beside suspects again. Only after this many more deaths is it one itself.
 local CREDIT = 16
 
 local function is_suspect(id, crashes)
@@ -12,7 +12,7 @@ local function is_convict(alone) return (tonumber(alone) or 0) >= CONVICTED_AT e
 
 local function forgive(id) redis.call('HDEL', runs .. id, 'crashes', 'alone', 'fallen', 'lived', 'acquitted') end
 
--- A minute of life forgives all. A suspect is acquitted when it outlives twice the time it lived before, 10 to 30 s.
+-- After a minute of life all is forgiven. A suspect is acquitted once it lives twice as long as before, 10 to 30 s.
 local function judge(id, crashes, age_s)
   if age_s > 60 then return forgive(id) end
   local lived_s = tonumber(redis.call('HGET', runs .. id, 'lived')) or 0
@@ -21,14 +21,14 @@ local function judge(id, crashes, age_s)
   redis.call('HDEL', runs .. id, 'alone', 'fallen', 'lived')
 end
 
-local function add(id, field, n) -- foreign hands may have written what is no number
+local function add(id, field, n) -- another client may have written something else
   local now_it_is = redis.pcall('HINCRBY', runs .. id, field, n)
   if type(now_it_is) == 'number' then return now_it_is end
   redis.call('HSET', runs .. id, field, math.max(0, n))
   return math.max(0, n)
 end
 
--- Count the death of a claim's worker; return how many there were, and how many as the only suspect.
+-- Count the death of a claim's worker; return all deaths, and those as the only suspect.
 local function count_crash(id, token, alone, lived_s)
   redis.call('HSET', runs .. id, 'fallen', token or '')
   local before_s = tonumber(redis.call('HGET', runs .. id, 'lived')) or 0
@@ -36,7 +36,7 @@ local function count_crash(id, token, alone, lived_s)
   return add(id, 'crashes', 1), alone and add(id, 'alone', 1) or 0
 end
 
--- The worker of this claim speaks: it was cut off or frozen, not dead, and what was counted never was. What has ended stands.
+-- The worker of this claim is back: it was cut off or frozen, so its death is not counted. An ended run stays ended.
 local function pardon(id, token)
   local v = redis.pcall('HMGET', runs .. id, 'fallen', 'alone', 'state')
   if v[1] ~= token or v[3] ~= 'WAIT' and v[3] ~= 'RUNNING' then return end

@@ -1,6 +1,6 @@
--- A reload that its worker had no time to finish, of a run that waits again. Built: its data is good, and is the run's
--- now. Half built by a worker that is dead: refused, or its data would be the death of the next one too. Else the next
--- worker gets to it.
+-- Settle a reload that the worker did not finish, for a run that waits again. If the instance was built, its data is
+-- good and becomes the run's. If the worker died while building it, the reload is refused, as the next worker might die of
+-- it too. Otherwise the next worker takes it up.
 local function hand_over_reload(id, is_dead)
   local key = runs .. id
   local v = redis.call('HMGET', key, 'reload_id', 'reload_data', 'reloading')

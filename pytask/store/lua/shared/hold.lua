@@ -1,4 +1,4 @@
--- Park a paused run where no worker looks. One whose time has not come yet stays in `due`: it is held when it is met.
+-- Put a paused run where no worker claims. One whose time has not come stays in `due`; a later claim holds it.
 local function hold(id)
   redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', 'paused')
   if not redis.call('ZSCORE', due, id) then redis.call('ZADD', held, '+inf', id) end

@@ -1,5 +1,5 @@
--- What may not start now: a paused run, by its own field, and runs of a paused queue or task, by `queue:…` and `task:…`
--- of one hash. Where nothing is paused this is one look a claim.
+-- What may not start: a run that is paused by a field of its own, and runs of a paused queue or task, which are fields
+-- `queue:…` and `task:…` of one hash. If nothing is paused, this costs one EXISTS per claim.
 local is_any_paused = redis.call('EXISTS', paused) == 1
 local asked = {}
 
@@ -9,7 +9,7 @@ local function is_paused(kind, name)
   return asked[field]
 end
 
--- Keep back what may not start: true where it was. `passed` go back in line.
+-- Keep back a run that may not start; return true if so. Ids in `passed` go back to their list.
 local function is_kept_back(id, task, home, is_run_paused, passed)
   if is_run_paused then
     redis.call('HSETNX', runs .. id, 'queue', home)

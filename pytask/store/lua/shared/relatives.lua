@@ -1,7 +1,7 @@
--- What the end of a run means to its kin: the flow that waits for it goes on, and the children of a flow stop with it.
-local end_run -- stands in `end`
+-- What the end of a run means to others: the flow that waits for it is woken, and the children of a flow stop with it.
+local end_run -- defined in `end`
 
--- Leave the end of a child with its flow, which may get to it when the child has long been pruned.
+-- Store the end of a child with its flow, which may read it long after the child was pruned.
 local function tell_parent(parent, id, state, output)
   if redis.pcall('HGET', runs .. parent, 'child') ~= id then return end
   redis.call('HSET', flows .. parent, 'ended', state, 'offload', output)

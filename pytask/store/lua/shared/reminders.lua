@@ -1,5 +1,5 @@
--- What a worker is reminded of: a stop meant for this attempt, with its grace if it has one; else a reload; else that
--- there are messages. PAUSED beside these.
+-- What a worker is reminded of: a stop of this attempt, with its grace if it has one; else a reload; else messages.
+-- PAUSED comes in addition.
 local verdicts = {}
 
 local function say(id, verdict)
@@ -7,7 +7,7 @@ local function say(id, verdict)
   table.insert(verdicts, verdict)
 end
 
--- `v` is what HMGET found of attempt, stop, grace, reload_id, inbox, paused.
+-- `v` has attempt, stop, grace, reload_id, inbox and paused, in this order.
 local function remind(id, v)
   if v[2] and v[2] == v[1] then
     say(id, v[3] and 'STOP ' .. v[3] or 'STOP')

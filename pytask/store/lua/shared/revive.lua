@@ -1,4 +1,4 @@
--- Let an ended run run again; it is to be put in line, or to be held.
+-- Reset an ended run to WAIT; the caller queues it or holds it.
 local function live_again(id, state)
   redis.call('HSET', runs .. id, 'state', 'WAIT')
   redis.call('HDEL', runs .. id, 'token', 'worker', 'reason', 'output', 'started', 'ended', 'progress', 'target', 'stop',

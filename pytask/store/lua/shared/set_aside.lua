@@ -1,5 +1,5 @@
--- What a claim lays aside instead of granting it: ids whose task this worker does not know, and unusable entries.
--- Foreign keys of another type may stand in its way; nothing here may fail, or the claim is half done.
+-- What a claim sets aside instead of granting: ids whose task this worker does not know, and unusable entries.
+-- Nothing here may fail, or the claim is half done: other programs may use these keys with other types.
 local parked_now, buried_now = {}, {}
 
 local function bury(id, why)
@@ -17,7 +17,7 @@ local function park(id, task, queue, reason)
   redis.call('HSET', runs .. id, 'state', 'WAIT', 'reason', why, 'queue', queue, 'parked', now)
   redis.pcall('SADD', parked_names, task)
   publish(id, 'wait', cjson.encode({reason = why}), 0)
-  if reason then return end -- the worker need not say better why
+  if reason then return end -- the worker has nothing to add
   table.insert(parked_now, id)
   table.insert(parked_now, task)
 end

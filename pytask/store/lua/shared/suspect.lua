@@ -1,7 +1,7 @@
--- Suspects are tried: a worker takes half of those that died together, and no more until each of these has ended or is
--- acquitted, so that in the end the culprit is alone when its worker dies.
+-- Trials of suspects: a worker takes half of those that died together, and no more until each of them has ended or is
+-- acquitted. So in the end the culprit is alone when its worker dies.
 
--- Tell whether this worker is trying one; ARGV says which it holds.
+-- Return true if this worker is trying a suspect; the rest of ARGV has those it holds.
 local function is_trying()
   for i = rest, #ARGV do
     local v = redis.pcall('HMGET', runs .. ARGV[i], 'state', 'worker', 'crashes')
@@ -9,15 +9,15 @@ local function is_trying()
   end
 end
 
--- Suspects are not parked: who found them again would put them back here, and so on. So this is their day's limit.
+-- Suspects are not parked, or they would go back and forth between both lists. After a day any worker takes them.
 local function is_for_me(id, is_known, queues, home)
   if not string.find(',' .. (queues or '') .. ',', ',' .. home .. ',', 1, true) then return false end
   return is_known or now_ms / 1000 > (tonumber(redis.call('HGET', runs .. id, 'started')) or now) + 86400
 end
 
--- Tell where those to be tried now end; the first is the last of these. Half of those that died as often as the first;
--- after a trial that was outlived, twice as many as then, unless these have died more often. Entries that are none any
--- more, and second ones of the same run, do not count: they go with those before them.
+-- Return the index of the last suspect to try now; they are taken from the end of `ids`. It is half of those with as
+-- many crashes as the first one; after a trial that was survived, twice as many as in that trial, unless these have crashed
+-- more often. Stale and repeated entries do not count: they go with the entry before them.
 local function trial(ids)
   local waiting, seen, same, crashes = {}, {}, 0, nil
   for i = #ids, 1, -1 do
@@ -35,7 +35,7 @@ local function trial(ids)
   return after and after + 1 or 1
 end
 
--- Write down how many died how often, and who is alone: the number of its crashes so is the evidence, lost in company.
+-- Record the size of the trial, and start counting if a suspect is alone: deaths in company prove nothing.
 local function try(granted)
   local crashes = redis.call('HGET', runs .. granted[1], 'crashes')
   redis.call('HSET', worker_hash, 'trial', (crashes or 0) .. ' ' .. #granted)

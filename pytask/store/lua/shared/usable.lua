@@ -1,4 +1,4 @@
--- Tell whether bytes are UTF-8: each well-formed character becomes a blank, and then none above ASCII is left.
+-- Return true if the bytes are UTF-8: well-formed characters are blanked out, and then no byte above ASCII is left.
 local function is_text(bytes)
   if not string.find(bytes, '[\128-\255]') then return true end
   local left = string.gsub(bytes, '[\194-\223][\128-\191]', ' ')
@@ -11,7 +11,7 @@ local function is_text(bytes)
   return not string.find(left, '[\128-\255]')
 end
 
--- Tell why bytes can not be the id of a run: too long, unprintable, or the name of a control channel. Else nil.
+-- Return why these bytes cannot be the id of a run (length, control characters, the name of a control channel), or nil.
 local function not_usable(id)
   if #id == 0 or #id > 256 then return 'an id has 1 to 256 bytes' end
   if string.find(id, '%c') then return 'an id is printable' end
