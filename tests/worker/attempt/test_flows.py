@@ -419,7 +419,7 @@ def test_a_spoilt_routine_harms_no_other(machine, redis):
     for name in ('a', 'b'):
         with pytest.raises(NotFound, match=f"routine '{name}' cannot be read: another client overwrote it"):
             machine.routine(name)
-    with pytest.raises(PytaskError, match='a routine has 1 to .* steps, not 0'):
+    with pytest.raises(PytaskError, match=r'a routine has 1 to .* steps, not 0'):
         machine.flow(found[0])
     machine.routine('a', ['one'])
     assert machine.routine('a').version == 1
