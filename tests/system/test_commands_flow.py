@@ -84,7 +84,7 @@ def test_slips(processes, routine, app):
         3,
         "Error: routine 'spoilt' cannot be read: another client overwrote it; define it again",
     )
-    assert told('start', 'nightly', '--position', '3') == (1, 'Error: no step 3: there are 0 to 2')
+    assert told('start', 'nightly', '--position', '3') == (1, 'Error: no step 3; steps are 0 to 2')
     run = app.client.start('fetch', {'url': ''}, run_id='r1').wait(timeout=20)
     assert told('show', 'r1') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
     assert told('push', 'r1') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
@@ -95,5 +95,5 @@ def test_slips(processes, routine, app):
         2,
         'Error: OUTPUT is not JSON; text is written \'"text"\'',
     )
-    assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7; the steps are 0 to 2')
+    assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7; steps are 0 to 2')
     assert good(processes.run('flow', 'push', 'f2', 'url=abc')) == ['f2\tapplied']

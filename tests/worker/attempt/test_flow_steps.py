@@ -320,7 +320,7 @@ def test_a_reason_is_cut_and_has_no_lone_surrogates(machine):
 
 
 @pytest.mark.parametrize(
-    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'it is not valid UTF-8')]
+    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'is not valid UTF-8')]
 )
 def test_what_can_not_be_spawned_ends_the_flow(machine, how, state, why):
     flow = begun(machine, ['odd'], how=how).wait(timeout=10)

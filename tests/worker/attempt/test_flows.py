@@ -355,7 +355,7 @@ def test_retry_goes_on_at_the_failed_step_or_at_a_given_one(machine):
     assert machine.retry(flow.id) == 'applied'
     ended(flow)
     assert (flow.state, flow.run.attempt) == ('ERROR', 2)
-    with pytest.raises(PytaskError, match='no step 4; the steps are 0 to 3'):
+    with pytest.raises(PytaskError, match='no step 4; steps are 0 to 3'):
         flow.retry(step=4)
     assert flow.retry(step=1) == 'applied'
     ended(flow)
@@ -419,7 +419,7 @@ def test_a_spoilt_routine_harms_no_other(machine, redis):
     for name in ('a', 'b'):
         with pytest.raises(NotFound, match=f"routine '{name}' cannot be read: another client overwrote it"):
             machine.routine(name)
-    with pytest.raises(PytaskError, match='0 steps: a routine has 1 to'):
+    with pytest.raises(PytaskError, match='a routine has 1 to'):
         machine.flow(found[0])
     machine.routine('a', ['one'])
     assert machine.routine('a').version == 1
