@@ -38,10 +38,10 @@ def search(
     return found, searched == LOOKED_AT
 
 
-def cut(told: dict[str, Any], *parts: str) -> dict[str, Any]:
+def cut(answer: dict[str, Any], *parts: str) -> dict[str, Any]:
     """Return JSON in which large parts are cut, and `is_cut` says so."""
-    large = {name: _shortened(told[name]) for name in parts if size_of(told[name]) > LARGEST_PART}
-    return told | large | {'is_cut': True} if large else told
+    large = {name: _shortened(answer[name]) for name in parts if size_of(answer[name]) > LARGEST_PART}
+    return answer | large | {'is_cut': True} if large else answer
 
 
 def text_of(value: Any) -> str:

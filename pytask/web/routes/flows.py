@@ -32,7 +32,7 @@ def list_flows(call: Call) -> dict[str, Any]:
     and `is_cut` on the flow says so.
     """
     runs, is_cut = search(call.client, lambda run: run if run.task == FLOW else None, MOST_FLOWS)
-    return {'flows': [_cut(told) for told in _shown(call, call.client.flows_of(runs))], 'is_cut': is_cut}
+    return {'flows': [_cut(flow) for flow in _shown(call, call.client.flows_of(runs))], 'is_cut': is_cut}
 
 
 def show_flow(call: Call, flow: str) -> Any:
@@ -94,12 +94,12 @@ def _shown(call: Call, flows: Sequence[Flow]) -> list[Any]:
     return [redactor.clean_answer(flow.to_json(), of_it) for flow, of_it in zip(flows, secrets, strict=True)]
 
 
-def _cut(told: dict[str, Any]) -> dict[str, Any]:
-    results = [cut(one, 'value') for one in told['results']]
-    errors = [cut(one, 'error') for one in told['errors']]
-    told = cut(told, 'saved')
-    told['saved'] = told['saved'] or {}
-    return told | {'results': results, 'errors': errors, 'run': cut(told['run'], 'data', 'output')}
+def _cut(flow: dict[str, Any]) -> dict[str, Any]:
+    results = [cut(one, 'value') for one in flow['results']]
+    errors = [cut(one, 'error') for one in flow['errors']]
+    flow = cut(flow, 'saved')
+    flow['saved'] = flow['saved'] or {}
+    return flow | {'results': results, 'errors': errors, 'run': cut(flow['run'], 'data', 'output')}
 
 
 ROUTES = [

@@ -50,9 +50,9 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
     def finds(run: Run) -> Any:
         fits = run.state in states and task in ('', run.task) and (not queues or run.queue in queues)
         # Search what is shown as well: a search must not reveal a secret.
-        if not (fits and _has(run.to_json(), q) and _has(told := shown(call, run), q)):
+        if not (fits and _has(run.to_json(), q) and _has(answer := shown(call, run), q)):
             return None
-        return cut(told, 'data', 'output')
+        return cut(answer, 'data', 'output')
 
     found, is_cut = search(client, finds, limit, states, queues)
     counts = {state.value: count for state, count in client.store.runs.counts().items()}
@@ -82,11 +82,11 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
     """Show a run, with its messages."""
     client = call.client
     found = client.get(run)
-    said = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
-    told: dict[str, Any] = call.site.redactor.clean_answer(
-        found.to_json() | {'messages': said}, _all_secrets(call, found)
+    messages = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
+    answer: dict[str, Any] = call.site.redactor.clean_answer(
+        found.to_json() | {'messages': messages}, _all_secrets(call, found)
     )
-    return told
+    return answer
 
 
 def remove_run(call: Call, run: str) -> dict[str, str]:
