@@ -4,7 +4,7 @@ from time import monotonic
 
 import gevent
 import pytest
-from support import ROOT
+from support import ROOT, SOON_S
 
 from pytask import State
 
@@ -39,14 +39,14 @@ class Followed:
     def wait(self, timeout=30):
         """Wait for the end, and for the last event."""
         self.run.wait(timeout=timeout)
-        self.reader.get(timeout=10)
+        self.reader.get(timeout=SOON_S)
         return self.run
 
     def stop(self):
         """Stop the run, and assert that it obeys promptly."""
         asked_at = monotonic()
         assert self.run.stop() == 'requested'
-        self.wait(timeout=10)
+        self.wait(timeout=SOON_S)
         assert monotonic() - asked_at < PROMPTLY_S
         assert (self.run.state, self.run.reason) == (State.STOPPED, 'stop')
         return self.run

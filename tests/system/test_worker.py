@@ -11,7 +11,7 @@ import time
 
 import gevent
 import pytest
-from support import check_keys, wait_until
+from support import SOON_S, check_keys, wait_until
 
 from pytask.client.client import Client
 from pytask.client.starting import Launch
@@ -141,7 +141,7 @@ def test_a_second_signal_hurries_and_a_third_exits_at_once(processes, tasks, cli
         for n in range(signals):
             worker.terminate()
             if n + 1 < signals:  # two signals sent at once may arrive as one
-                wait_until(lambda since=since, n=n: time.monotonic() - since > 0.2 * (n + 1), 'a moment', 2)
+                wait_until(lambda since=since, n=n: time.monotonic() - since > 0.2 * (n + 1), 'a moment', SOON_S)
         assert worker.wait(10) == code
         assert time.monotonic() - since < 8
         client.stop(run.id)
@@ -248,7 +248,7 @@ def test_app_run_in_a_script_patches_itself_and_returns_the_exit_code(processes,
         [sys.executable, str(script), 'argument'], env=processes.environment(), stdout=subprocess.PIPE, text=True
     ) as process:
         run = client.start('site/crawl', {'url': 'http://there/', 'depth': 3})
-        assert run.wait(timeout=15).output == {'pages': 3}
+        assert run.wait(timeout=SOON_S).output == {'pages': 3}
         local = [r for r in client.list(task='site/crawl') if r.is_local]
         assert [r.output for r in local] == [{'pages': 2}]
         process.terminate()
@@ -274,7 +274,7 @@ def test_a_worker_survives_a_restart_of_redis(processes, tasks, server, client):
     wait_until(lambda: 'cannot use Redis' in log.read_text(), 'the outage is told')
     server.start()
     run = client.start('quick')
-    assert run.wait(timeout=15).state == 'SUCCESS'
+    assert run.wait(timeout=SOON_S).state == 'SUCCESS'
     wait_until(lambda: 'Redis is back' in log.read_text(), 'the end of the outage is told')
     worker.terminate()
     assert worker.wait(20) == 0
