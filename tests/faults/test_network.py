@@ -74,13 +74,11 @@ def test_a_reply_that_never_comes_repeats_no_effect(
 
 def test_a_grant_whose_answer_was_lost_twice_is_taken_up_soon(make_app, proxy, worker, client, journal):
     """The worker holds it and asks again, rather than letting it lie until its lease is over."""
-    worker(make_app(proxy.url, lease=4))
+    worker(make_app(proxy.url, lease=60))
     rule = proxy.at('claim', AFTER, CUT, times=2)
-    watch = Watch()
     run = client.start('quick')
     wait_until(lambda: rule.hit == 2, 'both answers are lost')
     run.wait(timeout=SOON_S)
-    assert watch.took('a grant lost twice is taken up') < 5
 
 
 def test_a_black_hole_fences_and_no_two_ever_run_at_once(
