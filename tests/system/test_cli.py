@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 pytestmark = pytest.mark.one_server
 
@@ -343,7 +343,7 @@ def test_ctrl_c_in_run_lets_the_run_go_on_and_says_how_to_stop_it(cli, processes
     wait_until(lambda: redis.hget('task-f', 'state') == 'RUNNING', 'it runs')
     wait_until(lambda: redis.pubsub_numsub('task-f')[0][1] == 1, 'it is followed')
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=SOON_S)
     assert process.returncode == 130
     assert 'run f continues; stop it with: pytask stop f' in err
     assert 'Traceback' not in err
