@@ -306,4 +306,4 @@ def test_the_command_line_gives_limits_and_more_time(processes):
     ):
         refused = processes.run(*words)
         assert refused.returncode == 2
-        assert 'is no number of seconds above 0' in refused.stderr
+        assert 'is not a number of seconds above 0' in refused.stderr
