@@ -71,7 +71,7 @@ def wrong_task(stage):
     stage.file('tasks/hello.py', HELLO)
     stage.redis()
     stage.worker()
-    stage.begin('pytask run helo').until('waits').ctrl_c().until('goes on').end()
+    stage.begin('pytask run helo').until('waits').ctrl_c().until('continues').end()
 
 
 @scene
@@ -106,7 +106,7 @@ def wrong_queue(stage):
     stage.file('tasks/hello.py', HELLO)
     stage.redis()
     stage.worker()
-    stage.begin('pytask run hello --queue mial').until('waits').ctrl_c().until('goes on').end()
+    stage.begin('pytask run hello --queue mial').until('waits').ctrl_c().until('continues').end()
 
 
 @scene
@@ -430,7 +430,7 @@ def ctrl_c_run(stage):
     stage.file('tasks/hold.py', HOLD)
     stage.redis()
     stage.worker()
-    stage.begin('pytask run hold').until('RUNNING').ctrl_c().until('goes on').end()
+    stage.begin('pytask run hold').until('RUNNING').ctrl_c().until('continues').end()
 
 
 @scene
@@ -438,7 +438,7 @@ def ctrl_c_twice(stage):
     stage.file('tasks/hold.py', HOLD)
     stage.redis()
     stage.worker()
-    stage.begin('pytask run hold').until('RUNNING').ctrl_c().until('Ctrl-C again').ctrl_c().end()
+    stage.begin('pytask run hold').until('RUNNING').ctrl_c().until('Ctrl-C within 2 s').ctrl_c().end()
 
 
 @scene
