@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from pytask.core.exit_codes import EXIT_INTERRUPTED
+
 # The commands that run greenlets in this process; `dev` only in its worker process, not in its supervisor.
 PATCHED = frozenset({'worker', 'web'})
 
@@ -23,7 +25,7 @@ def main() -> None:
 
         sys.exit(command_line())
     except KeyboardInterrupt:  # during the imports
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _runs_greenlets(words: frozenset[str]) -> bool:

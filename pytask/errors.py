@@ -40,14 +40,8 @@ class OutputError(PytaskError):
 
     def __init__(self, task: str, problems: list[tuple[str, str]]) -> None:
         self.task, self.problems = task, problems
-        super().__init__(
-            '\n'.join(
-                [
-                    f'`{task}` returned a value that does not match its return annotation',
-                    *(f'  {p}  {what}' for p, what in problems),
-                ]
-            )
-        )
+        head = f'`{task}` returned a value that does not match its return annotation'
+        super().__init__('\n'.join([head, *(f'  {path}  {what}' for path, what in problems)]))
 
 
 class NotFound(PytaskError):
@@ -67,7 +61,7 @@ class RunEnded(PytaskError):
 
 
 class AskError(PytaskError):
-    """A running task could not answer, and this says why. `type` names the error it raised."""
+    """A running task failed to answer; the text says why. `type` names the error that it raised, '' for none."""
 
     def __init__(self, text: str, kind: str = '') -> None:
         self.type = kind

@@ -71,7 +71,7 @@ def task(target: Any = None, /, *, name: str | None = None, **policy: Any) -> An
         attributes['NAME'] = name
     unknown = attributes.keys() - {'NAME', 'QUEUE', 'GRACE', 'TIMEOUT', 'DEMO', 'EXPOSE', 'REDACT', *_LOWER}
     if unknown:
-        raise TypeError(f'@task does not know {", ".join(sorted(unknown)).lower()}')
+        raise TypeError(f'@task has no keyword {", ".join(sorted(unknown)).lower()}; see help(pytask.task)')
     if target is None:
         return lambda target: _as_task(target, attributes)
     return _as_task(target, attributes)

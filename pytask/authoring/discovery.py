@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def import_all(folder: Path) -> Iterator[Any]:
+    """Import every module below a folder and yield each. Raises ConfigError naming the file that fails."""
     folder = folder.resolve()
     if not folder.is_dir():
         raise ConfigError(f'no folder of tasks at {folder}; name one with --tasks')

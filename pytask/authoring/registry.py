@@ -1,4 +1,4 @@
-"""Names of tasks, and how a folder of them is found.
+"""The tasks that an app or worker knows, by name, and how a folder of them is added.
 
 A folder is imported as a package named after it, without touching `sys.path`: a folder
 `tasks/http/` on the path would hide the standard library's `http`. Nothing is ever imported because
@@ -57,14 +57,17 @@ class Registry:
         return task
 
     def get(self, name: str) -> type[Task] | None:
+        """Return the task of this NAME or `<module>.<Class>`; None if it is unknown."""
         return self._tasks.get(name) or self._aliases.get(name)
 
     def inputs(self, task: type[Task]) -> Inputs:
+        """Return the inputs of a task, added or not. Raises ConfigError for a bad signature."""
         if task not in self._inputs:
             self._inputs[task] = inputs_of(task, self._hooks)
         return self._inputs[task]
 
     def outputs(self, task: type[Task]) -> Outputs:
+        """Return what a task promises to return, added or not. Raises ConfigError for bad `outputs`."""
         if task not in self._outputs:
             self._outputs[task] = outputs_of(task)
         return self._outputs[task]
@@ -115,14 +118,14 @@ def _check(task: type[Task]) -> None:
     name = task.NAME
     start = getattr(task, 'start', None)
     if not callable(start):
-        raise ConfigError(f'{place_of(task)}: task {name!r} has no start method')
+        raise ConfigError(f'{place_of(task)}: task {name!r} has no start method; write `def start(self)`')
     wrong = what_is_wrong(task)
     if wrong:
         raise ConfigError(f'{place_of(task)}: {wrong}')
     for policy, (is_fit, wanted) in _POLICIES.items():
         value = getattr(task, policy)
         if not is_fit(value):
-            raise ConfigError(f'{place_of(task)}: {policy} of {name!r} must be {wanted}: {value!r}')
+            raise ConfigError(f'{place_of(task)}: {policy} of {name!r} must be {wanted}, not {value!r}')
 
 
 def _is_limit(value: Any) -> bool:

@@ -84,7 +84,7 @@ class Task:
     def apply(cls, data: dict[str, Any] | None = None, /, **more: Any) -> Run:
         """Start a run with this data, a dict or by names, from any module, process or thread.
 
-        It is started in the task's app, else in the default one. Raises as `Client.start` does.
+        The run starts in the task's app, or else in the default app. Raises as `Client.start` does.
         """
         client = default_client() if cls.pytask_app is None else cls.pytask_app.client
         run: Run = client.start(cls, dict(**({} if data is None else data), **more))
@@ -127,7 +127,7 @@ class Task:
         """
 
     def checkpoint(self) -> None:
-        """Halt here while the run is paused, as every emit, progress, message, sleep and turn of `every` does."""
+        """Wait here while the run is paused; `emit`, `progress`, `message`, `sleep` and `every` do so too."""
         self.pytask_port.checkpoint()
 
     def spawn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -141,15 +141,15 @@ class Task:
         return self.pytask_port.spawn(fn, *args, **kwargs)
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the greenlets this run owns, at most `timeout` seconds; raise the first error of one."""
+        """Wait at most `timeout` seconds for the greenlets this run owns; raise the first error among them."""
         self.pytask_port.join(timeout)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, or return at once when the run is told to stop."""
+        """Sleep for `seconds`; return early when the run is told to stop."""
         self.pytask_port.sleep(seconds)
 
     def every(self, seconds: float) -> Iterator[int]:
-        """Yield 0, 1, 2, … every `seconds`, without drift, until the run is told to end."""
+        """Yield 0, 1, 2, … every `seconds`, without drift, until the run is told to stop."""
         return self.pytask_port.every(seconds)
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:

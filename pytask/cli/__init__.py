@@ -1,7 +1,7 @@
 """The command line: its tree, and how errors become exit codes.
 
-Data goes to stdout, everything else to stderr. Modules of commands are imported when their command is
-called, and they import the store only inside functions: `pytask --help` must answer at once.
+Data goes to stdout, everything else to stderr. The module of a command is imported when the command is called, and
+imports the store only inside functions: `pytask --help` must answer at once.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import io
 import os
 import sys
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from pytask import errors
-from pytask.cli.options import colour_by_environment, common
+from pytask.cli.options import HelpGroup, colour_by_environment, common
 from pytask.core.exit_codes import (
     EXIT_CONFIG,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_NOT_FOUND,
+    EXIT_OK,
     EXIT_TIMED_OUT,
     EXIT_UNAVAILABLE,
     EXIT_USAGE,
@@ -38,40 +38,40 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.PytaskError, EXIT_FAILED),
 )
 
-# Command → module, one line of help. The help stands here, so that `--help` imports none of them.
+# Command → module, one line of help. The help is here so that `--help` imports none of the modules.
 COMMANDS = {
-    'dev': ('worker', 'A Redis, a worker on ./tasks and demo runs, for development.'),
-    'worker': ('worker', 'Run a worker on a folder of tasks, or an app.'),
+    'dev': ('worker', 'Develop: run a Redis, a worker on ./tasks and demo runs.'),
+    'worker': ('worker', 'Run a worker on a folder of tasks or an app.'),
     'run': ('run', 'Start a run, follow it, print its output.'),
     'start': ('run', 'Start a run and print its id.'),
     'ls': ('ls', 'List runs.'),
     'show': ('show', 'Show one run in full.'),
     'tail': ('tail', 'Follow events as they happen.'),
     'wait': ('tail', 'Wait until runs have ended.'),
-    'stop': ('control', 'Stop runs, waiting or running.'),
-    'reload': ('control', 'Start a run anew in place, with new data or the same.'),
+    'stop': ('control', 'Stop runs that are waiting or running.'),
+    'reload': ('control', 'Restart a run in place, with new data or the same.'),
     'extend': ('extend', 'Give a run more time.'),
     'send': ('send', 'Send a message to a run.'),
-    'ask': ('send', 'Ask a running task, and print its answer.'),
+    'ask': ('send', 'Ask a running task a question and print its answer.'),
     'pause': ('pause', 'Pause runs, a queue or a task; list what is paused.'),
-    'resume': ('pause', 'Let what is paused go on.'),
-    'cron': ('cron', 'See schedules and when they fire; run, pause and resume them.'),
+    'resume': ('pause', 'Resume what is paused.'),
+    'cron': ('cron', 'List schedules and when they fire; run, pause and resume them.'),
     'flow': ('flow', 'List, start, push, force and retry flows.'),
     'retry': ('control', 'Run ended runs again.'),
     'rm': ('control', 'Delete ended runs.'),
     'web': ('web', 'Serve the page and the HTTP API.'),
-    'tasks': ('tasks', 'List the tasks there are and what they take.'),
+    'tasks': ('tasks', 'List the tasks and their inputs.'),
     'workers': ('ls', 'List live workers.'),
     'health': ('health', 'Ask a worker whether it is ready; for probes.'),
-    'init': ('init', 'Write files to begin with: a first task, a Flask site, a unit.'),
-    'redis': ('redis', "Start and stop a Redis of this folder's own."),
-    'doctor': ('doctor', 'Look for what is wrong, and say what to do.'),
+    'init': ('init', 'Write files to start from: a task, a Flask site, a unit.'),
+    'redis': ('redis', 'Start and stop a Redis for this folder.'),
+    'doctor': ('doctor', 'Find problems and say how to fix them.'),
     'completion': ('completion', 'Print the completion script for bash, zsh or fish.'),
 }
 
 
-class LazyGroup(click.Group):
-    """Imports a command's module when the command is called, and knows the near names of a wrong one."""
+class LazyGroup(HelpGroup):
+    """Imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -83,27 +83,19 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        name = args[0] if args else ''
-        if name and name not in COMMANDS and not name.startswith('-') and not ctx.resilient_parsing:
-            near = get_close_matches(name, COMMANDS, n=2, cutoff=0.6)
-            hint = f' Did you mean {" or ".join(near)}?' if near else ' See pytask --help.'
-            ctx.fail(f'No command {name!r}.{hint}')
-        return super().resolve_command(ctx, args)
-
     def invoke(self, ctx: click.Context) -> Any:
-        # Here, because click answers a closed pipe itself, with exit code 1.
+        # Here, because click itself answers a closed pipe with exit code 1.
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader has seen enough: `pytask tail | head -1`
             _close_stdout()
-            return 0
+            return EXIT_OK
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             _close_stdout()
-            click.echo(f'Error: can not write the output: {error.strerror}', err=True)
-            return 1
+            click.echo(f'Error: cannot write the output: {error.strerror}', err=True)
+            return EXIT_FAILED
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
@@ -119,26 +111,20 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(
-    cls=LazyGroup,
-    invoke_without_command=True,
-    context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100},
-)
+@click.group(cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100})
 @click.version_option(package_name='pytaskd', prog_name='pytask')
 @common
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Run tasks that live: start them from anywhere, see them, talk to them, stop them.
+    """Start tasks from anywhere, see them, talk to them, stop them.
 
-    First steps: `pytask init`, `pytask dev`, and beside it `pytask run hello-world`.
+    First steps: `pytask init`, then `pytask dev`, and in another terminal `pytask run hello-world`.
     """
     ctx.color = colour_by_environment()
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 def command_line(argv: list[str] | None = None, *, place: str = '') -> int:
-    """Run a command and return its exit code; the first line of every failure says what to do.
+    """Run a command and return its exit code; the first line of every error says what to do.
 
     `place` is where a Flask app is, as FLASK_APP would say it, for the worker beside a web process.
     """
@@ -146,7 +132,7 @@ def command_line(argv: list[str] | None = None, *, place: str = '') -> int:
         from pytask.cli.commands.completion import answer
 
         return answer(cli)
-    _show_anything()
+    _replace_unprintable()
     try:
         code = cli.main(argv, prog_name='pytask', standalone_mode=False, obj={'place': place})
     except click.ClickException as error:
@@ -160,20 +146,20 @@ def command_line(argv: list[str] | None = None, *, place: str = '') -> int:
 
         click.echo(f'Error: {told(error)}', err=True)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else EXIT_OK
 
 
-def _show_anything() -> None:
-    # What a terminal has no letter for is no reason to end.
+def _replace_unprintable() -> None:
+    # A character that the terminal's encoding lacks must not end a command.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='replace')
 
 
 def _explain(error: click.ClickException) -> None:
-    # What is wrong first, how it is used after that.
+    # First what is wrong, then how the command is used.
     text = error.format_message()
-    if isinstance(error, click.NoSuchOption):  # in click's own words it is another one in every version
+    if isinstance(error, click.NoSuchOption):  # click words it differently in every version
         hint = f' Did you mean {" or ".join(sorted(error.possibilities))}?' if error.possibilities else ''
         text = f'No such option {error.option_name!r}.{hint}'
     click.echo(f'Error: {text}', err=True)
@@ -184,6 +170,6 @@ def _explain(error: click.ClickException) -> None:
 
 
 def _close_stdout() -> None:
-    # Else the interpreter complains once more while it flushes at exit.
+    # Otherwise the interpreter reports the error again when it flushes at exit.
     with suppress(OSError):
         sys.stdout.close()

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 
 # Where `pairs` leaves the names whose values are text, for `point_out`.
 _TEXTS = 'pytask.texts'
-# How much of bad JSON is shown on each side of where it is bad.
+# How much of bad JSON is shown on each side of the error.
 AROUND = 30
+# Longer commands are not worth pasting.
 LONGEST = 2000
+_NOTHING: Any = object()
+_KINDS = {dict: 'an object', list: 'a list', bool: 'a boolean', type(None): 'null'}
 
 
 def taken(command: Any) -> Any:
@@ -42,7 +46,7 @@ def pairs(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) ->
     for word in words:
         name, equals, text = word.partition('=')
         if not equals or not name.rstrip(':'):
-            raise click.UsageError(f'{word!r} is no input; write name=text or name:=JSON', ctx)
+            raise click.UsageError(f'{word!r} is not an input; write name=text or name:=JSON', ctx)
         if name.endswith(':'):
             found[name[:-1]] = _json(text, f'{name}={text}' if len(word) <= AROUND else f'{name}=…')
         else:
@@ -82,55 +86,54 @@ def _content(text: str) -> str:
 def _json(text: str, where: str) -> Any:
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        why, at = _where(text, str(error).removeprefix('JSON is malformed: '))
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        why, at = str(error).removeprefix('JSON is malformed: '), len(text)
+        with suppress(RecursionError):
+            try:
+                json.loads(text)  # its errors have a position
+            except json.JSONDecodeError as other:
+                why, at = other.msg[:1].lower() + other.msg[1:], other.pos
         raise click.UsageError(f'{where} is not JSON: {why}\n{_pointed(text, at)}') from error
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise click.UsageError(f'{where} is not JSON: {error}') from error
-
-
-def _where(text: str, why: str) -> tuple[str, int]:
-    """Return what is wrong with JSON, and at which character: json's own reader points better."""
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return error.msg[:1].lower() + error.msg[1:], error.pos
-    except RecursionError:
-        pass
-    return why, len(text)
 
 
 def _pointed(text: str, at: int) -> str:
-    """Return the part of a text around a place, and a mark below that place."""
+    """Return the part of a text around a position, and a mark below it."""
     start = max(0, at - AROUND)
     shown = ''.join(c if c.isprintable() else ' ' for c in text[start : at + AROUND])
     return f'  {shown}\n  {" " * (at - start)}^'
 
 
 def check(task: str, data: dict[str, Any], inputs: Inputs | None) -> None:
-    """Check data where the task is known, and point out what went in as text and looks like JSON.
+    """Check data if the task is known, and point out text that looks like JSON.
 
-    Raises InputError; what was probably meant stands with the problem.
+    Raises InputError; each problem says what was probably meant.
     """
-    if inputs is not None:
-        try:
-            inputs.bind(data)
-        except InputError as error:
-            problems = [
-                (name, what + _or_json(name, data, inputs.fields.get(name))) for name, what in error.problems
-            ]
-            raise InputError(error.task, problems, error.usage) from None
+    if inputs is None:
+        point_out(data)
+        return
+    try:
+        inputs.bind(data)
+    except InputError as error:
+        problems = [(name, what + _or_json(name, data, inputs.fields.get(name))) for name, what in error.problems]
+        raise InputError(error.task, problems, error.usage) from None
     for name in _texts(data):
-        field = None if inputs is None else inputs.fields.get(name)
+        field = inputs.fields.get(name)
         if field is None or field.kind.takes_text:
-            # An int that is declared as one is converted where the task is: an unknown one may declare it.
-            _point_out(name, data[name], is_known=inputs is not None)
+            _point_out(name, data[name], _meant(data[name]))
 
 
 def point_out(data: Mapping[str, Any]) -> None:
-    """Point out the lists and objects among what went in as text, where nobody here knows what is taken."""
+    """Point out texts that look like a list or an object; of an unknown task, since other text may be meant."""
     for name in _texts(data):
-        _point_out(name, data[name], is_known=False)
+        value = _meant(data[name])
+        if isinstance(value, dict | list):
+            _point_out(name, data[name], value)
+
+
+def _point_out(name: str, text: str, value: Any) -> None:
+    if value is not _NOTHING:
+        kind = _KINDS.get(type(value), 'a number')
+        formatting.say(f'note: {formatting.plain(name)} is text; for {kind} write {_word(name, value, text)}')
 
 
 def _texts(data: Mapping[str, Any]) -> list[str]:
@@ -138,17 +141,8 @@ def _texts(data: Mapping[str, Any]) -> list[str]:
     return [name for name in data if name in texts]
 
 
-def _point_out(name: str, text: str, *, is_known: bool) -> None:
-    value = _meant(text)
-    if isinstance(value, dict | list) or (is_known and value is not _NOTHING):
-        kind = {dict: 'an object', list: 'a list', bool: 'a boolean', type(None): 'null'}.get(
-            type(value), 'a number'
-        )
-        formatting.say(f'note: {formatting.plain(name)} is text; for {kind} write {_word(name, value, text)}')
-
-
 def _or_json(name: str, data: Mapping[str, Any], field: Input | None) -> str:
-    """Say what was probably meant, where that would fit."""
+    """Return a hint if the text would fit as JSON, else ''."""
     value = _meant(data[name]) if field is not None and name in _texts(data) else _NOTHING
     if value is _NOTHING or field is None:
         return ''
@@ -159,11 +153,8 @@ def _or_json(name: str, data: Mapping[str, Any], field: Input | None) -> str:
     return f'; for JSON write {_word(name, value, data[name])}'
 
 
-_NOTHING: Any = object()
-
-
 def _meant(text: str) -> Any:
-    """Return what a text is as JSON, if it is any but text; else _NOTHING."""
+    """Return what a text is as JSON, unless that is text too; else _NOTHING."""
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -172,27 +163,25 @@ def _meant(text: str) -> Any:
 
 
 def _word(name: str, value: Any, text: str = '') -> str:
-    """Return one argument for a value, as a shell takes it."""
+    """Return one argument for a value, quoted for a shell."""
     if isinstance(value, str) and value.isprintable():
         return shlex.quote(f'{name}={value}')
     return shlex.quote(f'{name}:={text.strip() or _ascii(value)}')
 
 
 def _ascii(value: Any) -> str:
-    # Not msgspec: what a terminal would act on instead of showing is escaped, too.
+    # Not msgspec: control characters, which a terminal would obey, must be escaped, too.
     return json.dumps(value, ensure_ascii=not json.dumps(value, ensure_ascii=False).isprintable())
 
 
 def to_run_again(run: Run) -> str:
-    """Return the command that starts the same anew, to be pasted into a shell; '' where it would be too long."""
+    """Return the shell command that starts a new run like this one; '' if it would be too long."""
     if not isinstance(run.data, dict) or not run.task.isprintable():
         return ''
+    if all(re.fullmatch(r'\w[\w.-]*', name) for name in run.data):
+        words = [_word(name, value) for name, value in run.data.items()]
+    else:
+        words = ['--data', shlex.quote(_ascii(run.data))]
     queue = [] if run.queue == 'default' else ['--queue', shlex.quote(run.queue)]
-    command = ' '.join([command_name(), 'run', shlex.quote(run.task), *queue, *_words(run.data)])
+    command = ' '.join([command_name(), 'run', shlex.quote(run.task), *queue, *words])
     return command if len(command) <= LONGEST and command.isprintable() else ''
-
-
-def _words(data: dict[str, Any]) -> list[str]:
-    if all(re.fullmatch(r'\w[\w.-]*', name) for name in data):
-        return [_word(name, value) for name, value in data.items()]
-    return ['--data', shlex.quote(_ascii(data))]

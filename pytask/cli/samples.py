@@ -1,6 +1,6 @@
-"""The files that `init` writes: samples of this package, and the gallery of tasks that travels with it.
+"""The files that `init` writes: samples from this package, and the gallery of tasks.
 
-Nothing is overwritten. In a checkout the gallery is its ./tasks, in a wheel a copy of that.
+Nothing is overwritten. In a checkout the gallery is ./tasks; a wheel carries a copy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def sample(name: str) -> str:
 
 
 def gallery() -> dict[str, Path]:
-    """Return the tasks of the gallery, by the names of their files: `hello`, `text/count`."""
+    """Return the tasks of the gallery by the names of their files: `hello`, `text/count`."""
     copy = _PACKAGE / 'samples' / 'tasks'
     folder = copy if copy.is_dir() else _PACKAGE.parent / 'tasks'
     found = {path.relative_to(folder).with_suffix('').as_posix(): path for path in folder.rglob('*.py')}
@@ -32,28 +32,28 @@ def gallery() -> dict[str, Path]:
 
 
 def about(path: Path) -> str:
-    """Return the first line of a module, without its name."""
+    """Return the first line of a module's docstring, without the module's name."""
     text = (ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or '').partition('\n')[0]
     name, colon, rest = text.partition(': ')
     return rest if colon and ' ' not in name else text
 
 
 def picked(names: tuple[str, ...]) -> dict[str, str]:
-    """Return these tasks of the gallery as files to write. Raises NotFound with the near names."""
+    """Return these tasks of the gallery as files to write. Raises NotFound, with the near names."""
     there = gallery()
     files = {}
     for name in names:
         key = name.removeprefix('tasks/').removesuffix('.py')
         if key not in there:
             near = get_close_matches(key, there, n=1)
-            hint = f'did you mean {near[0]}?' if near else f'there are {", ".join(there)}'
+            hint = f'did you mean {near[0]}?' if near else f'it has {", ".join(there)}'
             raise NotFound(f'no {name!r} in the gallery; {hint}')
         files[f'tasks/{key}.py'] = there[key].read_text(encoding='utf-8')
     return files
 
 
 def write(folder: Path, files: Mapping[str, str]) -> list[str]:
-    """Write the files that are not there yet; return which those were."""
+    """Write the files that do not exist yet; return their names."""
     written = []
     for name, text in files.items():
         path = folder / name
@@ -63,8 +63,8 @@ def write(folder: Path, files: Mapping[str, str]) -> list[str]:
                 file.write(text)
             written.append(name)
         except FileExistsError:
-            if not path.exists():  # a file stands where a folder is to be
-                raise ConfigError(f'can not write {path}: {path.parent} is no folder') from None
+            if not path.exists():  # there is a file where its folder should be
+                raise ConfigError(f'cannot write {path}: {path.parent} is not a folder') from None
         except OSError as error:
-            raise ConfigError(f'can not write {path}: {error.strerror}') from error
+            raise ConfigError(f'cannot write {path}: {error.strerror}') from error
     return written

@@ -1,4 +1,4 @@
-"""Why a run does not move: read from who is alive, what they serve, know, and have room for."""
+"""Why a run does not start: found from the live workers, their queues, tasks and free slots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def why(client: Client, run: Run) -> str:
-    """Return one sentence for a run that waits, '' for one that does not."""
+    """Return one sentence for a run that waits, '' for any other."""
     if run.state is not State.WAIT:
         return ''
     task, held = _step(client, run) if run.task == FLOW else (run.task, '')
@@ -34,9 +34,9 @@ def _pause(client: Client, run: Run) -> str:
     closed = {pause[:2] for pause in client.store.pauses.named()}
     for kind, name in (('queue', run.queue), ('task', run.task)):
         if (kind, name) in closed:
-            return f'{kind} {name} is paused; let it go on with: {command_name()} resume --{kind} {name}'
+            return f'{kind} {name} is paused; resume it with: {command_name()} resume --{kind} {name}'
     if any(client.store.pauses.of_runs([run.id])):
-        return f'it is paused; let it go on with: {command_name()} resume {run.id}'
+        return f'it is paused; resume it with: {command_name()} resume {run.id}'
     return ''
 
 
@@ -46,19 +46,19 @@ def _due(run: Run) -> str:
 
 
 def _step(client: Client, run: Run) -> tuple[str, str]:
-    """Return the task of the step at which a flow stands, and what it waits for there."""
-    stand = client.store.flows.read([run.id])[0].run
-    return stand.get('step', FLOW), _held(run, stand)
+    """Return the task of a flow's current step, and what it waits for."""
+    state = client.store.flows.read([run.id])[0].run
+    return state.get('step', FLOW), _held(run, state)
 
 
-def _held(run: Run, stand: dict[str, str]) -> str:
+def _held(run: Run, state: dict[str, str]) -> str:
     push = f'{command_name()} flow push {run.id}'
-    if 'draft' in stand:
-        return f'it was not submitted; do so with: {push}'
-    if 'wait' not in stand:
+    if 'draft' in state:
+        return f'it was not submitted; submit it with: {push}'
+    if 'wait' not in state:
         return ''
-    child = f' for run {stand["child"]}' if 'child' in stand else ''
-    return f'its step {stand.get("position", "0")} waits{child}; tell it something with: {push} name=value'
+    child = f' for run {state["child"]}' if 'child' in state else ''
+    return f'its step {state.get("position", "0")} waits{child}; send it data with: {push} name=value'
 
 
 def _line(client: Client, run: Run, task: str, serving: list[dict[str, str]]) -> str:
@@ -69,8 +69,8 @@ def _line(client: Client, run: Run, task: str, serving: list[dict[str, str]]) ->
         return f'no worker on queue "{run.queue}" knows "{task}"'
     if all(int(worker.get('taken', 0)) >= int(worker.get('slots', 0)) for worker in able):
         return f'all slots are taken on {", ".join(worker["id"] for worker in able)}'
-    ahead = client.store.queues.waiting([run.queue])[run.queue]
-    return f'it is in line; {ahead:,} wait in queue "{run.queue}"'
+    waiting = client.store.queues.waiting([run.queue])[run.queue]
+    return f'it is in line; {waiting:,} wait in queue "{run.queue}"'
 
 
 def _tasks(worker: dict[str, str]) -> list[str]:

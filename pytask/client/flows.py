@@ -152,9 +152,7 @@ class FlowCommands(ClientBase):
         `step`, raises NotFound if the run is not a flow, and PytaskError if it has no such step.
         """
         if step is not None:
-            steps = len(self.get_flow(run_id).steps)
-            if not 0 <= step < steps:
-                raise PytaskError(f'no step {step}; the steps are 0 to {steps - 1}')
+            step_at(self.get_flow(run_id).steps, step)
         return in_words(self.store.runs.retry(run_id, step))
 
     def _no_routine(self, name: str) -> str:

@@ -17,15 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
-from pytask.config.sources import (
-    Pairs,
-    as_flag,
-    environment,
-    files,
-    given,
-    here,
-    in_code,
-)
+from pytask.config.sources import Pairs, as_flag, environment, files, given, here, in_code
 from pytask.core.limits import LONGEST_S
 from pytask.core.names import bad_name
 from pytask.errors import ConfigError
@@ -123,11 +115,12 @@ def chosen(
 
 
 def chosen_in_code(code: Mapping[str, Any], named: Callable[[str], str] = in_code) -> Chosen:
-    """Gather what is set for `PyTask(…)`."""
+    """Gather what is set for `PyTask(…)`, with the source of each value. Raises ConfigError."""
     return _gathered(files(here()), environment(_FIELDS, LISTS), given(code, named))
 
 
 def settled(what: Chosen) -> Settings:
+    """Make the settings of what was chosen; the rest are defaults."""
     return Settings(**{_FIELDS[key]: value for key, (value, _) in what.items()})
 
 
@@ -167,7 +160,7 @@ def _gathered(*layers: Pairs) -> Chosen:
 def _checked(key: str, value: Any, source: str) -> Any:
     if key not in _FIELDS:
         near = get_close_matches(key.replace('-', '_').lower(), _FIELDS, n=1)
-        hint = f'; did you mean {near[0]!r}?' if near else f'; there are {", ".join(sorted(_FIELDS))}'
+        hint = f'; did you mean {near[0]!r}?' if near else f'; the settings are {", ".join(sorted(_FIELDS))}'
         raise ConfigError(f'{source}: no setting {key!r}{hint}')
     listed = [value] if key in LISTS and isinstance(value, str) else value
     if key in ('health', 'web') and type(value) is int:
@@ -176,7 +169,7 @@ def _checked(key: str, value: Any, source: str) -> Any:
     try:
         converted = msgspec.convert(listed, _TYPES[key], strict=False)
     except msgspec.ValidationError as error:
-        wanted = _WANTED.get(_TYPES[key], 'a text') if key not in LISTS else 'texts'
+        wanted = _WANTED.get(_TYPES[key], 'text') if key not in LISTS else 'a list of texts'
         raise ConfigError(f'{source}: {key} = {shown}: must be {wanted}') from error
     problem = _problem(key, converted)
     if problem:

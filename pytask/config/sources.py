@@ -16,10 +16,12 @@ Pairs = Iterable[tuple[str, Any, str]]
 
 
 def given(pairs: Mapping[str, Any], source: Callable[[str], str]) -> Pairs:
+    """Return the pairs that have a value, each with its source."""
     return [(key, value, source(key)) for key, value in pairs.items() if value is not None and value != ()]
 
 
 def as_flag(key: str) -> str:
+    """Return the flag of a setting."""
     return '-A' if key == 'app' else f'--{key.replace("_", "-")}'
 
 
@@ -28,6 +30,7 @@ def in_code(key: str) -> str:
 
 
 def here() -> Path:
+    """Return the current directory. Raises ConfigError if it was deleted."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -35,6 +38,7 @@ def here() -> Path:
 
 
 def files(folder: Path) -> Iterator[tuple[str, Any, str]]:
+    """Read `pytask.toml`, or else `[tool.pytask]` in `pyproject.toml`. Raises ConfigError if it cannot be read."""
     own, shared = folder / 'pytask.toml', folder / 'pyproject.toml'
     if (table := _read(own)) is not None:
         yield from ((key, value, own.name) for key, value in table.items())

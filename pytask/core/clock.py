@@ -30,10 +30,11 @@ def wall_s() -> float:
 
 
 def wall_ms() -> int:
+    """Unix milliseconds by this machine."""
     return time.time_ns() // 1_000_000
 
 
 def check_seconds(name: str, value: float | None) -> None:
-    """Raise ValueError unless `value` is None, or a finite number of seconds from 0."""
+    """Raise ValueError unless `value` is None or a finite number of seconds, 0 or more."""
     if value is not None and not 0 <= value < math.inf:
         raise ValueError(f'{name} must be 0 or more seconds, not {value!r}')

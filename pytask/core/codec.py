@@ -32,6 +32,7 @@ def _refuse_nan(value: Any) -> None:
 
 
 def parse_object(text: bytes) -> dict[str, Any] | None:
+    """Decode a JSON object; None for anything else."""
     try:
         raw = msgspec.json.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -57,6 +57,7 @@ def read_envelope(raw: bytes) -> Envelope:
 
 
 def from_fields(fields: dict[str, Any], key: bytes = b'') -> Envelope:
+    """Make an envelope of decoded fields, whatever their types."""
     ask = fields.get('ask')
     return Envelope(fields.get('name', ''), fields.get('data', {}), ask if isinstance(ask, str) else '', key)
 

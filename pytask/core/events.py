@@ -12,19 +12,8 @@ from typing import Any
 from pytask.core.codec import encode, parse_object
 
 # Life cycle, published by the script that changes the state.
-LIFE_EVENTS = (
-    'wait',
-    'running',
-    'success',
-    'error',
-    'exception',
-    'stopped',
-    'reloaded',
-    'paused',
-    'resumed',
-    'passed',
-)
 ENDING_EVENTS = frozenset({'success', 'error', 'exception', 'stopped'})
+LIFE_EVENTS = (*ENDING_EVENTS, 'wait', 'running', 'reloaded', 'paused', 'resumed', 'passed')
 # The task's own, besides whatever it emits.
 PROGRESS, MESSAGE, LOST = 'progress', 'message', 'lost'
 # A message that the run could not handle.
@@ -74,13 +63,7 @@ def parse_event(run_id: str, text: bytes) -> Event | None:
     if raw is None or not isinstance(raw.get('event'), str):
         return None
     at, seq = raw.get('at'), raw.get('seq')
-    return Event(
-        run_id,
-        raw['event'],
-        raw.get('data'),
-        _seconds(at),
-        seq if isinstance(seq, int) else 0,
-    )
+    return Event(run_id, raw['event'], raw.get('data'), _seconds(at), seq if isinstance(seq, int) else 0)
 
 
 def _seconds(at: Any) -> float:

@@ -10,7 +10,6 @@ from pytask.core.events import MAX_ID_BYTES
 
 ID_TAIL_BITS = 35
 
-
 ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 
@@ -22,6 +21,7 @@ class Ids:
         self._tail = itertools.count(secrets.randbits(ID_TAIL_BITS))
 
     def new(self) -> str:
+        """Return the next id."""
         # 45 bits of milliseconds, then a number that only grows: ids of one process sort by time.
         number = (wall_ms() << ID_TAIL_BITS) | (next(self._tail) & ((1 << ID_TAIL_BITS) - 1))
         return ''.join(ALPHABET[(number >> shift) & 31] for shift in range(75, -5, -5))

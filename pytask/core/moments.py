@@ -28,7 +28,7 @@ def zone_of(given: Any) -> ZoneInfo:
     except (ValueError, OSError, TypeError, LookupError):
         raise ConfigError(
             f'no time zone {given if name is None else name!r}; write a name such as Europe/Berlin or UTC'
-            ' (where the system has no zones: pip install tzdata)'
+            ' (if the system has no time zones: pip install tzdata)'
         ) from None
 
 

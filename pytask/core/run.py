@@ -1,7 +1,7 @@
 """A run: one launch of a task, as its Redis hash shows it.
 
-`Run` is a snapshot plus the client it came from; `refresh` reads it again. The worker's own record
-of a run it holds is `pytask.worker.live.Live`.
+`Run` is a snapshot plus the client it came from; `refresh` reads it again. `client` makes and commands runs;
+what it needs of that client is `RunClient`, so that this module imports nothing above it.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class RunClient(Protocol):
 class Run:
     """One run. Times are Unix seconds by Redis, None if not reached yet; `at` is when it was scheduled to start.
 
-    `output` is the return value, an error's message, or
-    `{"type", "message", "traceback"}` after an EXCEPTION.
+    `output` is the return value, an error's message, or `{"type", "message", "traceback"}` after an EXCEPTION.
+    Methods that need the client raise RuntimeError if the run has none, and Unavailable if Redis cannot serve.
     """
 
     id: str
@@ -93,13 +93,13 @@ class Run:
 
     @property
     def is_ended(self) -> bool:
+        """Whether the state is STOPPED, SUCCESS, ERROR or EXCEPTION."""
         return self.state.is_ended
 
     def to_json(self) -> dict[str, Any]:
+        """Return its fields as JSON has them, without the client."""
         names = (name for name in self.__slots__ if name not in ('client', 'is_local'))
         return {name: getattr(self, name) for name in names} | {'local': self.is_local}
-
-    # What a client can do with it. Each needs the client this run came from.
 
     def refresh(self) -> Run:
         """Read the hash again, in place. Raises NotFound."""
@@ -109,22 +109,24 @@ class Run:
         return self
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Block until the run has ended; then this object shows the end. Raises WaitTimeout, NotFound."""
+        """Block until it has ended, and read its end. Raises WaitTimeout after `timeout` seconds, NotFound."""
         self._client.wait(self, timeout=timeout)
         return self.refresh()
 
     def events(self, timeout: float | None = None) -> Iterator[Event]:
-        """Yield its events from now on until it ends. Raises WaitTimeout."""
+        """Yield its events from now on until it ends. Raises WaitTimeout after `timeout` seconds."""
         return self._client.events(self.id, timeout=timeout)
 
     def stop(self, wait: float | None = None, grace: float | None = None) -> str:
-        """Stop it; answers as `Client.stop` does."""
+        """Stop it, and with `wait` give it that many seconds to end; answers as `Client.stop` does."""
         return self._client.stop(self.id, wait, grace)
 
     def reload(self, data: dict[str, Any] | None = None, *, wait: float = 10.0) -> str:
+        """Start it again in place, with new data if given; answers as `Client.reload` does."""
         return self._client.reload(self.id, data, wait=wait)
 
     def extend(self, seconds: float) -> str:
+        """Let it take `seconds` longer before it times out; answers as `Client.extend` does."""
         return self._client.extend(self.id, seconds)
 
     def pause(self) -> str:
@@ -132,9 +134,11 @@ class Run:
         return self._client.pause(self.id)
 
     def resume(self) -> str:
+        """Let it continue after a pause; answers as `Client.resume` does."""
         return self._client.resume(self.id)
 
     def retry(self) -> str:
+        """Run it again after it has ended; answers as `Client.retry` does."""
         return self._client.retry(self.id)
 
     def stack(self, *, timeout: float = 5.0, full: bool = False) -> str:

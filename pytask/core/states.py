@@ -11,6 +11,8 @@ from enum import StrEnum
 
 
 class State(StrEnum):
+    """The state of a run: waiting, running, or one of four ways to end."""
+
     WAIT = 'WAIT'
     RUNNING = 'RUNNING'
     STOPPED = 'STOPPED'
@@ -39,7 +41,7 @@ MOVES: dict[State, frozenset[State]] = {
 class Outcome:
     """How an attempt ended: decided once by the runner, recorded once by the writer.
 
-    State WAIT means given back: the run goes to the front of its queue. `output` is JSON text;
+    State WAIT means requeued: the run goes to the front of its queue. `output` is JSON text;
     `exception` is the live error behind an ERROR or EXCEPTION, for hooks and logs.
     """
 

@@ -7,11 +7,7 @@ from typing import Any, Protocol, cast
 
 from pytask.core.run import Run, RunClient
 from pytask.core.states import State
-from pytask.flows.steps import (
-    Results,
-    Step,
-    step_at,
-)
+from pytask.flows.steps import Results, Step, step_at
 
 
 class FlowClient(RunClient, Protocol):
@@ -62,6 +58,7 @@ class Flow:
         return self.steps[self.position] if self.position < len(self.steps) else None
 
     def step_at(self, position: int) -> Step:
+        """Return the step at a position, from 0. Raises PytaskError if there is none."""
         return step_at(self.steps, position)
 
     def refresh(self) -> Flow:
@@ -76,23 +73,27 @@ class Flow:
         return self.client.submit(self, **data)
 
     def force(self, *, output: Any = None) -> str:
+        """Pass the step where it waits or has failed, with this output; as `Client.force`."""
         return self.client.force(self, output=output)
 
     def retry(self, step: int | None = None) -> str:
+        """Run it again from the step that failed, or from this one; as `Client.retry`."""
         return self.client.retry(self.id, step)
 
     def wait(self, timeout: float | None = None) -> Flow:
-        """Block until it has ended. Raises WaitTimeout, NotFound."""
+        """Block until it has ended. Raises WaitTimeout after `timeout` seconds, NotFound."""
         self.run.wait(timeout)
         return self.refresh()
 
     @property
     def client(self) -> FlowClient:
+        """The client it came from. Raises RuntimeError if it came without one."""
         if self.run.client is None:
             raise RuntimeError(f'flow {self.id} came without a client')
         return cast('FlowClient', self.run.client)
 
     def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it, its run included."""
         return {
             'id': self.id,
             'name': self.name,

@@ -55,7 +55,7 @@ def spawn(
 ) -> Spawn:
     """Make the signal that starts a child and holds the flow until its end: a step returns it.
 
-    The child is a run of `task`, or a flow of `routine` (its name). Raises PytaskError for both or none.
+    The child is a run of `task`, or a flow of `routine` (its name). Raises PytaskError for both or neither.
     """
     if (task is None) == (routine is None):
         raise PytaskError('spawn takes either a task or a routine')

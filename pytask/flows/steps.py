@@ -97,6 +97,7 @@ def as_steps(given: Any) -> tuple[Step, ...]:
 
 
 def step_at(steps: Sequence[Step], position: int) -> Step:
+    """Return the step at a position, from 0. Raises PytaskError if there is none."""
     if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < len(steps):
         raise PytaskError(f'no step {position!r}; steps are 0 to {len(steps) - 1}')
     return steps[position]
@@ -139,6 +140,7 @@ class Results(Mapping[Any, Any]):
         return results
 
     def put(self, position: int, key: str, value: Any) -> None:
+        """Store the result of the step at a position."""
         self.by_position[position] = (key, value)
 
     def __getitem__(self, key: Any) -> Any:

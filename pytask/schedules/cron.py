@@ -18,16 +18,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from pytask.core.moments import (
-    change_in,
-    in_ms,
-    moment_at,
-    moment_of,
-    offset_at,
-    read_moment,
-    wall_of,
-    zone_of,
-)
+from pytask.core.moments import change_in, in_ms, moment_at, moment_of, offset_at, read_moment, wall_of, zone_of
 from pytask.errors import ConfigError
 from pytask.schedules.triggers import Trigger
 

@@ -87,11 +87,9 @@ class Schedule:
 def check_name(name: Any) -> str:
     """Return what is wrong with the name of a schedule; '' if nothing is."""
     is_fit = isinstance(name, str) and name.isprintable() and ' ' not in name
-    return (
-        ''
-        if is_fit and 0 < len(name.encode()) <= LONGEST_NAME
-        else (f'the name of a schedule must be 1 to {LONGEST_NAME} printable bytes without spaces, not {name!r}')
-    )
+    if is_fit and 0 < len(name.encode()) <= LONGEST_NAME:
+        return ''
+    return f'the name of a schedule must be 1 to {LONGEST_NAME} printable bytes without spaces, not {name!r}'
 
 
 def read_trigger(text: bytes | str) -> Trigger:

@@ -1,6 +1,6 @@
 """Annotations of a function or class, resolved one by one if they cannot be resolved together.
 
-One that stands for type checkers only, behind `TYPE_CHECKING`, lets any value through; the others count.
+An annotation that exists for type checkers only, behind `TYPE_CHECKING`, allows any value; the others count.
 """
 
 from __future__ import annotations

@@ -49,9 +49,9 @@ class Input:
 class Inputs:
     """All inputs of one task. `more` is what further names may be, where the signature ends in `**kwargs`.
 
-    `rest` is the name of `*args`, under which the data has a list; '' for none. `way` tells how a task gets them:
-    passed to `__init__`, set as its attributes, or passed to its `run`. `taken` is a name that none of `more` can
-    have: that of `self`.
+    `rest` is the name of `*args`, under which the data has a list; '' for none. `way` is how a task receives them:
+    passed to `__init__`, set as its attributes, or passed to its `run`. `taken` is the name of `self`, which
+    further names cannot have.
     """
 
     task: str
@@ -63,10 +63,12 @@ class Inputs:
 
     @cached_property
     def lookups(self) -> list[str]:
+        """The names of the inputs that are resources or references."""
         return [name for name, field in self.fields.items() if isinstance(field.kind, Lookup)]
 
     @property
     def usage(self) -> str:
+        """How the task is called, for messages: `crawl(url: str, depth: int = 2)`."""
         more = ['**more'] if self.more else []
         return f'{self.task}({", ".join([*(field.usage for field in self.fields.values()), *more])})'
 
@@ -92,8 +94,8 @@ class Inputs:
     def named(self, args: Sequence[Any], data: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the data with positional values under the names they have in the signature.
 
-        What is more than those stands under the name of `*args`, as a list. Raises InputError for too many, and
-        for what is given twice; whether values fit is seen when they are bound.
+        Further values become a list under the name of `*args`. Raises InputError for too many values, and for one
+        that is given twice; `bind` checks whether the values match.
         """
         named = dict(data or {})
         names = [name for name, field in self.fields.items() if field.is_positional]
@@ -110,7 +112,7 @@ class Inputs:
         return named
 
     def found(self, bound: dict[str, Any]) -> dict[str, Any]:
-        """Replace names of resources and references by objects. Raises InputError, and what making them raises."""
+        """Replace the names of lookups by their objects. Raises InputError, and what making an object raises."""
         problems: list[Problem] = []
         for name in self.lookups:
             field = self.fields[name]

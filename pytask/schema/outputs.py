@@ -1,7 +1,7 @@
 """Outputs of a task: what its return annotation promises, compared with what it returned.
 
-A value is checked as the JSON that it becomes, strictly: `"6"` is no int here, unless `outputs` are declared, which
-convert. Where msgspec can not express the annotation, or it says None or Any, nothing is promised.
+A value is checked strictly, as the JSON that it becomes: `"6"` is not an int here. Declared `outputs` convert it
+instead. An annotation that is None or Any, or that msgspec cannot express, allows any value.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Problems: everything that is wrong with a value, and where, according to an annotation.
 
-msgspec stops at the first thing that does not fit. So a value that failed is walked through side by side with its
-annotation: lists, tuples, dicts and classes with fields, each part asked of msgspec again. Where both can not be
-followed, a union of several kinds for one, msgspec's own first error is told.
+msgspec stops at the first problem. So a value that failed is walked through side by side with its annotation
+(lists, tuples, dicts, classes with fields), and msgspec checks each part again. Where the two cannot be matched,
+such as in a union of several classes, msgspec's own first error is reported.
 """
 
 from __future__ import annotations
@@ -14,17 +14,7 @@ from enum import EnumType
 from functools import cache
 from itertools import islice
 from types import NoneType, UnionType
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    is_typeddict,
-)
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, is_typeddict
 
 import msgspec
 
@@ -65,15 +55,15 @@ def problems(value: Any, hint: Any, *, is_strict: bool = False) -> list[Problem]
 
 
 def shown(value: Any) -> str:
+    """Return the repr of a value, cut to 40 characters."""
     text = repr(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + '...'
 
 
 def step(key: Any) -> str:
     """Return one step of a path: `.name`, or `["any key"]`."""
-    return (
-        f'.{key}' if isinstance(key, str) and key.isidentifier() else f'[{msgspec.json.encode(str(key)).decode()}]'
-    )
+    is_word = isinstance(key, str) and key.isidentifier()
+    return f'.{key}' if is_word else f'[{msgspec.json.encode(str(key)).decode()}]'
 
 
 class _Walk:

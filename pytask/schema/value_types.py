@@ -1,7 +1,7 @@
 """Types of values: what an annotation says about a value, as a conversion and as JSON Schema.
 
-msgspec converts, lax where that is safe (`"6"` for an int). An annotation that it can not express lets any value
-through: it is the author's, and may be anything.
+msgspec converts, lax where that is safe (`"6"` for an int). An annotation that it cannot express allows any
+value: it is the author's, and may be anything.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def kind_of(hint: Any) -> Kind:
         msgspec.json.Decoder(hint)
         # A class msgspec does not know gets a decoder too, and fails on every value; so does what holds one.
         is_known = 'CustomType(' not in repr(msgspec.inspect.type_info(hint))
-    except UNRESOLVED:  # among them a class with a field that stands for type checkers only
+    except UNRESOLVED:  # such as a class with a field whose type exists for type checkers only
         return ANYTHING
     return Typed(hint) if is_known else ANYTHING
 

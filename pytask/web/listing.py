@@ -22,32 +22,26 @@ LARGEST_PART = 4096
 LONGEST_TEXT = 500
 
 
-class Look:
-    """A search through the runs; `is_cut` is set if it ended before the last one."""
-
-    def __init__(self, client: Client, states: Sequence[State] = LIST_ORDER, queues: Sequence[str] = ()) -> None:
-        self._runs = client.store.runs.listed(states, queues, client)
-        self.is_cut = False
-
-    def find(self, finds: Callable[[Run], Any], limit: int) -> list[Any]:
-        """Return the results of `finds` that are not None, up to `limit`."""
-        found: list[Any] = []
-        looked_at = 0
-        for run in islice(self._runs, LOOKED_AT):
-            looked_at += 1
-            one = finds(run)
-            if one is not None:
-                found.append(one)
-            if len(found) == limit:
-                return found
-        self.is_cut = looked_at == LOOKED_AT
-        return found
+def search(
+    client: Client, finds: Callable[[Run], Any], limit: int, states: Sequence[State] = LIST_ORDER,
+    queues: Sequence[str] = (),
+) -> tuple[list[Any], bool]:  # fmt: skip
+    """Return the results of `finds` that are not None, up to `limit`, and whether more runs were not searched."""
+    found: list[Any] = []
+    searched = 0
+    for run in islice(client.store.runs.listed(states, queues, client), LOOKED_AT):
+        searched += 1
+        if (one := finds(run)) is not None:
+            found.append(one)
+        if len(found) == limit:
+            return found, False
+    return found, searched == LOOKED_AT
 
 
-def cut(told: dict[str, Any], *parts: str) -> dict[str, Any]:
+def cut(answer: dict[str, Any], *parts: str) -> dict[str, Any]:
     """Return JSON in which large parts are cut, and `is_cut` says so."""
-    large = {name: _shortened(told[name]) for name in parts if size_of(told[name]) > LARGEST_PART}
-    return told | large | {'is_cut': True} if large else told
+    large = {name: _shortened(answer[name]) for name in parts if size_of(answer[name]) > LARGEST_PART}
+    return answer | large | {'is_cut': True} if large else answer
 
 
 def text_of(value: Any) -> str:

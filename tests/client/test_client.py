@@ -7,7 +7,7 @@ import time
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import (
     Client,
@@ -101,7 +101,7 @@ def test_the_same_start_again_is_the_same_run(client, redis):
 def test_the_same_start_again_after_the_end_shows_the_end(app, client, worker):
     app.task(name='pay')(lambda order: order)
     worker()
-    client.start('pay', {'order': 7}, run_id='order-7').wait(timeout=5)
+    client.start('pay', {'order': 7}, run_id='order-7').wait(timeout=SOON_S)
     again = client.start('pay', {'order': 7}, run_id='order-7')
     assert (again.state, again.output, again.attempt) == (State.SUCCESS, 7, 1)
 
@@ -123,7 +123,7 @@ def test_a_run_id_may_be_any_text(app, client, worker):
     app.task(name='echo')(lambda: 'fine')
     worker()
     for run_id in ('42', 'ünïcode', 'with blank', 'a:b/c*?[x]', "'; DROP", 'x' * 256):
-        assert client.start('echo', run_id=run_id).wait(timeout=5).output == 'fine'
+        assert client.start('echo', run_id=run_id).wait(timeout=SOON_S).output == 'fine'
 
 
 # Seeing
@@ -139,7 +139,7 @@ def test_list_filters_by_state_task_and_queue(app, client, worker, held):
     worker()
     running = client.start(held)
     waiting = client.start(held, queue='elsewhere')
-    done = client.start('quick').wait(timeout=5)
+    done = client.start('quick').wait(timeout=SOON_S)
     wait_until(lambda: held.running, 'it runs')
 
     def ids(**filters):
@@ -156,7 +156,7 @@ def test_list_filters_by_state_task_and_queue(app, client, worker, held):
 def test_list_shows_the_newest_ended_first_and_at_most_so_many(app, client, worker):
     app.task(name='quick')(lambda: None)
     worker()
-    runs = [client.start('quick').wait(timeout=5).id for _ in range(5)]
+    runs = [client.start('quick').wait(timeout=SOON_S).id for _ in range(5)]
     assert [run.id for run in client.list(states=['SUCCESS'], limit=3)] == runs[:1:-1]
 
 
@@ -190,14 +190,14 @@ def test_wait_for_many(app, client, worker):
     app.task(name='echo')(lambda n: n)
     runs = client.start_many([('echo', {'n': n}) for n in range(200)])
     worker()
-    ended = client.wait(*runs[:100], *[run.id for run in runs[100:]], timeout=10)
+    ended = client.wait(*runs[:100], *[run.id for run in runs[100:]], timeout=SOON_S)
     assert [run.output for run in ended] == list(range(200))
 
 
 def test_wait_for_an_ended_run_returns_at_once(app, client, worker):
     app.task(name='echo')(lambda: 'there')
     worker()
-    run = client.start('echo').wait(timeout=5)
+    run = client.start('echo').wait(timeout=SOON_S)
     with gevent.Timeout(0.5):
         assert client.wait(run.id)[0].output == 'there'
 
@@ -267,7 +267,7 @@ def test_a_slow_reader_of_events_misses_none(app, client, worker):
     run = client.start(Talk)
     events = run.events(timeout=10)
     worker()
-    client.wait(run, timeout=5)
+    client.wait(run, timeout=SOON_S)
     assert [event.data for event in events if event.event == 'page'] == list(range(500))
 
 
@@ -294,7 +294,7 @@ def test_stop_of_a_running_run_is_requested(client, worker, held):
     run = client.start(held)
     wait_until(lambda: held.running, 'it runs')
     assert run.stop() == 'requested'
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 @pytest.mark.parametrize('end', ['SUCCESS', 'ERROR', 'EXCEPTION', 'STOPPED'])
@@ -318,7 +318,7 @@ def test_reload_of_a_waiting_run_changes_its_data(app, client, worker):
     run = client.start('echo', {'n': 1})
     assert run.reload({'n': 2}) == 'applied'
     worker()
-    assert run.wait(timeout=5).output == 2
+    assert run.wait(timeout=SOON_S).output == 2
 
 
 def test_reload_that_takes_longer_than_the_wait_is_requested(app, client, worker):
@@ -357,10 +357,10 @@ def test_retry_runs_an_ended_run_again(app, client, worker):
         return 'at last'
 
     worker()
-    run = flaky.apply(n=7).wait(timeout=5)
+    run = flaky.apply(n=7).wait(timeout=SOON_S)
     assert run.state is State.EXCEPTION
     assert run.retry() == 'applied'
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output, run.attempt, tries) == (State.SUCCESS, 'at last', 2, [7, 7])
     assert client.list(states=['EXCEPTION']) == []
 
@@ -378,7 +378,7 @@ def test_retry_of_a_run_that_has_not_ended_answers_its_state(client, worker, hel
 def test_remove_deletes_ended_runs_only(app, client, worker, redis):
     app.task(name='quick')(lambda: None)
     worker()
-    done, waiting = client.start('quick').wait(timeout=5), client.start('quick', queue='elsewhere')
+    done, waiting = client.start('quick').wait(timeout=SOON_S), client.start('quick', queue='elsewhere')
     assert client.remove(done.id, waiting.id, 'none') == ['applied', 'WAIT', 'not_found']
     with pytest.raises(NotFound):
         done.refresh()
@@ -399,10 +399,10 @@ def test_a_client_is_safe_in_greenlets(app, client, worker):
     worker()
 
     def use(n):
-        return client.start('echo', {'n': n}).wait(timeout=10).output
+        return client.start('echo', {'n': n}).wait(timeout=SOON_S).output
 
     users = [gevent.spawn(use, n) for n in range(60)]
-    gevent.joinall(users, timeout=15)
+    gevent.joinall(users, timeout=SOON_S)
     assert [user.value for user in users] == list(range(60))
 
 
@@ -496,10 +496,13 @@ def test_in_a_native_thread_of_a_patched_process(app, client, worker):
             return self.offload(self.ask)
 
         def ask(self):
-            return [self.client.start('echo', {'text': 'x'}).wait(timeout=5).output, threading.get_ident() != here]
+            return [
+                self.client.start('echo', {'text': 'x'}).wait(timeout=SOON_S).output,
+                threading.get_ident() != here,
+            ]
 
     here = threading.get_ident()
     app.task(name='echo')(lambda text: text)
     app.add_task(Offload)
     worker()
-    assert client.start(Offload).wait(timeout=10).output == ['x', True]
+    assert client.start(Offload).wait(timeout=SOON_S).output == ['x', True]

@@ -4,7 +4,7 @@ import time
 
 import gevent
 import pytest
-from support import InProcess, wait_until
+from support import SOON_S, InProcess, wait_until
 
 from pytask import PyTask, PytaskError, State, Task
 
@@ -125,7 +125,7 @@ def test_one_that_is_deleted_meanwhile_is_not_found(run, redis):
     wait_until(lambda: redis.hget('task-42', 'stop'), 'it was told')
     redis.delete('task-42')
     redis.zrem('leases', '42')
-    assert waiter.get(timeout=8) == 'not_found'
+    assert waiter.get(timeout=SOON_S) == 'not_found'
 
 
 # A bare word
@@ -168,25 +168,25 @@ def test_a_bare_word_is_obeyed_where_it_can_not_be_written_down(app, worker, hol
     running.store.runs.command = refuse
     app.client.store.publish(f'task-{run.id}-control', '{"command": "stop", "grace": 0}')
     wait_until(lambda: run.refresh().state is State.STOPPED, 'it is over')
-    assert 'is being stopped, but Redis did not store that: full' in caplog.text
+    assert 'its stop is obeyed, and not written down: full' in caplog.text
 
 
 def test_a_late_stop_never_hits_the_next_attempt(app, run, hold, redis):
     hold.gate.set()
-    assert run.wait(timeout=5).state is State.SUCCESS
+    assert run.wait(timeout=SOON_S).state is State.SUCCESS
     hold.gate.clear()
     assert run.retry() == 'applied'
     wait_until(lambda: len(hold.begun) == 2, 'it runs again')
     redis.publish('task-42-control', '{"command": "stop", "attempt": 1, "grace": 0}')
     assert app.client.store.runs.command('42', 'stop', attempt=1) == 'STALE'
     hold.gate.set()
-    assert run.wait(timeout=5).state is State.SUCCESS
+    assert run.wait(timeout=SOON_S).state is State.SUCCESS
 
 
 @pytest.mark.parametrize('text', ['stop', '{"command": "stop", "attempt": 1}'])
 def test_a_word_between_the_grant_and_the_start_is_heard(app, worker, hold, redis, text):
     running = worker()
-    wait_until(running.claimer.between_claims.is_set, 'its first claim is answered: that may not get the run')
+    wait_until(lambda: not running.dispatcher._is_claiming, 'its first claim is answered: that may not get the run')
     claim, granted, door = running.store.queues.claim, gevent.event.Event(), gevent.event.Event()
 
     def slow_claim(*args):
@@ -221,13 +221,13 @@ def alone(server):
 
 def test_a_worker_is_told_to_stop_and_does(alone, app):
     assert app.client.stop_worker(alone.worker.id) == 'requested'
-    assert alone.greenlet.get(timeout=10) == 0
+    assert alone.greenlet.get(timeout=SOON_S) == 0
     assert app.client.stop_worker(alone.worker.id) == 'not_found'
 
 
 def test_a_worker_that_did_not_hear_it_reads_it(alone, redis):
     redis.hset(f'worker-{alone.worker.id}', 'stop', 1)
-    assert alone.greenlet.get(timeout=10) == 0
+    assert alone.greenlet.get(timeout=SOON_S) == 0
 
 
 def test_a_worker_told_by_its_channel_and_its_hash_is_not_hurried(alone, app, hold):
@@ -291,7 +291,7 @@ def test_a_reload_while_the_first_instance_is_made_comes_after_that(app, worker,
     asked = gevent.spawn(run.reload, {'n': 1})
     wait_until(lambda: redis.hget(f'task-{run.id}', 'reload_id'), 'it was told')
     door.set()
-    assert asked.get(timeout=10) == 'applied'
+    assert asked.get(timeout=SOON_S) == 'applied'
     assert Slow.begun[-1] == 1
     assert run.stop(wait=5) == 'applied'
 
@@ -321,8 +321,8 @@ def test_a_second_reload_while_the_first_is_built_comes_after_it(app, worker, re
     second = gevent.spawn(run.reload, {'n': 2})
     wait_until(lambda: redis.hget(f'task-{run.id}', 'reload_data') == '{"n":2}', 'it was told')
     door.set()
-    assert second.get(timeout=10) == 'applied'
-    assert first.get(timeout=10) in ('applied', 'requested')
+    assert second.get(timeout=SOON_S) == 'applied'
+    assert first.get(timeout=SOON_S) in ('applied', 'requested')
     assert (Slow.begun[-1], run.refresh().data) == (2, {'n': 2})
     assert run.stop(wait=5) == 'applied'
 
@@ -356,7 +356,7 @@ def test_an_end_meanwhile_is_the_answer_at_once(run, hold):
     asked = gevent.spawn(run.reload, {'url': 'second'}, wait=30)
     wait_until(lambda: hold.asked, 'the old one was asked to end')
     assert run.stop(grace=0) == 'requested'
-    assert asked.get(timeout=10) == 'STOPPED'
+    assert asked.get(timeout=SOON_S) == 'STOPPED'
 
 
 def test_a_reload_that_a_shutdown_overtakes_is_done_by_the_next_worker(server, app, hold):

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PytaskError, State
 from pytask.client.starting import Launch, due_text
@@ -25,14 +25,14 @@ def test_a_delayed_run_waits_and_then_runs(client, worker):
     run = client.start('hello', delay=0.3)
     assert (run.state, run.refresh().attempt) == (State.WAIT, 0)
     assert run.at > run.created
-    assert run.wait(timeout=10).output == 'hello'
+    assert run.wait(timeout=SOON_S).output == 'hello'
     assert run.started >= run.at
 
 
 def test_a_run_that_waits_for_its_time_holds_up_no_other(client, worker):
     worker()
     later, now = client.start('hello', delay=1000), client.start('hello')
-    now.wait(timeout=5)
+    now.wait(timeout=SOON_S)
     assert later.refresh().state is State.WAIT
     assert later.stop() == 'applied'
     assert later.refresh().state is State.STOPPED
@@ -40,7 +40,7 @@ def test_a_run_that_waits_for_its_time_holds_up_no_other(client, worker):
 
 def test_a_time_that_is_past_is_now(client, worker):
     worker()
-    assert client.start('hello', at=1_000_000_000).wait(timeout=5).at is None
+    assert client.start('hello', at=1_000_000_000).wait(timeout=SOON_S).at is None
 
 
 def test_the_same_start_again_is_the_same_run(client, redis):
@@ -64,7 +64,7 @@ def test_it_can_be_paused_and_resumed_before_its_time(client, worker, redis):
     redis.zadd('due', {run.id: 1000})
     wait_until(lambda: redis.zscore('held', run.id), 'its time has come, and it is held')
     assert run.resume() == 'applied'
-    assert run.wait(timeout=5).output == 'hello'
+    assert run.wait(timeout=SOON_S).output == 'hello'
 
 
 @pytest.mark.parametrize('at', [
@@ -90,7 +90,7 @@ def test_a_delay_is_milliseconds_from_the_now_of_redis():
 
 
 @pytest.mark.parametrize(('at', 'delay', 'why'), [
-    ('tomorrow', None, "at 'tomorrow' is not a date; write ISO 8601"), (True, None, 'at True is no date'),
+    ('tomorrow', None, "at 'tomorrow' is not a date; write ISO 8601"), (True, None, 'at True is not a date'),
     (1_900_000_000_000, None, 'is not a time in Unix seconds'), (-1, None, 'is not a time in Unix seconds'),
     ('0001-01-01T00:00', None, "at '0001-01-01T00:00' is out of range"),
     (float('nan'), None, 'is not a time in Unix seconds'), (None, -1, 'delay must be between .* seconds, not -1'),

@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask, PytaskError, State, Task
 
@@ -23,25 +23,25 @@ def test_nothing_of_a_paused_queue_starts_until_it_is_resumed(two, worker, redis
     assert two.client.pause_queue('mail') == 'applied'
     worker(two)
     waiting = [two.client.start('quick', queue='mail') for _ in range(3)]
-    assert two.client.start('quick').wait(timeout=5).state is State.SUCCESS
+    assert two.client.start('quick').wait(timeout=SOON_S).state is State.SUCCESS
     gevent.sleep(LOOKS_S)
     assert {(run.refresh().state, run.reason) for run in waiting} == {(State.WAIT, 'queue mail is paused')}
     assert {run.reason for run in two.client.list(states=['WAIT'])} == {'queue mail is paused'}
     assert redis.llen('new-task-mail') == 3
     assert two.client.resume_queue('mail') == 'applied'
-    assert {run.state for run in two.client.wait(*waiting, timeout=10)} == {State.SUCCESS}
+    assert {run.state for run in two.client.wait(*waiting, timeout=SOON_S)} == {State.SUCCESS}
     assert [run.refresh().reason for run in waiting] == ['', '', '']
 
 
 def test_a_queue_may_be_paused_while_a_worker_waits_for_it(two, worker):
     worker(two)
-    two.client.start('quick', queue='mail').wait(timeout=5)
+    two.client.start('quick', queue='mail').wait(timeout=SOON_S)
     two.client.pause_queue('mail')
     run = two.client.start('quick', queue='mail')  # at once: no worker has looked since
     gevent.sleep(LOOKS_S)
     assert run.refresh().state is State.WAIT
     two.client.resume_queue('mail')
-    assert run.wait(timeout=10).state is State.SUCCESS
+    assert run.wait(timeout=SOON_S).state is State.SUCCESS
 
 
 def test_a_paused_queue_is_not_peeked_at(two, worker):
@@ -62,7 +62,7 @@ def test_the_default_queue_is_paused_by_its_name(app, worker):
     gevent.sleep(LOOKS_S)
     assert run.refresh().state is State.WAIT
     app.client.resume_queue('default')
-    assert run.wait(timeout=10).state is State.SUCCESS
+    assert run.wait(timeout=SOON_S).state is State.SUCCESS
 
 
 def test_what_runs_goes_on(app, worker):
@@ -82,7 +82,7 @@ def test_what_runs_goes_on(app, worker):
     assert [next(events).event for _ in range(150)] == ['turn'] * 150
     assert (run.refresh().state, run.reason) == (State.RUNNING, '')
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     app.client.resume_queue('default')
     app.client.resume_task('long')
 
@@ -98,13 +98,13 @@ def test_runs_of_a_paused_task_wait_aside(app, worker, redis, when):
     app.task(name='quick')(lambda: 'done')
     if when == 'after':
         worker()
-        app.client.start('quick').wait(timeout=5)
+        app.client.start('quick').wait(timeout=SOON_S)
     assert app.client.pause_task(crawl) == 'applied'
     runs = app.client.start_many([(crawl, {})] * 300)
     if when == 'before':
         worker()
     wait_until(lambda: redis.llen('parked-crawl') == 300, 'they are laid aside')
-    assert app.client.start('quick').wait(timeout=5).state is State.SUCCESS
+    assert app.client.start('quick').wait(timeout=SOON_S).state is State.SUCCESS
     gevent.sleep(LOOKS_S)
     assert (ran, runs[0].refresh().state, runs[0].reason) == ([], State.WAIT, 'paused')
     assert app.client.resume_task(crawl) == 'applied'

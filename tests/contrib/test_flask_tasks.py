@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from flask import Blueprint, Flask, current_app, g, has_request_context
+from support import SOON_S
 
 import pytask
 from pytask import Task
@@ -39,7 +40,7 @@ def make(server):
 
 
 def ended(run):
-    run.wait(timeout=10)
+    run.wait(timeout=SOON_S)
     return run.output
 
 
@@ -64,7 +65,7 @@ def test_a_function_runs_inside_the_context_of_its_app(make, worker):
     worker(app.extensions['pytask'])
     assert ended(where.apply(name='a')) == ['shop', 'a', False]
     assert ended(where.apply({'name': 'b'})) == ['shop', 'b', False]
-    fails.apply().wait(timeout=10)
+    fails.apply().wait(timeout=SOON_S)
     assert torn_down == ['None', 'None', "ValueError('no')"]
     assert where.function.__name__ == where.__name__ == 'where'  # and it stays callable
     with app.app_context():
@@ -264,8 +265,8 @@ def test_options_that_are_none_are_told_with_what_is_near(config, says):
         ({'PYTASK_DATABASE_URI': ['sqlite://me:secret@host']}, '= *** (list) in'),
         ({'TASKER_DATABASE_URI': 'tasks.db'}, "= 'tasks.db' in"),
         ({'TASKER_DRIVER': 'mysql://me:secret@host/db'}, "= 'mysql://me:***@host/db' in"),
-        ({'PYTASK_REDIS': b'redis://:secret@host'}, 'redis = *** (bytes): must be a text'),
-        ({'PYTASK_REDIS': {'password': 'secret'}}, 'redis = *** (dict): must be a text'),
+        ({'PYTASK_REDIS': b'redis://:secret@host'}, 'redis = *** (bytes): must be text'),
+        ({'PYTASK_REDIS': {'password': 'secret'}}, 'redis = *** (dict): must be text'),
         ({'PYTASK_WEB': 'http://me:secret@host'}, "web = 'http://me:***@host': "),
     ],
     ids=str,

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from support import SOON_S
 
 from pytask import State, Task, current_task, task
 
@@ -43,7 +44,7 @@ def test_apply_needs_no_app(app, worker, processes):
         [sys.executable, '-c', SCRIPT], env=processes.environment(), cwd=processes.folder,
         capture_output=True, text=True, check=True, timeout=20,
     )  # fmt: skip
-    (run,) = app.client.wait(script.stdout.strip(), timeout=5)
+    (run,) = app.client.wait(script.stdout.strip(), timeout=SOON_S)
     assert run.output == 'hello you'
 
 
@@ -55,7 +56,7 @@ def test_apply_of_an_apps_task_uses_that_app(app, worker):
         return 2 * n
 
     worker()
-    assert double.apply(n=21).wait(timeout=5).output == 42
+    assert double.apply(n=21).wait(timeout=SOON_S).output == 42
 
 
 def test_a_class_can_be_decorated(app, worker):
@@ -84,7 +85,7 @@ def test_policy_is_given_as_keywords(app):
 
 
 def test_an_unknown_policy_is_an_error_that_names_it():
-    with pytest.raises(TypeError, match='@task does not know retries'):
+    with pytest.raises(TypeError, match='@task has no keyword retries'):
         task(retries=3)
 
 
@@ -97,7 +98,7 @@ def test_a_function_finds_its_run_in_current_task(app, worker):
         return current_task().attempt
 
     worker()
-    run = count.apply().wait(timeout=5)
+    run = count.apply().wait(timeout=SOON_S)
     assert (run.state, run.output, run.progress, run.target) == (State.SUCCESS, 1, 1, 2)
 
 
@@ -112,4 +113,4 @@ def test_names_come_from_the_class_in_kebab_case(app, worker):
     worker()
     full = f'{HttpCheck.__module__}.{HttpCheck.__qualname__}'
     runs = [app.client.start('http-check'), app.client.start(full)]
-    assert [run.output for run in app.client.wait(*runs, timeout=5)] == ['http-check', 'http-check']
+    assert [run.output for run in app.client.wait(*runs, timeout=SOON_S)] == ['http-check', 'http-check']

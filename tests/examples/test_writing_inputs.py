@@ -1,6 +1,7 @@
 """Inputs and outputs: what data may be, what comes back, and what the errors teach."""
 
 import pytest
+from support import SOON_S
 
 from pytask import ConfigError, InputError, State, Task
 
@@ -13,7 +14,7 @@ def test_annotated_inputs_are_converted(app, worker):
         return [a, b, names]
 
     worker()
-    assert add.apply(a='6', b=1, names=['x']).wait(timeout=5).output == [6, 1.0, ['x']]
+    assert add.apply(a='6', b=1, names=['x']).wait(timeout=SOON_S).output == [6, 1.0, ['x']]
 
 
 def test_annotated_class_fields_are_inputs(app, worker):
@@ -28,7 +29,7 @@ def test_annotated_class_fields_are_inputs(app, worker):
 
     app.add_task(Crawl)
     worker()
-    assert app.client.start(Crawl, {'url': 'x'}).wait(timeout=5).output == ['x', 2]
+    assert app.client.start(Crawl, {'url': 'x'}).wait(timeout=SOON_S).output == ['x', 2]
 
 
 def test_a_signature_with_kwargs_takes_anything(app, worker):
@@ -37,7 +38,7 @@ def test_a_signature_with_kwargs_takes_anything(app, worker):
         return data
 
     worker()
-    assert anything.apply(a=1, b=[None]).wait(timeout=5).output == {'a': 1, 'b': [None]}
+    assert anything.apply(a=1, b=[None]).wait(timeout=SOON_S).output == {'a': 1, 'b': [None]}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_every_json_value_comes_back_as_it_was(app, worker, value):
         return value
 
     worker()
-    run = echo.apply(value=value).wait(timeout=5)
+    run = echo.apply(value=value).wait(timeout=SOON_S)
     assert (run.state, run.data, run.output) == (State.SUCCESS, {'value': value}, value)
     assert type(run.output) is type(value)
 

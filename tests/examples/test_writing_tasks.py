@@ -2,7 +2,7 @@
 
 import gevent
 from flask import Flask, g
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import State, Task
 
@@ -18,7 +18,7 @@ def test_a_name_is_how_a_task_is_asked_for(app, worker):
 
     app.add_task(MyTask)
     worker()
-    assert app.client.start('mytask').wait(timeout=5).output == 'done'
+    assert app.client.start('mytask').wait(timeout=SOON_S).output == 'done'
 
 
 def test_data_arrives_as_keyword_arguments_of_init(app, worker):
@@ -35,7 +35,7 @@ def test_data_arrives_as_keyword_arguments_of_init(app, worker):
     worker()
     given = app.client.start(MyTask, {'my_task_option': 'mine'})
     left_out = app.client.start(MyTask)
-    assert [run.output for run in app.client.wait(given, left_out, timeout=5)] == ['mine', 'default']
+    assert [run.output for run in app.client.wait(given, left_out, timeout=SOON_S)] == ['mine', 'default']
 
 
 def test_a_run_ends_when_start_returns(app, worker):
@@ -51,7 +51,7 @@ def test_a_run_ends_when_start_returns(app, worker):
 
     app.add_task(MyTask)
     worker()
-    run = app.client.start(MyTask).wait(timeout=5)
+    run = app.client.start(MyTask).wait(timeout=SOON_S)
     assert (run.state, run.output, worked) == (State.SUCCESS, None, [True])
 
 
@@ -79,7 +79,7 @@ def test_an_endless_task_works_in_a_greenlet_that_stop_kills(app, worker):
     run = app.client.start(MyTask)
     assert working.wait(5)
     assert run.stop() == 'requested'
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_events_go_out_by_pubsub(app, worker, redis):
@@ -93,7 +93,7 @@ def test_events_go_out_by_pubsub(app, worker, redis):
     heard = redis.pubsub()
     heard.subscribe('task-my-run')
     worker()
-    app.client.start(MyTask, run_id='my-run').wait(timeout=5)
+    app.client.start(MyTask, run_id='my-run').wait(timeout=SOON_S)
     texts = wait_until(
         lambda: [m['data'] for m in [heard.get_message()] if m and 'event-name' in str(m)], 'the event'
     )
@@ -110,7 +110,7 @@ def test_expected_trouble_ends_in_error(app, worker):
 
     app.add_task(MyTask)
     worker()
-    run = app.client.start(MyTask).wait(timeout=5)
+    run = app.client.start(MyTask).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, 'Task failz!')
 
 
@@ -148,7 +148,7 @@ def test_all_methods_run_inside_one_application_context(app, worker):
     run = app.client.start(MyTask)
     assert started.wait(5)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert run.output == ['made in __init__, changed in stop', 0]
     assert seen['init'] is seen['start'] is seen['stop']
     assert torn_down == [None]
@@ -178,4 +178,4 @@ def test_runs_do_not_share_their_application_context(app, worker):
     app.add_task(MyTask)
     worker()
     runs = app.client.start_many([(MyTask, {'number': 1}), (MyTask, {'number': 2})])
-    assert [run.output for run in app.client.wait(*runs, timeout=5)] == [1, 2]
+    assert [run.output for run in app.client.wait(*runs, timeout=SOON_S)] == [1, 2]

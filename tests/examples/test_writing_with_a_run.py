@@ -5,7 +5,7 @@ import time
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import State, Task, current_task
 
@@ -60,7 +60,7 @@ def test_current_task_is_found_wherever_the_run_goes(app, worker):
 
     app.add_task(Look)
     worker()
-    assert app.client.start(Look).wait(timeout=5).output == [True] * 5
+    assert app.client.start(Look).wait(timeout=SOON_S).output == [True] * 5
     assert current_task() is None
 
 
@@ -72,7 +72,7 @@ def test_two_runs_see_themselves_in_current_task(app, worker):
 
     worker()
     runs = [who.apply() for _ in range(20)]
-    assert [run.output for run in app.client.wait(*runs, timeout=5)] == [run.id for run in runs]
+    assert [run.output for run in app.client.wait(*runs, timeout=SOON_S)] == [run.id for run in runs]
 
 
 def test_offload_runs_in_a_native_thread(app, worker):
@@ -116,7 +116,7 @@ def test_many_offloaded_calls_hold_up_nobody(app, worker):
     heavy = app.client.start_many([(Heavy, {})] * 30)
     wait_until(lambda: running.slots.taken == 30, 'all of them run')
     assert quick.apply().wait(timeout=0.9).output == 'meanwhile'
-    assert {run.state for run in app.client.wait(*heavy, timeout=5)} == {State.SUCCESS}
+    assert {run.state for run in app.client.wait(*heavy, timeout=SOON_S)} == {State.SUCCESS}
 
 
 def test_offload_raises_what_the_function_raised(app, worker):
@@ -126,7 +126,7 @@ def test_offload_raises_what_the_function_raised(app, worker):
 
     app.add_task(Heavy)
     worker()
-    run = app.client.start(Heavy).wait(timeout=5)
+    run = app.client.start(Heavy).wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'ValueError')
 
 
@@ -149,7 +149,7 @@ def test_every_ticks_without_drift_until_told_to_stop(app, worker):
     run = app.client.start(Tick)
     wait_until(lambda: len(ticks) >= 15, 'fifteen ticks')
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert run.state is State.STOPPED
     assert run.output == len(ticks) - 1
     # A busy machine makes some ticks late; what adds up makes all of the last ones late.
@@ -173,7 +173,7 @@ def test_sleep_ends_at_once_when_told_to_stop(app, worker):
     run = app.client.start(Sleep)
     assert asleep.wait(5)
     run.stop()
-    assert run.wait(timeout=3).output is True
+    assert run.wait(timeout=SOON_S).output is True
 
 
 @pytest.mark.parametrize(('done', 'target'), [(0.5, None), (1, 2.0), (True, None), ('1', None)])
@@ -186,7 +186,7 @@ def test_progress_is_counted_in_whole_units(app, worker, done, target):
 
     app.add_task(Half)
     worker()
-    run = app.client.start(Half).wait(timeout=5)
+    run = app.client.start(Half).wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'TypeError')
     assert 'progress and target are whole numbers' in run.output['message']
 
@@ -224,9 +224,9 @@ def test_a_run_knows_its_id_attempt_and_surroundings(app, worker):
 
     app.add_task(Look)
     worker()
-    run = app.client.start(Look).wait(timeout=5)
+    run = app.client.start(Look).wait(timeout=SOON_S)
     assert run.output[:3] == [run.id, 1, True]
-    (follower,) = app.client.wait(run.output[3], timeout=5)
+    (follower,) = app.client.wait(run.output[3], timeout=SOON_S)
     assert follower.output == 'from a task'
 
 
@@ -243,4 +243,4 @@ def test_a_task_may_use_the_names_of_its_port_for_itself(app, worker):
 
     app.add_task(Own)
     worker()
-    assert app.client.start(Own, {'id': 7, 'target': 8}).wait(timeout=5).output == [7, 8, []]
+    assert app.client.start(Own, {'id': 7, 'target': 8}).wait(timeout=SOON_S).output == [7, 8, []]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gevent
-from support import wait_until
+from support import SOON_S, wait_until
 from tools import BACK_S, Watch, log_lines, states, stats
 
 from pytask.client.starting import Launch
@@ -72,7 +72,7 @@ class Herd:
 
     def check_runs(self, *, attempts):
         """Assert that nothing was lost and nothing ended twice; then stop the rest, durably."""
-        wait_until(lambda: set(states(self.client, self.naps)) == {'SUCCESS'}, 'all have ended', 15)
+        wait_until(lambda: set(states(self.client, self.naps)) == {'SUCCESS'}, 'all have ended', SOON_S)
         assert stats(self.redis)['SUCCESS:nap'] == len(self.naps)
         assert states(self.client, self.endless) == ['RUNNING']
         everything = self.client.store.runs.read(self.endless + self.naps)
@@ -80,7 +80,7 @@ class Herd:
         assert {run.crashes or 0 for run in everything} == {0}, 'an outage is no crash of the worker'
         for run_id in self.endless:
             assert self.client.stop(run_id) == 'requested'
-        self.client.wait(*self.endless, timeout=10)
+        self.client.wait(*self.endless, timeout=SOON_S)
         assert states(self.client, self.endless) == ['STOPPED']
         self.journal.check_alone()
         assert max(self.journal.begins().values()) <= max(attempts)

@@ -9,7 +9,7 @@ import gevent
 import pytest
 from fault_proxy import AFTER, BEFORE, CUT, HALVE, REPLIED, SWALLOW
 from herd import SLOTS, Herd
-from support import wait_until
+from support import SOON_S, wait_until
 from tools import BACK_S, Watch, check_ended_once, states
 
 from pytask.client.starting import Launch
@@ -25,7 +25,7 @@ def start_runs(client, *, nap_s=0.3):
 
 def check_once(client, redis, journal, heard, ids):
     """Assert that every effect was had once, whatever was sent again."""
-    client.wait(*ids, timeout=15)
+    client.wait(*ids, timeout=SOON_S)
     check_ended_once(client, redis, ids, heard=heard)
     assert journal.begins() == dict.fromkeys(ids, 1)
     assert {run.attempt for run in client.store.runs.read(ids)} == {1}
@@ -54,7 +54,7 @@ def test_a_cut_at_any_command_repeats_no_effect(
         ids += start_runs(client, nap_s=0.7 if name == 'renew' else 0.3)  # longer than from beat to beat
         if name != 'PSUBSCRIBE' or when == BEFORE:  # the answers to this one are not told from messages
             wait_until(lambda rule=rule: rule.hit, f'{name} is cut')
-        client.wait(*ids[-6:], timeout=15)
+        client.wait(*ids[-6:], timeout=SOON_S)
     check_once(client, redis, journal, heard, ids)
     assert not any('crashed' in line for line in caplog.messages)
 
@@ -74,13 +74,11 @@ def test_a_reply_that_never_comes_repeats_no_effect(
 
 def test_a_grant_whose_answer_was_lost_twice_is_taken_up_soon(make_app, proxy, worker, client, journal):
     """The worker holds it and asks again, rather than letting it lie until its lease is over."""
-    worker(make_app(proxy.url, lease=4))
+    worker(make_app(proxy.url, lease=60))
     rule = proxy.at('claim', AFTER, CUT, times=2)
-    watch = Watch()
     run = client.start('quick')
     wait_until(lambda: rule.hit == 2, 'both answers are lost')
-    run.wait(timeout=15)
-    assert watch.took('a grant lost twice is taken up') < 5
+    run.wait(timeout=SOON_S)
 
 
 def test_a_black_hole_fences_and_no_two_ever_run_at_once(
@@ -94,7 +92,7 @@ def test_a_black_hole_fences_and_no_two_ever_run_at_once(
     worker(make_app(lease=lease_s))
     proxy.black_out()
     since = boot_s()
-    wait_until(lambda: set(journal.begins().values()) == {2}, 'another worker runs them', 15)
+    wait_until(lambda: set(journal.begins().values()) == {2}, 'another worker runs them', SOON_S)
     journal.check_alone()
     lines = journal.lines()
     fenced = max(line.at for line in lines if line.what == 'end') - since
@@ -111,7 +109,7 @@ def test_a_black_hole_fences_and_no_two_ever_run_at_once(
     assert watch.took('at work again after a black hole') < BACK_S
     assert states(client, [run.id for run in runs]) == ['RUNNING'] * 3
     client.stop_many([run.id for run in runs])
-    client.wait(*runs, timeout=10)
+    client.wait(*runs, timeout=SOON_S)
     assert set(journal.begins().values()) <= {1, 2}
     journal.check_alone()
 
@@ -184,7 +182,7 @@ def test_what_can_not_be_fenced_ends_with_its_process_before_another_runs_it(
     worker(make_app(lease=lease_s))
     assert victim.wait(15) == 70
     died = boot_s()
-    assert run.wait(timeout=15).state == 'SUCCESS'
+    assert run.wait(timeout=SOON_S).state == 'SUCCESS'
     again = next(line.at for line in journal.lines() if line.attempt == 2)
     died_at = (died - renewed[0]) / lease_s
     print(f'died at {died_at:.2f}, run again at {(again - renewed[0]) / lease_s:.2f} of a lease')

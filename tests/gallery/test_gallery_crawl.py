@@ -297,13 +297,12 @@ def test_a_page_is_read_up_to_its_limit(follow, site):
     ['<', '<!', '<!--', '<a ', '<a href=', '<a href="', '<a href=x ', '</', '<script>', '<base href=x>', '&#9;'],
 )
 def test_no_page_takes_long_to_read(piece):
+    """The standard parser needs an hour for some of these, and each test may take a minute."""
     from tasks.web.page import MAX_BYTES, links_of
 
     text = (piece * (MAX_BYTES // len(piece)))[:MAX_BYTES]
-    begun = monotonic()
     links_of(text, 'http://h/')
     links_of(text + '>', 'http://h/')
-    assert monotonic() - begun < 10  # the standard parser needs an hour for some of these
 
 
 def test_trouble_with_a_page_is_told_and_the_others_are_visited(follow, site):

@@ -3,14 +3,14 @@
 import shutil
 
 import pytest
-from support import ROOT, wait_until
+from support import ROOT, SOON_S, wait_until
 
 from pytask import AskError, PyTask, State
 
 
 def test_it_looks_so_many_times_and_tells_what_it_saw(follow, tmp_path):
     loop = follow('loop', path=str(tmp_path), every=0.02, times=3)
-    run = loop.wait(timeout=10)
+    run = loop.wait(timeout=SOON_S)
     disk = shutil.disk_usage(tmp_path)
     assert (run.state, run.output['looks'], run.progress, run.target) == (State.SUCCESS, 3, 3, 3)
     told = loop.of('disk')
@@ -51,9 +51,9 @@ def test_a_reload_takes_new_data_over_in_the_same_attempt(follow, tmp_path):
 
 
 def test_a_disk_that_is_not_there_is_an_error_that_names_it(gallery):
-    run = gallery.client.start('loop', {'path': '/no/such'}).wait(timeout=10)
+    run = gallery.client.start('loop', {'path': '/no/such'}).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, 'cannot measure /no/such: No such file or directory')
-    bad = gallery.client.start('loop', {'every': 0}).wait(timeout=10)
+    bad = gallery.client.start('loop', {'every': 0}).wait(timeout=SOON_S)
     assert (bad.state, bad.output) == (State.ERROR, 'every must be from 10 ms to one day, not 0 s')
 
 
@@ -67,5 +67,5 @@ def test_a_deploy_hands_it_to_the_next_worker(server, worker, gallery):
     wait_until(lambda: run.refresh().worker == second.id and run.state is State.RUNNING, 'the other has it', 30)
     assert run.worker != first
     assert run.stop() == 'requested'
-    assert run.wait(timeout=10).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     other.client.close()

@@ -7,7 +7,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.server import StreamServer
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import State
 from pytask.embedded.server import free_port
@@ -118,7 +118,7 @@ def test_it_opens_no_more_than_its_limit(relay, serve):
 def test_a_port_that_is_taken_is_an_error_that_names_it(gallery):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
-        run = gallery.client.start('tcp/relay', {'target': 'localhost:1', 'port': port}).wait(timeout=10)
+        run = gallery.client.start('tcp/relay', {'target': 'localhost:1', 'port': port}).wait(timeout=SOON_S)
     assert run.state is State.ERROR
     assert run.output == f'cannot listen on 127.0.0.1:{port}: Address already in use'
 

@@ -25,7 +25,7 @@ as a list; in `Offload`, ``offload`` is not lost by a count of its own.
 import time
 
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 import pytask
 from pytask import (
@@ -121,7 +121,7 @@ def test_one_task_of_a_flow(machine):
     made = flow([{'name': 'foo', 'script': 'example.Long', 'key': 'unique-foo-long'}])
     assert made.step == Step('unique-foo-long', 'example.Long', 'foo')
     submit(made)
-    assert made.wait(timeout=10).results['unique-foo-long'] == {'apples': True}
+    assert made.wait(timeout=SOON_S).results['unique-foo-long'] == {'apples': True}
 
 
 def test_create_functions():
@@ -158,7 +158,7 @@ def test_a_routine_of_tasks_in_order(machine):
     db_flow = flow(db_routine)
     run_id = submit(db_flow)
     assert run_id == db_flow.id
-    db_flow.wait(timeout=10)
+    db_flow.wait(timeout=SOON_S)
     assert (db_flow.state, db_flow.position) == ('SUCCESS', 8)
     assert [row['value'] for row in db_flow.results.to_json()] == [True] * 8
     assert db_flow.results['key'] is True
@@ -167,7 +167,7 @@ def test_a_routine_of_tasks_in_order(machine):
 def test_a_flow_is_submitted_by_its_id_too(machine):
     made = flow(['example.Long'])
     assert submit(made.id) == made.id
-    assert made.wait(timeout=10).run.output == {'apples': True}
+    assert made.wait(timeout=SOON_S).run.output == {'apples': True}
     with pytest.raises(RunEnded, match='has ended: SUCCESS'):
         submit(made)
 
@@ -175,7 +175,7 @@ def test_a_flow_is_submitted_by_its_id_too(machine):
 def test_very_long(machine):
     made = flow(['email.VeryLong'])
     submit(made, seconds=1, other='x')
-    assert made.wait(timeout=10).run.output == [[], {'other': 'x', 'very_long': 1}]
+    assert made.wait(timeout=SOON_S).run.output == [[], {'other': 'x', 'very_long': 1}]
 
 
 def test_download(machine):
@@ -187,7 +187,7 @@ def test_download(machine):
     made.wait(timeout=20)
     assert made.saved['count'] == 11
     assert dict(made.results) == {'download': True, 'after': {'apples': True}}
-    assert child.wait(timeout=10).output == [[], {'very_long': 7}]
+    assert child.wait(timeout=SOON_S).output == [[], {'very_long': 7}]
 
 
 def test_offload(machine, redis):
@@ -198,5 +198,5 @@ def test_offload(machine, redis):
     submit(made)
     wait_until(lambda: made.refresh().reason == 'Not Ready', 'it was asked')
     submit(made, offload='signed')
-    assert dict(made.wait(timeout=10).results) == {'sign': True, 'after': {'apples': True}}
+    assert dict(made.wait(timeout=SOON_S).results) == {'sign': True, 'after': {'apples': True}}
     assert made.saved == {'count': 2}

@@ -22,7 +22,7 @@ from contextvars import ContextVar
 
 import gevent.event
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 import pytask
 from pytask import InputError, State, Task
@@ -55,8 +55,8 @@ def test_init_is_passed_the_data(app, worker):
             return self.option
 
     worker()
-    assert app.client.start('mytask').wait(timeout=10).output == 'default'
-    assert app.client.start('mytask', {'my_task_option': {'any': 'JSON'}}).wait(timeout=10).output == {
+    assert app.client.start('mytask').wait(timeout=SOON_S).output == 'default'
+    assert app.client.start('mytask', {'my_task_option': {'any': 'JSON'}}).wait(timeout=SOON_S).output == {
         'any': 'JSON'
     }
     with pytest.raises(InputError, match='other  is not an input'):
@@ -84,7 +84,7 @@ def test_a_task_has_ended_when_start_has(app, worker):
         done.append('work')
 
     worker()
-    assert app.client.start('mytask').wait(timeout=10).state is State.SUCCESS
+    assert app.client.start('mytask').wait(timeout=SOON_S).state is State.SUCCESS
     assert done == ['work']
 
 
@@ -138,9 +138,9 @@ def test_an_error_is_another_state_than_an_exception(app, worker):
             raise ValueError('nobody knew')
 
     worker()
-    run = app.client.start('mytask', {'is_expected': True}).wait(timeout=10)
+    run = app.client.start('mytask', {'is_expected': True}).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, 'Task failz!')
-    run = app.client.start('mytask', {'is_expected': False}).wait(timeout=10)
+    run = app.client.start('mytask', {'is_expected': False}).wait(timeout=SOON_S)
     assert (run.state, run.output['type'], run.output['message']) == (State.EXCEPTION, 'ValueError', 'nobody knew')
 
 

@@ -33,6 +33,7 @@ import sys
 import textwrap
 
 import pytest
+from support import SOON_S
 
 from pytask import ConfigError, InputError, State, Task
 from pytask.params import Int, List, String
@@ -60,7 +61,7 @@ def ended(app, worker):
     def run(task, **data):
         app.add_task(task)
         worker()
-        return app.client.start(task, data).wait(timeout=10)
+        return app.client.start(task, data).wait(timeout=SOON_S)
 
     return run
 
@@ -91,7 +92,7 @@ def test_invalid_values_of_who_did_not_ask_the_task_are_an_error(app, worker, re
     worker()
     redis.hset('task-42', mapping={'task': 'my-task', 'data': '{"count": "x"}'})
     redis.lpush('new-task', '42')
-    run = app.client.get('42').wait(timeout=10)
+    run = app.client.get('42').wait(timeout=SOON_S)
     assert run.state is State.ERROR
     assert run.output.splitlines()[:3] == [
         'invalid inputs for `my-task`',
@@ -121,9 +122,9 @@ def test_an_input_that_is_nice_to_have(app, worker):
 
     app.add_task(Wishes)
     worker()
-    assert app.client.start('wishes', {'must_have': 'a'}).wait(timeout=10).output == ['a', None]
+    assert app.client.start('wishes', {'must_have': 'a'}).wait(timeout=SOON_S).output == ['a', None]
     both = {'must_have': 'a', 'nice_to_have': 'b'}
-    assert app.client.start('wishes', both).wait(timeout=10).output == ['a', 'b']
+    assert app.client.start('wishes', both).wait(timeout=SOON_S).output == ['a', 'b']
     with pytest.raises(InputError, match='must_have  is missing'):
         app.client.start('wishes', {'nice_to_have': 'b'})
 
@@ -223,7 +224,7 @@ def test_progress_and_messages_reach_who_watches_and_who_comes_later(app, worker
         ('progress', {'progress': 1, 'target': None}),
         ('message', 'did 0'),
     ]
-    run.wait(timeout=10)
+    run.wait(timeout=SOON_S)
     assert (run.progress, run.target) == (3, 3)
     assert [message.text for message in run.messages] == ['did 0', 'did 1', 'did 2']
     assert run.started <= run.messages[0].at <= run.messages[-1].at <= run.ended

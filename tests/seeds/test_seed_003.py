@@ -34,7 +34,7 @@ from typing import ClassVar
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import (
     InputError,
@@ -99,14 +99,14 @@ def test_the_task_has_all_its_values(photons):
         'r3': 'a,b',
         'a': 'b',
     }
-    assert photons.client.start(MyAmazingTask, data).wait(timeout=10).output == {
+    assert photons.client.start(MyAmazingTask, data).wait(timeout=SOON_S).output == {
         't1': 'Lan', 't2': 'Lan', 'r1': 'str', 'needed': 'str', 'r2': 'Serials', 'r3': 'Serials', 'a': 'str',
     }  # fmt: skip
 
 
 def test_what_was_not_given_is_told_from_everything_else(photons):
     data = {'t1': 'home', 'needed': 'x', 'r2': 'd073d5'}
-    assert photons.client.start(MyAmazingTask, data).wait(timeout=10).output == {
+    assert photons.client.start(MyAmazingTask, data).wait(timeout=SOON_S).output == {
         't1': 'Lan', 't2': 'NotGiven', 'r1': 'NotGiven', 'needed': 'str', 'r2': 'Serials', 'r3': 'FoundSerials',
         'a': 'NotGiven',
     }  # fmt: skip
@@ -128,7 +128,7 @@ def test_a_worker_ends_as_error_what_it_can_not_look_up(photons, redis):
     data = '{"t1": "cellar", "needed": "x", "r2": "file:a.txt"}'
     redis.hset('task-42', mapping={'task': MyAmazingTask.NAME, 'data': data})
     redis.lpush('new-task', '42')
-    run = photons.client.get('42').wait(timeout=10)
+    run = photons.client.get('42').wait(timeout=SOON_S)
     assert run.state is State.ERROR
     assert run.output.splitlines()[1:3] == [
         "  t1  is not a resource of this app: 'cellar'; there are: home, office",
@@ -148,7 +148,7 @@ def test_a_resource_is_one_object_for_all_runs(app, worker):
 
     app.add_resource('home', Lan, Lan.close, type='lan')
     worker()
-    app.client.wait(*[app.client.start(Same, {'t1': 'home'}) for _ in range(2)], timeout=10)
+    app.client.wait(*[app.client.start(Same, {'t1': 'home'}) for _ in range(2)], timeout=SOON_S)
     assert seen[0] is seen[1] is app.resource('home')
 
 
@@ -219,14 +219,14 @@ def test_it_ends_where_its_function_returns(lives, is_graceful):
     run = start('return')
     if is_graceful:  # what it has spawned is waited for
         run.stop()
-    run.wait(timeout=10)
+    run.wait(timeout=SOON_S)
     assert run.state is (State.STOPPED if is_graceful else State.SUCCESS)
     assert heard == ['start', 'finally', 'finish SUCCESS', 'beside']
 
 
 def test_it_ends_where_its_function_raises(lives):
     heard, _, start = lives(is_graceful=False)
-    assert start('raise').wait(timeout=10).state is State.EXCEPTION
+    assert start('raise').wait(timeout=SOON_S).state is State.EXCEPTION
     assert heard == ['start', 'finish EXCEPTION', 'beside']
 
 

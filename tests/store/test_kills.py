@@ -7,7 +7,7 @@ import time
 import gevent
 import pytest
 from servers import REDIS_SERVER, TlsServer, UnixServer, Watched, make_certificates, needs_redis_server, why_no_tls
-from support import TestServer, wait_until
+from support import SOON_S, TestServer, wait_until
 
 from pytask.store import Database
 
@@ -85,10 +85,12 @@ def test_a_kill_takes_nobody_elses_answer_and_leaks_no_connection(place, capsys)
         greenlets[at].kill(block=False)
         victims.killed += 1
         greenlets[at] = gevent.spawn(victims.live)
-    gevent.killall(greenlets, timeout=10)
+    gevent.killall(greenlets, timeout=SOON_S)
     assert victims.wrong == [], f'seed {seed}'
     # Every connection is in its pool, and can be taken and used.
-    gevent.joinall([gevent.spawn(db.call, 'ECHO', 'x') for _ in range(CONNECTIONS)], raise_error=True, timeout=10)
+    gevent.joinall(
+        [gevent.spawn(db.call, 'ECHO', 'x') for _ in range(CONNECTIONS)], raise_error=True, timeout=SOON_S
+    )
     assert db.client.connection_pool.pool.qsize() == CONNECTIONS
     wait_until(lambda: len(foreign.client_list()) - others <= CONNECTIONS, 'no more connections than the pool has')
     db.close()
@@ -118,6 +120,6 @@ def test_a_subscription_that_is_killed_while_it_begins_leaves_nothing(place):
     listening = gevent.spawn(listen)
     wait_until(lambda: foreign.pubsub_numpat() == 1, 'one subscription is there')
     foreign.publish('task-1-control', 'stop')
-    listening.get(timeout=10)
+    listening.get(timeout=SOON_S)
     db.close()
     wait_until(lambda: len(foreign.client_list()) == others, 'all connections are closed')

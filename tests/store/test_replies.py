@@ -1,6 +1,7 @@
 """Answers: given once, taken once, by a name."""
 
 import gevent
+from support import SOON_S
 
 
 def test_an_answer_is_taken_once(hands):
@@ -16,7 +17,7 @@ def test_who_waits_gets_it_when_it_comes(hands):
     gevent.sleep(0.05)
     answers.give('b', b'of another')
     answers.give('a', b'one')
-    assert waiting.get(timeout=5) == b'one'
+    assert waiting.get(timeout=SOON_S) == b'one'
 
 
 def test_an_answer_that_nobody_takes_ends_by_itself(hands):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 pytestmark = pytest.mark.one_server
 
@@ -118,11 +118,11 @@ def test_data_may_come_from_a_file_or_stdin(cli, processes):
     [
         (['run', 'add', 'a=six'], 2, 'invalid inputs for `add`'),
         (['run', 'add', 'c=1'], 2, 'invalid inputs for `add`'),
-        (['run', 'add', 'a'], 2, "'a' is no input; write name=text or name:=JSON"),
+        (['run', 'add', 'a'], 2, "'a' is not an input; write name=text or name:=JSON"),
         (['run', 'add', 'a:={'], 2, 'a:={ is not JSON'),
         (['run', 'add', '--data', '[1]'], 2, '--data must be a JSON object'),
         (['run', 'add', '--data', '@nowhere'], 2, '--data @nowhere: No such file'),
-        (['rnu', 'add'], 2, "No command 'rnu'. Did you mean run?"),
+        (['rnu', 'add'], 2, "No such command 'rnu'. Did you mean run?"),
         (['ls', '--sate', 'WAIT'], 2, "No such option '--sate'"),
         (['ls', '--state', 'DONE'], 2, "Invalid value for '--state'"),
         (['show', 'nowhere'], 3, "no run 'nowhere'"),
@@ -205,7 +205,7 @@ def test_ids_may_be_abbreviated(cli):
     assert 'alpha-1' in cli('show', 'alpha-1').stdout
     done = cli('show', 'alpha')
     assert done.returncode == 2
-    assert 'begins more than one id: alpha-1, alpha-2' in first_line(done)
+    assert "several ids begin with 'alpha': alpha-1, alpha-2" in first_line(done)
     cli('start', 'add', 'a=1', '--id', 'beta-12345')
     assert 'beta-12345' in cli('show', 'beta').stdout
 
@@ -227,7 +227,7 @@ def test_stop_retry_and_rm_go_by_id_and_by_what_runs_have_in_common(cli, redis):
     assert cli('stop', 'f0', '--wait', '5').stdout == 'f0\tapplied\n'
     refused = cli('stop', '--task', 'forever')
     assert refused.returncode == 2
-    assert 'this would stop 2 runs; say --yes' in first_line(refused)
+    assert 'this would stop 2 runs; confirm with --yes' in first_line(refused)
     assert sorted(cli('stop', '--task', 'forever', '--yes', '--wait', '5').stdout.split('\n')[:2]) == [
         'f1\tapplied',
         'f2\tapplied',
@@ -343,9 +343,9 @@ def test_ctrl_c_in_run_lets_the_run_go_on_and_says_how_to_stop_it(cli, processes
     wait_until(lambda: redis.hget('task-f', 'state') == 'RUNNING', 'it runs')
     wait_until(lambda: redis.pubsub_numsub('task-f')[0][1] == 1, 'it is followed')
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=SOON_S)
     assert process.returncode == 130
-    assert 'run f goes on; stop it with: pytask stop f' in err
+    assert 'run f continues; stop it with: pytask stop f' in err
     assert 'Traceback' not in err
     assert redis.hget('task-f', 'state') == 'RUNNING'
 

@@ -141,7 +141,7 @@ def test_tasks_prints_the_schema_of_one(idle):
     ('words', 'code', 'says'),
     [
         (['ad', '--schema'], 3, 'no worker knows "ad"; did you mean "add"?'),
-        (['--schema'], 2, '--schema is of one task; name it: '),
+        (['--schema'], 2, '--schema needs the name of a task: '),
     ],
 )
 def test_what_has_no_schema_is_told(idle, words, code, says):
@@ -161,7 +161,7 @@ def test_show_shows_what_a_run_has_said(processes):
     processes.worker()
     assert processes.run('run', 'talk', 'n=30', '--id', 't').returncode == 0
     shown = processes.run('show', 't')
-    assert 'the 10 messages before these: --full' in shown.stderr
+    assert '10 earlier messages: --full' in shown.stderr
     lines = shown.stdout.splitlines()
     assert [line.split('  ')[2] for line in lines[lines.index('messages') + 1 :]] == [
         f'line {n}' for n in range(10, 30)

@@ -47,7 +47,7 @@ def test_a_flow_from_the_shell(processes, routine, redis):
     wait_until(lambda: redis.zscore('held', 'f1'), 'it waits')
     assert good(run('flow', 'ls')) == ['f1\tnightly\tWAIT\t1/3\tsign it\twait for a signature']
     assert 'f1\tpytask/flow\tWAIT' in run('ls').stdout
-    assert run('show', 'f1').stderr.startswith('waits: its step 1 waits; tell it something with: pytask')
+    assert run('show', 'f1').stderr.startswith('waits: its step 1 waits; send it data with: pytask')
     assert good(run('flow', 'start', 'nightly', 'by=Sun', '--id', 'f1')) == ['f1'], 'again, and nothing is passed'
     assert good(run('flow', 'push', 'f1', 'by=Sun')) == ['f1\trequested']
     assert run('wait', 'f1').returncode == 1
@@ -78,22 +78,22 @@ def test_slips(processes, routine, app):
     app.client.store.flows.define('spoilt', b'[1]')
     assert good(processes.run('flow', 'ls', '--routines')) == [
         'nightly\t1\tfetch → sign it → send',
-        'spoilt\t1\tcan not be read: something else wrote over it; define it again',
+        'spoilt\t1\tis unreadable: another program overwrote it; define it again',
     ]
     assert told('start', 'spoilt') == (
         3,
         "Error: routine 'spoilt' cannot be read: another client overwrote it; define it again",
     )
-    assert told('start', 'nightly', '--position', '3') == (1, 'Error: no step 3: there are 0 to 2')
+    assert told('start', 'nightly', '--position', '3') == (1, 'Error: no step 3; steps are 0 to 2')
     run = app.client.start('fetch', {'url': ''}, run_id='r1').wait(timeout=20)
     assert told('show', 'r1') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
     assert told('push', 'r1') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
     assert told('retry', run.id, '--step', '0') == (3, "Error: run r1 is not a flow: its task is 'fetch'")
     assert good(processes.run('flow', 'start', 'nightly', '--hold', '--id', 'f2')) == ['f2']
-    assert processes.run('show', 'f2').stderr.startswith('waits: it was not submitted; do so with: pytask')
+    assert processes.run('show', 'f2').stderr.startswith('waits: it was not submitted; submit it with: pytask')
     assert told('force', 'f2', 'text') == (
         2,
-        'Error: OUTPUT is not JSON; text is written \'"text"\'',
+        'Error: OUTPUT is not JSON; write text as \'"text"\'',
     )
-    assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7; the steps are 0 to 2')
+    assert told('retry', 'f2', '--step', '7') == (1, 'Error: no step 7; steps are 0 to 2')
     assert good(processes.run('flow', 'push', 'f2', 'url=abc')) == ['f2\tapplied']

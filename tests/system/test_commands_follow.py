@@ -27,14 +27,14 @@ def test_show_folds_the_frames_of_libraries_and_gives_the_commands_to_try_again(
     assert cli('wait', 'bad').returncode == 1
     done = cli('show', 'bad')
     assert 'retry     pytask retry bad\n' in done.stdout
-    assert "anew      pytask run crash 'text=it is'\n" in done.stdout
+    assert "rerun     pytask run crash 'text=it is'\n" in done.stdout
     lines = done.stdout.split('Traceback (most recent call last):\n')[1].splitlines()
     trace = [line for line in lines if line.strip(' ~^')]  # newer Pythons underline the call
     assert 'some.py' in trace[0]
     assert trace[1] == "    json.loads('{')"
     assert trace[2].endswith(' frames of json')
     assert trace[3].startswith('json.decoder.JSONDecodeError: ')
-    assert done.stderr == 'the frames of libraries: --full\n'
+    assert done.stderr == 'library frames: --full\n'
     assert 'decoder.py' in cli('show', 'bad', '--full').stdout
 
 
@@ -143,9 +143,9 @@ def test_a_second_ctrl_c_in_run_stops_the_run_and_says_so(cli, processes, redis)
     process = processes.start('run', 'forever', '--id', 'f')
     wait_until(lambda: redis.hget('task-f', 'state') == 'RUNNING', 'it runs')
     process.send_signal(signal.SIGINT)
-    while 'goes on' not in process.stderr.readline():
+    while 'continues' not in process.stderr.readline():
         pass
-    assert process.stderr.readline() == '  or with Ctrl-C again, now (2 s); follow it with: pytask show f --watch\n'
+    assert process.stderr.readline() == '  or with Ctrl-C within 2 s; follow it with: pytask show f --watch\n'
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
@@ -157,7 +157,7 @@ def test_ctrl_c_is_a_key_of_the_terminal_too(cli, processes, redis):
     with Terminal(processes, 'run', 'forever', '--id', 'f') as terminal:
         terminal.wait_for('turn 1')
         terminal.press(b'\x03')
-        terminal.wait_for('run f goes on; stop it with: pytask stop f')
+        terminal.wait_for('run f continues; stop it with: pytask stop f')
         _, code = terminal.rest()
     assert code == 130
     assert redis.hget('task-f', 'state') == 'RUNNING'
@@ -167,7 +167,7 @@ def test_a_run_that_waits_is_stopped_by_a_second_ctrl_c(processes, redis):
     process = processes.start('run', 'nobody-knows', '--id', 'f')
     wait_until(lambda: redis.hget('task-f', 'state') == 'WAIT', 'it waits')
     process.send_signal(signal.SIGINT)
-    while 'goes on' not in process.stderr.readline():
+    while 'continues' not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)

@@ -80,11 +80,11 @@ def test_what_is_not_utf8_gets_what_it_has_letters_for(idle, processes, redis):
         (['ls', '--wacth'], 'Error: No such option'),
         (
             ['ls', '--state', 'RUNING'],
-            "Error: Invalid value for '--state': 'RUNING' is no state; did you mean RUNNING?",
+            "Error: Invalid value for '--state': 'RUNING' is not a state; did you mean RUNNING?",
         ),
         (['ls', '--state', 'DONE'], "Error: Invalid value for '--state': 'DONE' is not one of"),
-        (['dcotor'], "Error: No command 'dcotor'. Did you mean doctor?"),
-        (['redis', 'strat'], "Error: No such command 'strat'."),
+        (['dcotor'], "Error: No such command 'dcotor'. Did you mean doctor?"),
+        (['redis', 'strat'], "Error: No such command 'strat'. Did you mean start?"),
         (['completion', 'csh'], 'Error: Invalid value for'),
     ],
 )

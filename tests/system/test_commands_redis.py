@@ -37,13 +37,13 @@ def facts_of(here):
 def test_it_is_started_found_used_and_stopped_and_keeps_its_data(here):
     started = here('redis', 'start')
     assert started.returncode == 0, started.stderr
-    assert started.stderr == 'it runs now; stop it with: pytask redis stop\n'
+    assert started.stderr == 'it is running; stop it with: pytask redis stop\n'
     url = started.stdout.strip()
     assert here('redis', 'url').stdout.strip() == url
     assert json.loads(here('--json', 'redis', 'url').stdout) == {'url': url}
     assert here('start', 'nobody', '--id', 'kept').returncode == 0
     again = here('redis', 'start')
-    assert (again.stdout, again.stderr) == (f'{url}\n', 'it runs already; stop it with: pytask redis stop\n')
+    assert (again.stdout, again.stderr) == (f'{url}\n', 'it was already running; stop it with: pytask redis stop\n')
     pid = facts_of(here)['pid']
     stopped = here('redis', 'stop')
     assert (stopped.returncode, stopped.stderr) == (0, f'stopped {url}; its data stays in .pytask/redis\n')
@@ -57,7 +57,7 @@ def test_it_is_started_found_used_and_stopped_and_keeps_its_data(here):
 def test_where_none_runs_it_says_how_to_start_one(here, words):
     done = here('redis', *words)
     assert done.returncode == 69
-    assert done.stderr == 'Error: no Redis runs for this folder\n  - start one with: pytask redis start\n'
+    assert done.stderr == 'Error: no Redis is running for this folder\n  - start one with: pytask redis start\n'
 
 
 def test_that_of_a_dev_is_neither_stopped_nor_taken_over(here, processes, server_binary):
@@ -68,10 +68,9 @@ def test_that_of_a_dev_is_neither_stopped_nor_taken_over(here, processes, server
     wait_until(lambda: here('redis', 'url').returncode == 0, 'its server runs', 30)
     stopped, started = here('redis', 'stop'), here('redis', 'start')
     assert stopped.returncode == started.returncode == 1
-    assert stopped.stderr.startswith(f'Error: this Redis is part of `pytask dev` (process {dev.pid})\n')
-    assert started.stderr.startswith(
-        f'Error: the Redis of this folder is part of `pytask dev` (process {dev.pid}) and ends with it\n'
-    )
+    says = f'Error: the Redis of this folder belongs to `pytask dev` (process {dev.pid}) and ends with it\n'
+    assert stopped.stderr.startswith(says)
+    assert started.stderr.startswith(says)
     dev.send_signal(signal.SIGINT)
     assert dev.wait(30) == 0
 
@@ -80,7 +79,7 @@ def test_a_folder_that_can_not_hold_it_is_named(here):
     (here.folder / '.pytask').write_text('a file')
     done = here('redis', 'start')
     assert done.returncode == 78
-    assert done.stderr.startswith(f'Error: can not keep a Redis in {here.folder}/.pytask/redis: ')
+    assert done.stderr.startswith(f'Error: cannot keep a Redis in {here.folder}/.pytask/redis: ')
 
 
 def test_another_process_is_never_stopped_for_it(here):

@@ -41,13 +41,13 @@ def cli(processes):
     return processes.run
 
 
-def test_it_shows_what_runs_its_progress_and_what_it_said_and_is_drawn_again(cli, processes):
+def test_it_shows_what_runs_and_its_progress_and_is_drawn_again(cli, processes):
     cli('start', 'forever', '--id', 'f')
     cli('run', 'add', 'a=1', '--id', 'one')
     cli('start', 'nobody', '--id', 'waits')
     with Terminal(processes, 'ls', '--watch') as terminal:
         terminal.wait_for(ENTER)
-        picture = picture_with(terminal, 'turn')
+        picture = picture_with(terminal, '█')
         assert picture[0].startswith('1 worker   1 WAIT   1 RUNNING   0 STOPPED   1 SUCCESS')
         assert picture[1].split() == ['ID', 'TASK', 'STATE', 'TIME', 'PROGRESS']
         assert [line.split()[:3] for line in picture[2:5]] == [
@@ -97,8 +97,8 @@ def test_an_outage_is_shown_in_place_and_is_over_when_redis_is_back(cli, process
         assert picture[0].startswith('cannot use Redis')
         server.start()
         picture_with(terminal, '0 WAIT')
-        processes.run('start', 'forever', '--id', 'anew')
-        picture_with(terminal, 'turn')  # what it says is heard again, too
+        processes.run('start', 'forever', '--id', 'later')
+        picture_with(terminal, 'later')
         terminal.press(b'\x03')
         text, code = terminal.rest()
     assert code == 0

@@ -361,7 +361,7 @@ def test_each_command_is_there_below_flask_with_its_exit_code_and_its_name(besid
     assert wrong.returncode == 2
     missing = beside.run('-m', 'flask', 'pytask', 'show', 'nothing')
     assert (missing.returncode, missing.stderr) == (
-        3, "Error: no run 'nothing'; `flask pytask ls` shows what there is\n",
+        3, "Error: no run 'nothing'; list the runs with: flask pytask ls\n",
     )  # fmt: skip
     assert 'worker' in beside.run('-m', 'flask', 'pytask', '--help').stdout
     assert 'Start tasks, list and stop their runs' in beside.run('-m', 'flask', '--help').stdout

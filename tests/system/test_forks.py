@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from support import ROOT
+from support import ROOT, SOON_S
 
 FORKS = """
     import os, subprocess, sys, multiprocessing
@@ -195,7 +195,7 @@ def test_a_fork_records_nothing_and_runs_nothing_else(task, code, processes, red
     assert journal.read_text() == 'child\n'
     assert redis.hget('stats', f'SUCCESS:{task}') == '1'
     assert ticks.stop() == 'requested'
-    assert ticks.wait(timeout=10).state == 'STOPPED'
+    assert ticks.wait(timeout=SOON_S).state == 'STOPPED'
 
 
 BARE = """

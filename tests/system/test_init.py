@@ -41,9 +41,9 @@ def test_a_first_task_is_written_and_the_next_step_told(empty, words):
         'wrote  tasks/hello.py',
         '',
         'Next:',
-        '  pytask dev                       # a Redis and a worker on ./tasks; leave it running',
+        '  pytask dev                       # a Redis and a worker on ./tasks; keep it running',
         '  pytask run hello-world name=you  # in another terminal',
-        '  pytask tasks                     # what else there is',
+        '  pytask tasks                     # list all tasks',
     ]
     assert files(empty.folder) == ['tasks/hello.py']
 
@@ -66,7 +66,7 @@ def test_what_is_there_is_left_and_named(empty, kind):
     hello.write_text('mine')
     done = empty.run('init', kind)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == 'left   tasks/hello.py, which is there already'
+    assert done.stdout.splitlines()[0] == 'kept   tasks/hello.py, which already exists'
     assert hello.read_text() == 'mine'
 
 
@@ -81,12 +81,15 @@ def test_where_nothing_can_be_written_that_is_told(empty):
     (empty.folder / 'tasks').write_text('a file')
     done = empty.run('init')
     assert done.returncode == 78
-    assert done.stderr == 'Error: can not write tasks/hello.py: tasks is no folder\n'
+    assert done.stderr == 'Error: cannot write tasks/hello.py: tasks is not a folder\n'
 
 
 def test_a_wrong_kind_tells_the_near_one(empty):
     done = empty.run('init', 'flasks')
-    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "Error: No command 'flasks'. Did you mean flask?")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "Error: No such command 'flasks'. Did you mean flask?",
+    )
     assert files(empty.folder) == []
 
 
@@ -216,9 +219,9 @@ def test_the_views_that_are_shown_are_those_that_were_tried():
 def test_without_a_django_project_the_way_to_one_is_told(empty):
     done = empty.run('init', 'django')
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0].endswith('make a project: django-admin startproject NAME .')
+    assert done.stderr.splitlines()[0].endswith('; run: django-admin startproject NAME .')
     (empty.folder / 'manage.py').write_text('print()')
-    assert 'names no DJANGO_SETTINGS_MODULE' in empty.run('init', 'django').stderr
+    assert 'does not set DJANGO_SETTINGS_MODULE' in empty.run('init', 'django').stderr
 
 
 class Terminal:

@@ -120,7 +120,7 @@ def test_it_ends_at_the_first_failure_when_told_to(run):
 
 
 def test_a_lane_that_does_not_end_has_failed_and_shows_where_it_is(run, tmp_path):
-    (tmp_path / 'conftest.py').write_text('import lanes\nlanes.END_S = 2\n')
+    (tmp_path / 'conftest.py').write_text('import lanes\nlanes.END_S = 5\n')
     hangs = 'import atexit, time\ndef hang_about(): time.sleep(40)\ndef test_it(): atexit.register(hang_about)'
     code, out = run(one=hangs, two=PASSES)
     assert code == 1

@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask
 
@@ -88,7 +88,7 @@ def test_a_worker_ends_itself_before_a_run_outlives_its_lease(processes, client,
     since = time.monotonic()
     server.freeze()
     try:
-        assert worker.wait(timeout=10) == 70
+        assert worker.wait(timeout=SOON_S) == 70
     finally:
         server.thaw()
     assert time.monotonic() - since > 0.7
@@ -105,7 +105,7 @@ def test_a_worker_that_hangs_ends_itself_and_shows_where(processes, client, redi
     assert 'in block' in shown
     assert run.stop() == 'requested'
     processes.worker('--lease', '1')
-    assert run.wait(timeout=10).state == 'STOPPED'
+    assert run.wait(timeout=SOON_S).state == 'STOPPED'
 
 
 def test_a_short_block_is_no_hang(processes, client):

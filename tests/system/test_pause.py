@@ -136,12 +136,12 @@ def test_pausing_and_resuming_from_the_command_line(idle, processes, client):
     first = json.loads(idle('pause', '--json').stdout.splitlines()[0])
     assert (first['kind'], first['name'], first['since'] > 1e9) == ('queue', 'mail', True)
     assert 'paused' in idle('ls').stdout
-    assert 'waits: it is paused; let it go on with: pytask resume wait-1' in idle('show', 'wait-1').stderr
+    assert 'waits: it is paused; resume it with: pytask resume wait-1' in idle('show', 'wait-1').stderr
     idle('start', 'quick', '--id', 'mail-1', '--queue', 'mail')
     assert idle('ls', '--queue', 'mail').stdout.split('\t')[-1] == 'queue mail is paused\n'
     done = idle('show', 'mail-1')
     assert 'reason    queue mail is paused' in done.stdout
-    assert 'let it go on with: pytask resume --queue mail' in done.stderr
+    assert 'resume it with: pytask resume --queue mail' in done.stderr
     assert idle('resume', 'wait').stdout == 'wait-1\tapplied\n'
     assert idle('resume', '--task', 'spin', '--queue', 'mail').returncode == 0
     assert idle('pause').stdout == ''

@@ -4,7 +4,7 @@ import signal
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask
 from pytask.client.starting import Launch
@@ -198,7 +198,7 @@ def test_sigusr1_shows_where_all_runs_stand_and_the_worker_goes_on(client, log):
     look(worker, log, 'gevent.sleep(3600)')  # a look is not written at once
     look(worker, log, 'all threads:\n')
     look(worker, log, 'most recent call first')
-    assert client.start('nap').wait(timeout=10).output == worker.pid
+    assert client.start('nap').wait(timeout=SOON_S).output == worker.pid
 
 
 def test_sigusr1_shows_who_blocks_the_hub(client, log):

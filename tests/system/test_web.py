@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 from devs import Devs
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask.cli.dev import web_socket
 from pytask.embedded.server import free_port
@@ -56,7 +56,7 @@ def test_web_prints_its_url_and_ends_when_told(processes):
     assert get(f'http://127.0.0.1:{port}/api/v1/tasks')[0] == 401
     assert get(url)[0] in (200, 401)  # it leads to the page, with a cookie that this client does not keep
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=10)
+    _, told = process.communicate(timeout=SOON_S)
     assert (process.returncode, told) == (0, '')
 
 
@@ -68,7 +68,7 @@ def test_a_token_of_ones_own_is_not_printed(processes):
     assert process.stdout.readline() == f'web     http://127.0.0.1:{port}/\n'
     assert names_at(port) == []
     process.send_signal(signal.SIGINT)
-    out, told = process.communicate(timeout=10)
+    out, told = process.communicate(timeout=SOON_S)
     assert process.returncode == 0
     assert TOKEN not in out + told
 
@@ -114,7 +114,7 @@ def test_a_worker_serves_it_until_its_end(processes):
     token = re.fullmatch(rf'web on http://127\.0\.0\.1:{port}/login\?token=([\w-]+)\n', line)[1]
     assert names_at(port, token) == ['hello', 'shown']
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=10)
+    _, told = process.communicate(timeout=SOON_S)
     assert process.returncode == 0
     assert token not in told
     assert not is_open(port)

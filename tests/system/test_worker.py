@@ -11,7 +11,7 @@ import time
 
 import gevent
 import pytest
-from support import check_keys, wait_until
+from support import SOON_S, check_keys, wait_until
 
 from pytask.client.client import Client
 from pytask.client.starting import Launch
@@ -141,9 +141,8 @@ def test_a_second_signal_hurries_and_a_third_exits_at_once(processes, tasks, cli
         for n in range(signals):
             worker.terminate()
             if n + 1 < signals:  # two signals sent at once may arrive as one
-                wait_until(lambda since=since, n=n: time.monotonic() - since > 0.2 * (n + 1), 'a moment', 2)
+                wait_until(lambda since=since, n=n: time.monotonic() - since > 0.2 * (n + 1), 'a moment', SOON_S)
         assert worker.wait(10) == code
-        assert time.monotonic() - since < 8
         client.stop(run.id)
 
 
@@ -159,10 +158,11 @@ def test_a_kill_of_one_of_two_workers_ends_all_runs_once_within_1_7_leases(proce
     victims = [run.id for run in client.store.runs.read(ids) if run.worker.startswith('first')]
     assert victims
     first.kill()
-    killed_at = time.monotonic()
+    seconds, micros = redis.time()
     wait_until(lambda: set(states(client, ids)) == {'SUCCESS'}, 'all have ended', 20)
-    assert time.monotonic() - killed_at < 1.7 * lease_s + nap_s + 1.5  # a second and a half for a busy machine
     again = client.store.runs.read(victims)
+    took_s = max(run.started for run in again) - (seconds + micros / 1e6)
+    assert took_s < 1.7 * lease_s + 1.5  # by the clock of Redis; a second and a half for a busy machine
     assert {(run.attempt, run.crashes, run.worker[:6]) for run in again} == {(2, 1, 'second')}
     assert redis.zcard('ended-SUCCESS') == len(ids)
     assert redis.hget('stats', 'SUCCESS:nap') == str(len(ids))
@@ -179,13 +179,10 @@ def test_two_thousand_live_runs_are_all_listed_and_stopped_by_one_command(proces
     wait_until(lambda: redis.zcard('leases') == 2000, 'all run', 20)
     listed = processes.run('ls', '--state', 'RUNNING', '--limit', '0').stdout.splitlines()
     assert len(listed) == 2000
-    since = time.monotonic()
     done = processes.run('stop', '--task', 'forever', '--yes', '--wait', '20')
-    took_s = time.monotonic() - since
     assert done.returncode == 0, done.stderr
     assert redis.zcard('ended-STOPPED') == 2000
     assert set(states(client, ids)) == {'STOPPED'}
-    assert took_s < 15, took_s  # `bin/bench stop` measures it; this is only a limit against hanging
 
 
 @pytest.mark.one_server
@@ -248,7 +245,7 @@ def test_app_run_in_a_script_patches_itself_and_returns_the_exit_code(processes,
         [sys.executable, str(script), 'argument'], env=processes.environment(), stdout=subprocess.PIPE, text=True
     ) as process:
         run = client.start('site/crawl', {'url': 'http://there/', 'depth': 3})
-        assert run.wait(timeout=15).output == {'pages': 3}
+        assert run.wait(timeout=SOON_S).output == {'pages': 3}
         local = [r for r in client.list(task='site/crawl') if r.is_local]
         assert [r.output for r in local] == [{'pages': 2}]
         process.terminate()
@@ -274,7 +271,7 @@ def test_a_worker_survives_a_restart_of_redis(processes, tasks, server, client):
     wait_until(lambda: 'cannot use Redis' in log.read_text(), 'the outage is told')
     server.start()
     run = client.start('quick')
-    assert run.wait(timeout=15).state == 'SUCCESS'
+    assert run.wait(timeout=SOON_S).state == 'SUCCESS'
     wait_until(lambda: 'Redis is back' in log.read_text(), 'the end of the outage is told')
     worker.terminate()
     assert worker.wait(20) == 0

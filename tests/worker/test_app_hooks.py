@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import gevent
 import pytest
-from support import InProcess, wait_until
+from support import SOON_S, InProcess, wait_until
 
 from pytask import PyTask, Run, State, Task, current_task
 from pytask.worker import app_hooks
@@ -50,7 +50,7 @@ def test_on_start_is_called_before_the_first_claim(own, serve):
         order.append(app)
 
     running = serve(own)
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert order == ['first', own, 'run']
     assert running.stop() == 0
 
@@ -90,7 +90,7 @@ def test_an_on_start_that_raises_ends_the_worker(own, redis, caplog):
     own.on_stop(lambda: stopped.append('on_stop'))
     running = InProcess(own)
     running.greenlet = gevent.spawn(running.worker.serve)
-    assert running.greenlet.get(timeout=5) == 78
+    assert running.greenlet.get(timeout=SOON_S) == 78
     assert 'warm_up failed, so this worker ends: OSError: no model' in caplog.text
     assert (closed, stopped) == (['pool'], [])
     assert run.refresh().state is State.WAIT
@@ -143,7 +143,7 @@ def test_the_order_at_exit_is_last_run_hooks_resources(own, serve):
     run = uses.apply()
     assert inside.wait(5)
     running.worker.shut_down('test')
-    assert running.greenlet.get(timeout=15) == 0
+    assert running.greenlet.get(timeout=SOON_S) == 0
     assert order == ['run', 'one', 'first', 'closed second', 'closed first']
     assert run.refresh().state is State.SUCCESS
 
@@ -201,7 +201,7 @@ def test_a_hundred_runs_that_ask_at_once_get_the_same_one(app, worker):
     app.add_resource('pool', factory)
     app.add_task(Uses)
     worker()
-    runs = app.client.wait(*app.client.start_many([(Uses, {})] * 100), timeout=10)
+    runs = app.client.wait(*app.client.start_many([(Uses, {})] * 100), timeout=SOON_S)
     assert {run.output for run in runs} == {id(made[0])}
     assert len(made) == 1
 
@@ -216,7 +216,7 @@ def test_what_a_resource_spawns_does_not_end_with_the_run_that_made_it(app, work
     app.add_task(Uses)
     worker()
     for _ in range(2):
-        assert app.client.start(Uses).wait(timeout=5).output == [False, True]
+        assert app.client.start(Uses).wait(timeout=SOON_S).output == [False, True]
 
 
 def test_a_run_that_is_stopped_while_it_makes_one_leaves_it_to_the_next(app, worker):
@@ -235,8 +235,8 @@ def test_a_run_that_is_stopped_while_it_makes_one_leaves_it_to_the_next(app, wor
     wait_until(lambda: asked, 'it is being made')
     second = app.client.start('uses')
     first.stop()
-    assert second.wait(timeout=5).output == 'pool'
-    assert first.wait(timeout=5).state is State.STOPPED
+    assert second.wait(timeout=SOON_S).output == 'pool'
+    assert first.wait(timeout=SOON_S).state is State.STOPPED
 
 
 # on_exception
@@ -263,7 +263,7 @@ def test_on_exception_is_told_the_run_and_the_live_error(app, worker, seen):
 
     app.add_task(Fails)
     worker()
-    started = app.client.start(Fails, {'n': 0}).wait(timeout=5)
+    started = app.client.start(Fails, {'n': 0}).wait(timeout=SOON_S)
     [(run, error, task)] = seen
     assert isinstance(run, Run)
     assert (run.id, run.task, run.attempt, run.data) == (started.id, 'fails', 1, {'n': 0})
@@ -306,7 +306,7 @@ def test_it_is_called_for_every_exception_and_for_nothing_else(app, worker, seen
     app.task(name='fine')(lambda: None)
     worker()
     tasks = ['fine', 'unfit', *map(app.add_task, (OfInit, OfContext, Late, Expected))]
-    app.client.wait(*map(app.client.start, tasks), timeout=5)
+    app.client.wait(*map(app.client.start, tasks), timeout=SOON_S)
     told = {(run.task, type(error)) for run, error, _ in seen}
     assert told == {
         ('unfit', TypeError), ('late', TimeoutError), ('of-init', OSError), ('of-context', LookupError),
@@ -335,7 +335,7 @@ def test_it_is_called_inside_the_context_of_the_run(app, worker):
     app.on_exception(lambda run, error: seen.append(where.get()))
     app.add_task(Fails)
     worker()
-    app.client.start(Fails).wait(timeout=5)
+    app.client.start(Fails).wait(timeout=SOON_S)
     assert seen == ['inside']
 
 
@@ -347,7 +347,7 @@ def test_what_it_raises_is_logged_and_changes_nothing(app, worker, seen, caplog,
     app.exception_hooks.insert(0, report)
     app.task(name='fails')(lambda: 1 / 0)
     worker()
-    run = app.client.start('fails').wait(timeout=5)
+    run = app.client.start('fails').wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'ZeroDivisionError')
     assert 'report() failed' in caplog.text
     assert len(seen) == 1
@@ -360,7 +360,7 @@ def test_one_that_hangs_is_cut_short(app, worker, monkeypatch, caplog):
     app.on_exception(lambda run, error: gevent.sleep(60))
     app.task(name='fails')(lambda: 1 / 0)
     worker()
-    assert app.client.start('fails').wait(timeout=5).state is State.EXCEPTION
+    assert app.client.start('fails').wait(timeout=SOON_S).state is State.EXCEPTION
     assert 'failed' in caplog.text
 
 
@@ -369,7 +369,7 @@ def test_what_it_spawns_ends_with_the_run(app, worker):
     app.on_exception(lambda run, error: spawned.append(gevent.spawn(gevent.sleep, 60)))
     app.task(name='fail')(lambda: 1 / 0)
     worker()
-    assert app.client.start('fail').wait(timeout=5).state is State.EXCEPTION
+    assert app.client.start('fail').wait(timeout=SOON_S).state is State.EXCEPTION
     assert spawned[0].dead
 
 

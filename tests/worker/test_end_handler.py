@@ -6,7 +6,7 @@ import textwrap
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask, Task
 from pytask.builtin import end_handler
@@ -54,7 +54,7 @@ def test_every_ended_run_is_handed_on_whatever_its_state(app, worker, handled, r
 def test_without_a_handler_nothing_is_kept_for_it(app, worker, redis):
     quick = app.task(name='quick')(lambda: None)
     worker()
-    quick.apply().wait(timeout=5)
+    quick.apply().wait(timeout=SOON_S)
     assert not redis.exists('end-task', 'end-handler')
 
 
@@ -70,8 +70,8 @@ def test_a_handler_that_fails_is_called_again(app, worker, redis, monkeypatch):
 
     quick = app.task(name='quick')(lambda: None)
     worker()
-    run = quick.apply().wait(timeout=5)
-    wait_until(lambda: not redis.exists('end-task'), 'it was handled', timeout=15)
+    run = quick.apply().wait(timeout=SOON_S)
+    wait_until(lambda: not redis.exists('end-task'), 'it was handled', timeout=SOON_S)
     assert calls == [run.id] * 3
 
 
@@ -82,8 +82,8 @@ def test_a_handler_that_never_succeeds_is_given_up_on(app, worker, redis, monkey
     app.on_end(lambda run: calls.append(run.id) or 1 / 0)
     quick = app.task(name='quick')(lambda: None)
     worker()
-    quick.apply().wait(timeout=5)
-    wait_until(lambda: not redis.exists('end-task'), 'it was given up', timeout=15)
+    quick.apply().wait(timeout=SOON_S)
+    wait_until(lambda: not redis.exists('end-task'), 'it was given up', timeout=SOON_S)
     assert len(calls) == 2
 
 
@@ -154,7 +154,7 @@ def test_what_waits_for_the_handler_is_not_pruned(app, worker, redis, monkeypatc
     app.on_end(lambda run: is_ready.wait() and seen.append(run.output))
     quick = app.task(name='quick')(lambda: 'kept')
     worker()
-    run = quick.apply().wait(timeout=5)
+    run = quick.apply().wait(timeout=SOON_S)
     assert app.client.store.runs.remove([run.id], takes_kept=False) == ['KEPT']
     is_ready.set()
     wait_until(lambda: seen == ['kept'], 'it is handed on with its output')

@@ -6,7 +6,7 @@ import gevent
 import gevent.socket
 import pytest
 from gevent import monkey
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Interrupted, PyTask, State, Task
 from pytask.worker.heartbeat import Heartbeat
@@ -31,7 +31,7 @@ def test_a_lease_is_renewed_while_its_run_goes_on(quick_app, worker, redis):
     assert run.refresh().attempt == 1
     assert running.slots.taken == 1
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert redis.zscore('leases', run.id) is None
 
 
@@ -47,7 +47,7 @@ def test_a_task_that_blocks_the_hub_for_two_leases_keeps_its_lease(server, worke
     for app in apps:
         app.task(name='block')(block)
         worker(app)
-    run = apps[0].client.start('block').wait(timeout=10)
+    run = apps[0].client.start('block').wait(timeout=SOON_S)
     assert (run.state, run.output, run.attempt) == (State.SUCCESS, 'still mine', 1)
     assert ran == [True]
     for app in apps:
@@ -63,7 +63,7 @@ def test_a_worker_stays_registered_while_its_hub_is_blocked(quick_app, worker, r
         alive.extend(redis.zrangebyscore('workers', redis.time()[0] * 1000, '+inf'))
 
     running = worker(quick_app)
-    block.apply().wait(timeout=5)
+    block.apply().wait(timeout=SOON_S)
     assert alive == [running.id]
 
 
@@ -117,7 +117,7 @@ def test_a_run_whose_lease_can_not_be_renewed_is_interrupted_and_run_again(quick
     wait_until(lambda: long_task.ended, 'it runs')
     server.freeze()
     try:
-        wait_until(lambda: len(long_task.ended) == 2, 'it is interrupted at the fence', timeout=2)
+        wait_until(lambda: len(long_task.ended) == 2, 'it is interrupted at the fence', timeout=SOON_S)
     finally:
         server.thaw()
     wait_until(lambda: len(long_task.ended) == 3, 'it runs again')
@@ -165,11 +165,11 @@ def test_a_run_taken_over_by_another_worker_is_interrupted_and_can_not_write(qui
 def test_a_worker_carries_on_by_itself_after_an_outage(quick_app, worker, server):
     quick = quick_app.task(name='quick')(lambda: 'fine')
     worker(quick_app)
-    assert quick.apply().wait(timeout=5).output == 'fine'
+    assert quick.apply().wait(timeout=SOON_S).output == 'fine'
     server.freeze()
     gevent.get_hub().join(timeout=1.2)
     server.thaw()
-    assert quick.apply().wait(timeout=10).output == 'fine'
+    assert quick.apply().wait(timeout=SOON_S).output == 'fine'
 
 
 def test_nothing_is_claimed_before_it_beats(quick_app, worker, monkeypatch):
@@ -185,5 +185,5 @@ def test_nothing_is_claimed_before_it_beats(quick_app, worker, monkeypatch):
     quick_app.task(name='quick')(lambda: order.append('run'))
     run = quick_app.client.start('quick')
     worker(quick_app)
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert order.index('beat') < order.index('run')

@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask, current_task
 from pytask.store.lua_source import sources
@@ -64,7 +64,7 @@ def busy(server, worker):
     app = PyTask(server.url, lease=2)
     app.task(name='nothing')(lambda: None)
     running = worker(app)
-    app.client.start('nothing').wait(timeout=5)
+    app.client.start('nothing').wait(timeout=SOON_S)
     yield app, running
     app.client.close()
 
@@ -144,7 +144,7 @@ def test_messages_are_kept_without_another_round_trip(server, worker, listen, re
             current_task().message(f'{said}')
 
     running = worker(app)
-    app.client.start('talker', {'n': 1}).wait(timeout=5)
+    app.client.start('talker', {'n': 1}).wait(timeout=SOON_S)
     ear = listen()
     runs = app.client.start_many([('talker', {'n': 200})] * 10)
     wait_until(lambda: running.report.counts['SUCCESS'] == 1 + 10, 'all have run')

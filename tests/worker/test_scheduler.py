@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import NotFound, PyTask, State
 from pytask.schedules.schedule import Declared
@@ -60,7 +60,7 @@ def test_what_is_due_starts_a_run_with_its_data(app, worker, client):
     wait_until(lambda: len(runs_of(client)) >= 3, 'it has fired three times')
     for run in runs_of(client):
         assert run.id.startswith('hello@20')
-        assert run.wait(timeout=5).output == 'hello you'
+        assert run.wait(timeout=SOON_S).output == 'hello you'
 
 
 def test_what_is_late_fires_once_for_all_that_was_missed(app, worker, redis, client, caplog):
@@ -69,7 +69,7 @@ def test_what_is_late_fires_once_for_all_that_was_missed(app, worker, redis, cli
     declared_by(client, 'hello')
     come_due(redis, 'hello')
     found = fired(client, 'hello', 'hello@2001-09-09T01:46:40Z')
-    assert client.get(found.last_run).wait(timeout=5).state is State.SUCCESS
+    assert client.get(found.last_run).wait(timeout=SOON_S).state is State.SUCCESS
     assert (found.last_at, found.next_at % 300) == (PAST_MS / 1000, 0)
     assert found.next_at > client.store.schedules.now_ms() / 1000 - 1
     assert len(runs_of(client)) == 1
@@ -210,7 +210,7 @@ def test_a_schedule_is_run_by_hand(app, worker, client):
     before = declared_by(client, 'often')
     run = client.run_schedule('often')
     assert run.id.startswith('often@20')
-    assert run.wait(timeout=5).output == 'hello you'
+    assert run.wait(timeout=SOON_S).output == 'hello you'
     assert client.schedule('often') == before
 
 

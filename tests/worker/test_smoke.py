@@ -1,3 +1,5 @@
+from support import SOON_S
+
 from pytask import State
 
 
@@ -7,5 +9,5 @@ def test_a_run_goes_from_start_to_a_recorded_outcome(app, worker):
         return f'hello {name}'
 
     worker()
-    run = app.client.start(hello, {'name': 'you'}).wait(timeout=5)
+    run = app.client.start(hello, {'name': 'you'}).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'hello you')

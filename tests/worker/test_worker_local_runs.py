@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import InProcess, wait_until
+from support import SOON_S, InProcess, wait_until
 
 import pytask
 from pytask import InputError, NotFound, State, Task
@@ -42,7 +42,7 @@ def test_from_a_queue_they_end_in_error(app, worker, redis, name):
     worker()
     redis.hset('task-42', 'task', name)
     redis.lpush('new-task', '42')
-    (run,) = app.client.wait('42', timeout=5)
+    (run,) = app.client.wait('42', timeout=SOON_S)
     assert run.state is State.ERROR
     assert run.output == f"{name} is one of pytask's own tasks: every worker runs it already"
 
@@ -115,7 +115,7 @@ def test_a_local_run_can_be_stopped_by_its_id(app, worker):
     worker()
     (run,) = locals_of(app, 'clock')
     assert run.stop() == 'requested'
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.STOPPED, 'at once')
 
 
@@ -156,7 +156,7 @@ def test_a_local_run_ends_with_its_worker(app):
     running.start()
     (run,) = locals_of(app, 'clock')
     running.worker.shut_down('test')
-    assert running.greenlet.get(timeout=10) == 0
+    assert running.greenlet.get(timeout=SOON_S) == 0
     assert cleaned == [True]
     assert run.refresh().is_ended
     assert not running.worker.slots.all()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from support import InProcess, wait_until
+from support import SOON_S, InProcess, wait_until
 
 from pytask import ConfigError, PyTask, State, Task
 from pytask.store import Store
@@ -49,7 +49,7 @@ def forget():
 def shut_down(running, *reasons):
     for reason in reasons or ('test',):
         running.worker.shut_down(reason)
-    return running.greenlet.get(timeout=15)
+    return running.greenlet.get(timeout=SOON_S)
 
 
 def test_a_long_run_is_given_back_to_the_front(start, redis):
@@ -101,7 +101,7 @@ def test_a_draining_worker_claims_nothing_new(start, redis):
     running.worker.shut_down('test')
     gevent.sleep(0)
     late = app.client.start(Short)
-    running.greenlet.get(timeout=10)
+    running.greenlet.get(timeout=SOON_S)
     assert (late.refresh().state, late.attempt) == (State.WAIT, 0)
 
 
@@ -188,7 +188,7 @@ def test_a_worker_is_stopped_by_a_command_as_soon_as_it_has_started(start, redis
     monkeypatch.setattr(Store, 'commands', late)
     _, running = start(drain=0)
     assert redis.publish(f'worker-{running.worker.id}-control', 'stop') == 1
-    assert running.greenlet.get(timeout=5) == 0
+    assert running.greenlet.get(timeout=SOON_S) == 0
 
 
 def test_app_stop_shuts_the_worker_down_from_inside_a_task(start):
@@ -199,7 +199,7 @@ def test_app_stop_shuts_the_worker_down_from_inside_a_task(start):
 
     app, running = start(Last, drain=5)
     run = app.client.start(Last)
-    assert running.greenlet.get(timeout=10) == 0
+    assert running.greenlet.get(timeout=SOON_S) == 0
     assert run.refresh().output == 'the last'
 
 

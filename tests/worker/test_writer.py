@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import State, Task
 
@@ -58,7 +58,7 @@ def test_events_stand_between_running_and_the_outcome_in_order(app, worker, hear
 
     app.add_task(Talk)
     worker()
-    app.client.start(Talk).wait(timeout=5)
+    app.client.start(Talk).wait(timeout=SOON_S)
     assert [(event, seq) for event, _, seq in last(heard, 'success')] == [
         ('running', 0), ('one', 1), ('progress', 2), ('two', 3), ('message', 4), ('success', 5),
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_events_leave_before_every_kind_of_outcome(app, worker, heard, state):
 
     app.add_task(Talk)
     worker()
-    app.client.start(Talk).wait(timeout=5)
+    app.client.start(Talk).wait(timeout=SOON_S)
     assert [event for event, _, _ in last(heard, state)] == ['running', 'last words', state]
 
 
@@ -114,7 +114,7 @@ def test_a_flood_does_not_hold_up_the_others(app, worker):
     for _ in range(5):
         assert quick.apply().wait(timeout=2).state is State.SUCCESS
     flood.stop()
-    assert flood.wait(timeout=5).state is State.STOPPED
+    assert flood.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_a_flood_from_native_threads_keeps_each_threads_order(app, worker, heard):
@@ -130,7 +130,7 @@ def test_a_flood_from_native_threads_keeps_each_threads_order(app, worker, heard
     app.add_task(Flood)
     running = worker()
     with impatient_threads():
-        run = app.client.start(Flood).wait(timeout=10)
+        run = app.client.start(Flood).wait(timeout=SOON_S)
     assert run.state is State.SUCCESS, run.output
     told = [(data, seq) for event, data, seq in last(heard, 'success') if event == 'drop']
     assert [seq for _, seq in told] == list(range(1, 4001))
@@ -167,7 +167,7 @@ def test_emit_from_an_offloaded_function(app, worker, heard):
 
     app.add_task(Talk)
     worker()
-    app.client.start(Talk).wait(timeout=5)
+    app.client.start(Talk).wait(timeout=SOON_S)
     assert [event for event, _, _ in last(heard, 'success')] == ['running', 'here', 'there', 'success']
 
 
@@ -179,7 +179,7 @@ def test_a_giant_message_is_cut_and_jams_nobody(app, worker, heard):
 
     app.add_task(Talk)
     worker()
-    app.client.start(Talk).wait(timeout=5)
+    app.client.start(Talk).wait(timeout=SOON_S)
     sizes = {event: len(data or '') for event, data, _ in last(heard, 'success')}
     assert sizes['message'] == 64 * 1024
     assert 'after' in sizes
@@ -196,7 +196,7 @@ def test_a_giant_event_is_published_whole(app, worker, heard):
 
     app.add_task(Talk)
     worker()
-    app.client.start(Talk).wait(timeout=10)
+    app.client.start(Talk).wait(timeout=SOON_S)
     sizes = [(event, len(data or '')) for event, data, _ in last(heard, 'success')]
     assert sizes == [('running', 2), ('before', 0), ('giant', 3_000_000), ('after', 0), ('success', 0)]
 
@@ -212,7 +212,7 @@ def test_emitting_what_is_not_json_is_a_typeerror_in_the_task(app, worker, value
 
     app.add_task(Talk)
     worker()
-    run = app.client.start(Talk).wait(timeout=5)
+    run = app.client.start(Talk).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'caught')
 
 
@@ -226,7 +226,7 @@ def test_events_of_many_runs_stay_in_order_within_each(app, worker, heard):
             gevent.sleep(0)
 
     worker()
-    app.client.wait(*app.client.start_many([(talk, {'name': name}) for name in range(50)]), timeout=10)
+    app.client.wait(*app.client.start_many([(talk, {'name': name}) for name in range(50)]), timeout=SOON_S)
     wait_until(lambda: sum(event == 'success' for event, _, _ in heard) == 50, 'all ended')
     for name in range(50):
         assert [data[1] for event, data, _ in heard if event == 'drop' and data[0] == name] == list(range(20))
@@ -240,7 +240,7 @@ def test_progress_stands_in_the_hash_when_the_run_has_ended(app, worker, redis):
 
     app.add_task(Count)
     worker()
-    run = app.client.start(Count).wait(timeout=5)
+    run = app.client.start(Count).wait(timeout=SOON_S)
     assert redis.hmget(f'task-{run.id}', 'progress', 'target') == ['100', '100']
 
 
@@ -254,7 +254,7 @@ def test_an_emit_after_the_end_is_nobodys(app, worker, heard):
 
     app.add_task(Leave)
     running = worker()
-    app.client.start(Leave).wait(timeout=5)
+    app.client.start(Leave).wait(timeout=SOON_S)
     kept[0].emit('late')
     wait_until(lambda: not running.writer._line, 'the writer is done')
     assert [event for event, _, _ in heard] == ['running', 'success']

@@ -1,4 +1,4 @@
-"""Commands that act on runs: stop, reload, retry, rm. By ids, or by what runs have in common."""
+"""Commands that act on runs: stop, reload, retry, rm. Runs are given by id, or by what they have in common."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ import click
 from pytask.cli.commands.completion import run_ids as ids_in
 from pytask.cli.commands.completion import task_names
 from pytask.cli.data_arguments import point_out, taken, whole_data
-from pytask.cli.options import (
-    STATES,
-    F,
-    client,
-    common,
-    find_id,
-    is_json,
-)
+from pytask.cli.options import F, client, common, find_id, is_json, queue_option, state_option, together
 from pytask.cli.output import formatting
-from pytask.core.exit_codes import EXIT_TIMED_OUT
+from pytask.core.exit_codes import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_OK, EXIT_TIMED_OUT
 from pytask.core.names import is_own
 from pytask.core.states import ENDED, State
 
@@ -29,39 +22,26 @@ if TYPE_CHECKING:
     from pytask.client.client import Client
 
 SECONDS = click.FloatRange(min=0)
-# More lines than this become a count on a terminal.
+# On a terminal, more answers than this are summed up.
 LINES = 20
 DELETE_AT_ONCE = 500
+CODES = {'not_found': EXIT_NOT_FOUND, 'refused': EXIT_FAILED, 'kept': EXIT_FAILED}
 
 
 def _selecting(*possible: State) -> Callable[[F], F]:
-    """Add what names runs, by id or by what they have in common; only those in the possible states are meant."""
-    names = ', '.join(possible)
-
-    def decorate(command: F) -> F:
-        for add in (
-            click.option('--yes', '-y', is_flag=True, help='Do not ask.'),
-            click.option('--all', 'takes_all', is_flag=True, help='All there are.'),
-            click.option('--queue', 'queues', metavar='NAME', multiple=True, help='Those of these queues.'),
-            click.option(
-                '--state',
-                'states',
-                type=STATES,
-                metavar='STATE',
-                multiple=True,
-                help=f'Those in these states: {names}.',
-            ),
-            click.option('--task', metavar='NAME', shell_complete=task_names, help='Those of this task.'),
-            click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(*possible)),
-        ):
-            command = add(command)
-        return command
-
-    return decorate
+    """Add what selects runs: ids, or what they have in common; only runs in the possible states count."""
+    return together(
+        click.option('--yes', '-y', is_flag=True, help='Do not ask for confirmation.'),
+        click.option('--all', 'takes_all', is_flag=True, help='All runs.'),
+        queue_option('Runs in these queues.'),
+        state_option('Runs in these states', ', '.join(possible)),
+        click.option('--task', metavar='NAME', shell_complete=task_names, help='Runs of this task.'),
+        click.argument('run_ids', metavar='[ID]...', nargs=-1, shell_complete=ids_in(*possible)),
+    )
 
 
 def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> list[str]:
-    """Return the ids that were named or fit, after asking where they were not named."""
+    """Return the ids that were given, or those that match, after confirmation."""
     if by['run_ids']:
         return [find_id(asked, text) for text in by['run_ids']]
     if not (by['takes_all'] or by['task'] or by['states'] or by['queues']):
@@ -73,13 +53,13 @@ def _select(asked: Client, verb: str, possible: Sequence[State], **by: Any) -> l
     ids = [run.id for run in runs if not is_own(run.task)]
     if ids and not by['yes']:
         if not formatting.is_terminal():
-            raise click.UsageError(f'this would {verb} {len(ids):,} runs; say --yes')
+            raise click.UsageError(f'this would {verb} {len(ids):,} runs; confirm with --yes')
         click.confirm(f'{verb} {len(ids):,} runs?', abort=True, err=True)
     return ids
 
 
 def report(answers: dict[str, str]) -> int:
-    """Print what became of each; exit code 3 where a run was not there, 1 where one was refused."""
+    """Print the answer for each run; exit code 3 if one was not found, 1 if one was refused."""
     if is_json():
         for run_id, answer in answers.items():
             formatting.json_line({'id': run_id, 'answer': answer})
@@ -89,29 +69,27 @@ def report(answers: dict[str, str]) -> int:
     else:
         formatting.table(('', ''), list(answers.items()))
     if not answers:
-        formatting.say('no runs fit')
-    codes = {'not_found': 3, 'refused': 1, 'kept': 1}
-    return max((codes.get(answer, 0) for answer in answers.values()), default=0)
+        formatting.say('no runs match')
+    return max((CODES.get(answer, EXIT_OK) for answer in answers.values()), default=EXIT_OK)
 
 
 @click.command()
 @_selecting(State.RUNNING, State.WAIT)
-@click.option(
-    '--wait', type=SECONDS, metavar='SECONDS', help='See to their ends for so long; 4 if one is not over.'
-)
-@click.option(
-    '--grace', type=SECONDS, metavar='SECONDS', help="Until they are interrupted; 0: now. Default: the task's."
-)
+@click.option('--wait', type=SECONDS, metavar='SECONDS', help='Wait this long for them to end.')
+@click.option('--grace', type=SECONDS, metavar='SECONDS', help="Time until the interruption. Default: the task's.")
 @common
 def stop(wait: float | None, grace: float | None, **by: Any) -> int:
-    """Stop runs: `applied` (never starts, or has ended), `requested` (its worker was told), or its end state.
+    """Stop runs.
 
-    Exit code: 0 told or over, 1 one was refused, 3 one is not there, 4 with --wait, one is not over.
+    The answer is `applied` if the run never starts or has now ended, `requested` if its worker was told, or the
+    state of a run that had already ended.
+
+    Exit code: 0 told or ended, 1 a run was refused, 3 a run was not found, 4 a run has not ended within --wait.
     """
     asked = client()
     ids = _select(asked, 'stop', (State.RUNNING, State.WAIT), **by)
     answers = dict(zip(ids, asked.stop_many(ids, wait, grace), strict=True))
-    return report(answers) or (EXIT_TIMED_OUT if wait is not None and 'requested' in answers.values() else 0)
+    return report(answers) or (EXIT_TIMED_OUT if wait is not None and 'requested' in answers.values() else EXIT_OK)
 
 
 @click.command()
@@ -128,7 +106,7 @@ def retry(**by: Any) -> int:
 @_selecting(*sorted(ENDED))
 @common
 def rm(**by: Any) -> int:
-    """Delete ended runs. What waits or runs is left alone: stop it first."""
+    """Delete ended runs. Runs that wait or run are kept; stop them first."""
     asked = client()
     ids = _select(asked, 'delete', sorted(ENDED), **by)
     answers: dict[str, str] = {}
@@ -137,7 +115,7 @@ def rm(**by: Any) -> int:
         answers |= zip(page, asked.remove(*page), strict=True)
     for run_id, answer in answers.items():
         if answer in ('RUNNING', 'WAIT'):
-            formatting.say(f'{run_id} is {answer} and stays; stop it first')
+            formatting.say(f'{run_id} is {answer} and was kept; stop it first')
     return report(answers)
 
 
@@ -146,10 +124,9 @@ def rm(**by: Any) -> int:
 @taken
 @common
 def reload(run_id: str, data: dict[str, Any], whole: str | None) -> int:
-    """Start a run anew inside its worker: same id, same attempt, with the same data or other data.
+    """Restart a run inside its worker: same id, same attempt, with the same data or new data.
 
-    What is given takes the place of all data that it has; nothing of that is kept. Bad data leaves the old instance
-    going.
+    New data replaces the old data entirely. If it is invalid, the running instance continues.
     """
     asked = client()
     full = find_id(asked, run_id)
@@ -158,14 +135,14 @@ def reload(run_id: str, data: dict[str, Any], whole: str | None) -> int:
 
 
 def stop_workers(texts: Sequence[str]) -> int:
-    """Shut down the workers whose ids begin so; print what became of each."""
+    """Shut down the workers whose ids begin with these texts; print the answer for each."""
     asked = client()
     alive = [worker['id'] for worker in asked.store.workers.alive()]
     answers: dict[str, str] = {}
     for text in texts:
         found = [text] if text in alive else [worker_id for worker_id in alive if worker_id.startswith(text)]
         if len(found) > 1:
-            raise click.UsageError(f'{text!r} begins more than one id: {", ".join(found)}')
+            raise click.UsageError(f'several ids begin with {text!r}: {", ".join(found)}')
         worker_id = found[0] if found else text
         answers[worker_id] = asked.stop_worker(worker_id)
     return report(answers)

@@ -1,17 +1,17 @@
-"""`cron`: what starts by the clock: listed, read aloud, run by hand, paused."""
+"""`cron`: lists schedules, tells when they fire, runs them by hand, pauses them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
 from pytask.cli.commands.completion import schedule_names
 from pytask.cli.commands.control import report
-from pytask.cli.options import client, command_name, common, is_json
+from pytask.cli.options import HelpGroup, client, command_name, common, is_json, together
 from pytask.cli.output import formatting
 from pytask.core.clock import wall_ms, wall_s
 
@@ -22,51 +22,40 @@ if TYPE_CHECKING:
     from pytask.schedules.schedule import Schedule
     from pytask.schedules.triggers import Trigger
 
-CRONTAB_NOTE = (
-    'crontab text: minute hour day month weekday; 0 is Sunday; day or weekday has to match, if both are given'
-)
-FIELDS_NOTE = 'fields: day_of_week 0 is Monday; all have to match'
+NOTES = {
+    'cron': 'crontab text: minute hour day month weekday; 0 is Sunday; of day and weekday one must match',
+    'fields': 'fields: day_of_week 0 is Monday; all must match',
+}
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=HelpGroup)
 @common
-@click.pass_context
-def cron(ctx: click.Context) -> None:
-    """See schedules and when they fire; run, pause and resume them.
+def cron() -> None:
+    """List schedules and when they fire; run, pause and resume them.
 
-    Schedules stand in code: `@app.cron('*/5 * * * *')`, `@app.date('2026-11-30')`, `@app.every(30)`. Workers
-    declare them when they start, and any of them fires.
+    Schedules are declared in code: `@app.cron('*/5 * * * *')`, `@app.date('2026-11-30')`, `@app.every(30)`. Workers
+    store them in Redis when they start, and any worker fires them.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 @cron.command()
 @common
 def ls() -> None:
-    """List the schedules, the next one to fire first."""
-    found = client().schedules()
-    if is_json():
-        for one in found:
-            formatting.json_line(one.to_json())
-        return
-    rows = [(s.name, s.task, s.trigger, s.tz, _next(s), _ago(s.last_at), _remark(s)) for s in found]
-    formatting.table(('NAME', 'TASK', 'TRIGGER', 'ZONE', 'NEXT', 'LAST', ''), rows)
-    if not rows and formatting.is_terminal():
-        formatting.say(
-            'no schedules; code declares them, @app.every(30), and a worker of that app writes them down'
-        )
+    """List the schedules; the next to fire comes first."""
+    head = ('NAME', 'TASK', 'TRIGGER', 'ZONE', 'NEXT', 'LAST', '')
+    empty = 'no schedules; declare one in code with @app.every(30), then start a worker of that app'
+    formatting.listing(client().schedules(), head, _cells, empty)
 
 
 @cron.command('next')
 @click.argument('words', nargs=-1, required=True, metavar='NAME|CRONTAB|FIELD=…', shell_complete=schedule_names)
-@click.option('--tz', metavar='ZONE', help="The zone whose clock is meant. Default: this machine's.")
+@click.option('--tz', metavar='ZONE', help="Time zone, such as Europe/Berlin. Default: this machine's.")
 @click.option(
     '--count', '-n', type=click.IntRange(1, 1000), default=5, show_default=True, metavar='N', help='How many.'
 )
 @common
 def next_(words: tuple[str, ...], tz: str | None, count: int) -> None:
-    """Print when a schedule, crontab text or fields fire next.
+    """Print the next times of a schedule, crontab text or fields.
 
     `pytask cron next '*/5 9-17 * * mon-fri'`, `cron next day='3rd fri' hour=0-3`, `cron next nightly`.
     """
@@ -80,9 +69,7 @@ def next_(words: tuple[str, ...], tz: str | None, count: int) -> None:
             formatting.json_line({'at': at_ms / 1000, 'utc': at.isoformat()})
         else:
             click.echo(at.astimezone(ZoneInfo(trigger.tz or 'UTC')).strftime('%Y-%m-%d %H:%M:%S %z  %a'))
-    kind = next(iter(trigger.to_json()))
-    note = {'cron': CRONTAB_NOTE, 'fields': FIELDS_NOTE}.get(kind)
-    if note:
+    if note := NOTES.get(next(iter(trigger.to_json()))):
         formatting.say(f'{note}; zone {trigger.tz}')
 
 
@@ -90,24 +77,19 @@ def next_(words: tuple[str, ...], tz: str | None, count: int) -> None:
 @click.argument('name', shell_complete=schedule_names)
 @common
 def run(name: str) -> None:
-    """Start what a schedule starts now, and print the id; its times stay as they are."""
-    started = client().run_schedule(name)
-    if is_json():
-        formatting.json_line(started.to_json())
-    else:
-        click.echo(started.id)
+    """Start a run of a schedule now, and print its id. Its next time does not change."""
+    formatting.print_id(client().run_schedule(name))
 
 
-def _naming(command: Any) -> Any:
-    return click.argument('names', metavar='NAME...', nargs=-1, required=True, shell_complete=schedule_names)(
-        common(command)
-    )
+_naming = together(
+    common, click.argument('names', metavar='NAME...', nargs=-1, required=True, shell_complete=schedule_names)
+)
 
 
 @cron.command()
 @_naming
 def pause(names: tuple[str, ...]) -> int:
-    """Let schedules not fire until they are resumed, also through restarts and deploys."""
+    """Pause schedules until they are resumed, even across restarts and deploys."""
     asked = _asked(names)
     return report({name: asked.pause_schedule(name) for name in names})
 
@@ -115,7 +97,7 @@ def pause(names: tuple[str, ...]) -> int:
 @cron.command()
 @_naming
 def resume(names: tuple[str, ...]) -> int:
-    """Let paused schedules go on; what they would have fired meanwhile is not made up for."""
+    """Resume paused schedules. Times that they missed are not made up for."""
     asked = _asked(names)
     return report({name: asked.resume_schedule(name) for name in names})
 
@@ -123,18 +105,16 @@ def resume(names: tuple[str, ...]) -> int:
 @cron.command()
 @_naming
 def rm(names: tuple[str, ...]) -> int:
-    """Forget schedules that are gone from the code; `refused` while a living worker has them in its own."""
+    """Delete schedules that were removed from the code; `refused` while a live worker still declares them."""
     asked = _asked(names)
     answers = {name: asked.remove_schedule(name) for name in names}
     if 'refused' in answers.values():
-        formatting.say(
-            f'a living worker has it in its code; what holds it back is: {command_name()} cron pause NAME'
-        )
+        formatting.say(f'a live worker declares it; pause it instead: {command_name()} cron pause NAME')
     return report(answers)
 
 
 def _asked(names: tuple[str, ...]) -> Client:
-    """Return the client, once all of these schedules are there. Raises NotFound with the near names."""
+    """Return the client if all of these schedules exist. Raises NotFound, with the near names."""
     asked = client()
     for name in names:
         asked.schedule(name)
@@ -142,22 +122,21 @@ def _asked(names: tuple[str, ...]) -> Client:
 
 
 def _trigger(words: tuple[str, ...], tz: str | None) -> tuple[Trigger, int | None, str]:
-    """Read a schedule's name, crontab text, or fields. Return when it fires first, and why where it does not."""
+    """Read a schedule's name, crontab text or fields. Return its first time too, or None and why it has none."""
     stored = _stored(' '.join(words))
     if stored is None:
         trigger = _written(words, tz)
-        return trigger, trigger.first_ms(wall_ms()), f'{trigger} fires no more'
+        return trigger, trigger.first_ms(wall_ms()), f'{trigger} never fires again'
     found, trigger = stored
     if tz:
         zone = f' ({found.tz})' if found.tz else ''
-        raise click.UsageError(
-            f'--tz is for crontab text and fields: schedule {found.name!r} has its own zone{zone}; leave --tz out'
-        )
+        text = f'--tz is for crontab text and fields; schedule {found.name!r} has its own zone{zone}'
+        raise click.UsageError(text)
     return trigger, None if found.next_at is None else round(found.next_at * 1000), _why_not(found)
 
 
 def _stored(text: str) -> tuple[Schedule, Trigger] | None:
-    """Return the schedule of this very name; None for crontab text and fields. Raises NotFound for neither."""
+    """Return the schedule of exactly this name; None for crontab text and fields. Raises NotFound."""
     from pytask.errors import ConfigError, NotFound, Unavailable
     from pytask.schedules.schedule import read_trigger
 
@@ -167,7 +146,7 @@ def _stored(text: str) -> tuple[Schedule, Trigger] | None:
         asked = client()
         found = asked.schedule(text)
     except (NotFound, Unavailable, ConfigError):
-        if '=' in text or '@' in text:  # to read what is written in full takes neither an app nor Redis
+        if '=' in text or '@' in text:  # crontab text and fields need neither an app nor Redis
             return None
         raise
     return found, read_trigger(asked.store.schedules.trigger(text))
@@ -176,10 +155,10 @@ def _stored(text: str) -> tuple[Schedule, Trigger] | None:
 def _why_not(schedule: Schedule) -> str:
     name = f'schedule {schedule.name!r}'
     if schedule.is_paused:
-        return f'{name} is paused; to go on: {command_name()} cron resume {quote(schedule.name)}'
+        return f'{name} is paused; resume it with: {command_name()} cron resume {quote(schedule.name)}'
     if schedule.missed:
-        return f'{name} is missed: {schedule.trigger} was past when it was declared, it never fires'
-    return f'{name} is done: it has fired {_ago(schedule.last_at) or "its last"}, and fires no more'
+        return f'{name} never fires: {schedule.trigger} was already past when it was declared'
+    return f'{name} is done: it fired {_ago(schedule.last_at) or "for the last time"} and never fires again'
 
 
 def _written(words: tuple[str, ...], tz: str | None) -> Trigger:
@@ -191,7 +170,7 @@ def _written(words: tuple[str, ...], tz: str | None) -> Trigger:
         are_fields = all('=' in word for word in words)
         return Fields(dict(w.split('=', 1) for w in words), tz=tz) if are_fields else Crontab(text, tz=tz)
     except ConfigError as error:
-        hint = '\n  - a shell reads * itself: put all of it between quotes' if len(words) > 6 else ''
+        hint = '\n  - the shell expands *; put the text in quotes' if len(words) > 6 else ''
         raise click.UsageError(f'{error}{hint}') from None
 
 
@@ -201,6 +180,10 @@ def _firings(trigger: Trigger, at_ms: int | None, count: int) -> Iterator[int]:
             return
         yield at_ms
         at_ms = trigger.next_ms(at_ms, at_ms)
+
+
+def _cells(s: Schedule) -> tuple[str, ...]:
+    return s.name, s.task, s.trigger, s.tz, _next(s), _ago(s.last_at), _remark(s)
 
 
 def _next(schedule: Schedule) -> str:
@@ -218,7 +201,7 @@ def _remark(schedule: Schedule) -> str:
     said = {
         'missed': schedule.missed,
         'paused': schedule.is_paused,
-        'no worker has it in its code': not schedule.is_declared,
+        'no worker declares it': not schedule.is_declared,
         'done': schedule.next_at is None and schedule.last_at is not None and not schedule.is_paused,
     }
     return '; '.join(text for text, is_so in said.items() if is_so)

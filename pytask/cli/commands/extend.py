@@ -1,4 +1,4 @@
-"""`extend`: more time for a run; and how spans and times are written on the command line."""
+"""`extend`: more time for a run; and how the command line reads spans and times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytask.core.states import State
 
 
 def span(text: str) -> float:
-    """Read seconds. Raises BadParameter for what is no number above 0."""
+    """Read seconds. Raises BadParameter unless they are above 0."""
     from pytask.client.starting import seconds_text
     from pytask.errors import PytaskError
 
@@ -19,12 +19,12 @@ def span(text: str) -> float:
         seconds = float(text)
         seconds_text('it', seconds)
     except (ValueError, PytaskError):
-        raise click.BadParameter(f'{text!r} is no number of seconds above 0') from None
+        raise click.BadParameter(f'{text!r} is not a number of seconds above 0') from None
     return seconds
 
 
 def moment(text: str) -> float:
-    """Read Unix seconds, or ISO 8601 text. Raises BadParameter for what is neither."""
+    """Read Unix seconds or ISO 8601 text. Raises BadParameter for anything else."""
     from pytask.client.starting import due_text
     from pytask.errors import PytaskError
 
@@ -40,9 +40,10 @@ def moment(text: str) -> float:
 @click.argument('seconds', type=span)
 @common
 def extend(run_id: str, seconds: float) -> int:
-    """Give a run more time: SECONDS from now where it runs, of its total where it waits. Never less than it has.
+    """Give a run more time, never less than it has.
 
-    `applied` (it waits), `requested` (written down, and its worker was told), or its end state.
+    A running run gets SECONDS from now; for a waiting run SECONDS is its total time. The answer is `applied` if it
+    waits, `requested` if its worker was told, or the state in which it had ended.
     """
     asked = client()
     full = find_id(asked, run_id)

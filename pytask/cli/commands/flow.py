@@ -12,69 +12,51 @@ import msgspec
 
 from pytask.cli.commands.control import report
 from pytask.cli.data_arguments import point_out, taken, whole_data
-from pytask.cli.options import (
-    STATE_NAMES,
-    STATES,
-    client,
-    command_name,
-    common,
-    find_id,
-    is_json,
-)
+from pytask.cli.options import HelpGroup, client, command_name, common, find_id, is_json, limit_option, state_option
 from pytask.cli.output import formatting
 from pytask.core.states import State
 
 if TYPE_CHECKING:
     from pytask.client.client import Client
     from pytask.flows.flow import Flow
+    from pytask.flows.steps import Routine
 
 
-SPOILT = 'can not be read: something else wrote over it; define it again'
+SPOILT = 'is unreadable: another program overwrote it; define it again'
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=HelpGroup)
 @common
-@click.pass_context
-def flow(ctx: click.Context) -> None:
-    """Flows: steps one after the other, which may wait for somebody, some time, or a run.
+def flow() -> None:
+    """List, start, push, force and retry flows: steps in order, which may wait for data, a time or a run.
 
-    Whatever is done to runs is done to flows too: wait, stop, pause, send, tail. `pytask flow ls --routines` lists
-    what can be started here.
+    All commands for runs work for flows, too: wait, stop, pause, send, tail. `pytask flow ls --routines` lists the
+    routines that can be started.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 @flow.command()
-@click.option(
-    '--state', 'states', type=STATES, metavar='STATE', multiple=True, help=f'Only these states: {STATE_NAMES}.'
-)
-@click.option('--limit', '-n', type=click.IntRange(min=0), metavar='N', default=50, show_default=True,
-              help='How many; 0 for all.')  # fmt: skip
-@click.option('--routines', 'of_routines', is_flag=True, help='The routines there are, instead.')
+@state_option()
+@limit_option
+@click.option('--routines', 'of_routines', is_flag=True, help='List the routines instead.')
 @common
 def ls(states: tuple[str, ...], limit: int, *, of_routines: bool) -> None:
-    """List flows: those that run, those that wait, then those that ended, failures first."""
+    """List flows: running ones, then waiting ones, then ended ones with the failures first."""
     asked = client()
     if of_routines:
-        _list_routines(asked)
+        empty = 'no routines; define one with app.client.routine(...)'
+        formatting.listing(asked.routines(), ('NAME', 'VERSION', 'STEPS'), _routine_cells, empty)
         return
     flows = asked.flows(states=states, limit=limit or None)
-    if is_json():
-        for one in flows:
-            formatting.json_line(one.to_json())
-        return
-    rows = [(f.id, f.name, f.state, _place(f), _now(f), _remark(f)[:80]) for f in flows]
-    formatting.table(('ID', 'NAME', 'STATE', 'STEP', 'AT', ''), rows)
-    if not rows and formatting.is_terminal():
-        formatting.say(f'no flows; start one with: {command_name()} flow start ROUTINE')
+    empty = f'no flows; start one with: {command_name()} flow start ROUTINE'
+    formatting.listing(flows, ('ID', 'NAME', 'STATE', 'STEP', 'AT', ''), _cells, empty)
 
 
 @flow.command()
 @click.argument('flow_id', metavar='ID')
 @common
 def show(flow_id: str) -> None:
-    """Show one flow in full: its steps, what each has left, and where it stands."""
+    """Show one flow in full: its steps, their outputs, and the current step."""
     one = _found(client(), flow_id)
     if is_json():
         formatting.json_line(one.to_json())
@@ -99,23 +81,20 @@ def show(flow_id: str) -> None:
 @flow.command()
 @click.argument('routine')
 @taken
-@click.option('--name', metavar='NAME', help="A friendly name. Default: the routine's.")
-@click.option('--id', 'flow_id', metavar='ID', help='Id of your own.')
-@click.option('--position', type=click.IntRange(min=0), default=0, metavar='N', help='The step to begin with.')
-@click.option('--hold', is_flag=True, help='Do not submit it yet: `pytask flow push` does.')
+@click.option('--name', metavar='NAME', help="Name of the flow. Default: the routine's.")
+@click.option('--id', 'flow_id', metavar='ID', help='Its id. Default: a new one.')
+@click.option('--position', type=click.IntRange(min=0), default=0, metavar='N', help='The first step to run.')
+@click.option('--hold', is_flag=True, help='Do not submit it yet; `pytask flow push` does.')
 @common
 def start(routine: str, data: dict[str, Any], whole: str | None, *, hold: bool, **options: Any) -> None:
-    """Start a flow of ROUTINE and print its id. Each step gets of the data what it takes."""
+    """Start a flow of ROUTINE and print its id. Each step gets the data that it has inputs for."""
     asked = client()
     given = whole_data(whole) | data
     point_out(data)
     one = asked.flow(routine, **options)
-    if not hold and not one.is_submitted:  # else it was made before: to tell it that again would let a step go on
+    if not hold and not one.is_submitted:  # else this is a repeated start, and a second submit would pass a step
         one.submit(**given)
-    if is_json():
-        formatting.json_line(one.refresh().to_json())
-    else:
-        click.echo(one.id)
+    formatting.print_id(one.refresh() if is_json() else one)
 
 
 @flow.command()
@@ -123,7 +102,7 @@ def start(routine: str, data: dict[str, Any], whole: str | None, *, hold: bool, 
 @taken
 @common
 def push(flow_id: str, data: dict[str, Any], whole: str | None) -> int:
-    """Submit a flow: one that never was begins; one that waits is told this, and its check is asked."""
+    """Submit a flow: one that was never submitted begins; one that waits gets the data, and checks it."""
     asked = client()
     there = _found(asked, flow_id)
     point_out(data)
@@ -136,7 +115,7 @@ def push(flow_id: str, data: dict[str, Any], whole: str | None) -> int:
 @click.argument('output', required=False)
 @common
 def force(flow_id: str, output: str | None) -> int:
-    """Pass the step at which a flow waits or has failed, as if it had left OUTPUT: JSON, nothing for null."""
+    """Pass the step at which a flow waits or has failed, as if it had returned OUTPUT: JSON, by default null."""
     asked = client()
     full = find_id(asked, flow_id)
     return report({full: asked.force(full, output=_value(output), by=_who())})
@@ -144,10 +123,10 @@ def force(flow_id: str, output: str | None) -> int:
 
 @flow.command()
 @click.argument('flow_id', metavar='ID')
-@click.option('--step', type=int, metavar='N', help='The step to begin with; 0 is the first.')
+@click.option('--step', type=int, metavar='N', help='The step to continue with; 0 is the first.')
 @common
 def retry(flow_id: str, step: int | None) -> int:
-    """Let an ended flow go on: at the step that failed, or at another one."""
+    """Continue an ended flow at the step that failed, or at another one."""
     asked = client()
     full = find_id(asked, flow_id)
     return report({full: asked.retry(full, step)})
@@ -159,33 +138,21 @@ def _value(text: str | None) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise click.UsageError('OUTPUT is not JSON; text is written \'"text"\'') from error
+        raise click.UsageError('OUTPUT is not JSON; write text as \'"text"\'') from error
 
 
 def _found(asked: Client, text: str) -> Flow:
     return asked.get_flow(find_id(asked, text))
 
 
-def _list_routines(asked: Client) -> None:
-    routines = asked.routines()
-    if is_json():
-        for one in routines:
-            formatting.json_line(one.to_json())
-        return
-    rows = [(one.name, f'{one.version}', ' → '.join(step.name for step in one.steps) or SPOILT) for one in routines]
-    formatting.table(('NAME', 'VERSION', 'STEPS'), rows)
+def _routine_cells(one: Routine) -> tuple[str, ...]:
+    return one.name, str(one.version), ' → '.join(step.name for step in one.steps) or SPOILT
 
 
-def _place(one: Flow) -> str:
-    return f'{one.position}/{len(one.steps)}'
-
-
-def _now(one: Flow) -> str:
-    return one.step.name if one.step else ''
-
-
-def _remark(one: Flow) -> str:
-    return formatting.outcome(one.run) if one.run.is_ended else one.reason
+def _cells(one: Flow) -> tuple[str, ...]:
+    remark = formatting.outcome(one.run) if one.run.is_ended else one.reason
+    place, step = f'{one.position}/{len(one.steps)}', one.step.name if one.step else ''
+    return one.id, one.name, one.state, place, step, remark[:80]
 
 
 def _row(one: Flow, at: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`health`: the probe for those who can only run a command. Imports neither gevent nor redis."""
+"""`health`: a probe for systems that can only run a command. Imports neither gevent nor redis."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import click
 from pytask.cli.options import common, is_json
 from pytask.cli.output.formatting import json_line, plain
 from pytask.config import settings
-from pytask.core.exit_codes import EXIT_FAILED, EXIT_UNAVAILABLE
+from pytask.core.exit_codes import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE
 from pytask.net.addresses import split_address, to_call
 
 
 @click.command()
 @click.argument('address', metavar='[ADDR]', required=False)
-@click.option('--live', 'is_live', is_flag=True, help='Ask /live instead: is a new process needed?')
+@click.option('--live', 'is_live', is_flag=True, help='Ask /live instead: does the process work?')
 @click.option('--timeout', default=5.0, show_default=True, metavar='SECONDS', help='How long to wait.')
 @common
 def health(*, address: str | None, is_live: bool, timeout: float) -> int:
-    """Ask the worker that serves health at ADDR whether it is ready; the default is the setting `health`.
+    """Ask the worker that serves health at ADDR whether it is ready. Default: the setting `health`.
 
-    Exit code 0 where it is, 1 where it is not, 69 where nothing answers.
+    Exit code: 0 ready, 1 not ready, 69 no answer.
     """
     word = 'live' if is_live else 'ready'
     chosen = settings.load({'health': address}).health
     if not chosen:
-        raise click.UsageError('no address: give ADDR, or set `health` as for the worker (PYTASK_HEALTH)')
+        raise click.UsageError('no address; give ADDR, or set PYTASK_HEALTH as for the worker')
     host, port = to_call(split_address(chosen))
     try:
         answer = _ask(host, port, word, timeout)
@@ -39,7 +39,7 @@ def health(*, address: str | None, is_live: bool, timeout: float) -> int:
         json_line(answer)
     else:
         click.echo(word if answer[word] else f'not {word}: ' + '; '.join(map(plain, answer['reasons'])))
-    return 0 if answer[word] else EXIT_FAILED
+    return EXIT_OK if answer[word] else EXIT_FAILED
 
 
 def _ask(host: str, port: int, word: str, timeout_s: float) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _ask(host: str, port: int, word: str, timeout_s: float) -> dict[str, Any]:
     finally:
         connection.close()
     if not isinstance(answer, dict) or not {word, 'reasons'} <= set(answer):
-        raise ValueError('something else listens there')
+        raise ValueError('another program listens there')
     return answer
 
 
@@ -58,5 +58,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return 'no answer in time'
     if isinstance(error, json.JSONDecodeError):
-        return 'something else listens there'
+        return 'another program listens there'
     return getattr(error, 'strerror', None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""`init`: writes files to begin with, from the samples of the package and from the gallery."""
+"""`init`: writes files to start from: samples, tasks of the gallery, a systemd unit."""
 
 from __future__ import annotations
 
@@ -7,62 +7,45 @@ import math
 import re
 import shlex
 import sys
-from difflib import get_close_matches
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import click
 
 from pytask.cli import samples
 from pytask.cli.finding import apps
-from pytask.cli.options import chosen_here, command_name, common
+from pytask.cli.options import Group, chosen_here, command_name, common
 from pytask.cli.output import formatting
 from pytask.config import settings
 from pytask.errors import ConfigError
 
 HELLO = 'tasks/hello.py'
 ENVIRONMENT_FILE = '/etc/pytask.env'
-# Above --drain: GRACE of `stop`, two interruptions, the last records.
+# On top of --drain: GRACE of `stop`, two interruptions, the last records.
 STOP_MARGIN_S = 20
-# Above --max-hang: the worker's own end comes first, and leaves the stacks in the log.
+# On top of --max-hang: the worker exits first by itself, and leaves the stacks in the log.
 HANG_MARGIN_S = 60
 
-
-class Kinds(click.Group):
-    """Files to begin with; it knows the near names of a wrong command."""
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        name, there = args[0] if args else '', self.list_commands(ctx)
-        if name and name not in there and not name.startswith('-'):
-            near = get_close_matches(name, there, n=2, cutoff=0.5)
-            hint = f'Did you mean {" or ".join(near)}?' if near else f'See {ctx.command_path} --help.'
-            ctx.fail(f'No command {name!r}. {hint}')
-        return super().resolve_command(ctx, args)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_DIR = click.option('--dir', 'folder', type=_FOLDER, default='.', help='Folder of the project. Default: this one.')
 
 
-_DIR = click.option(
-    '--dir', 'folder', type=click.Path(file_okay=False, path_type=Path), default='.',
-    help='Folder of the project. Default: this one.',
-)  # fmt: skip
-
-
-@click.group(cls=Kinds, invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @common
 @click.pass_context
 def init(ctx: click.Context) -> None:
-    """Write files to begin with: a first task, where nothing else is named. What is there is left as it is.
+    """Write files to start from, by default a first task. Existing files are never changed.
 
     \b
     pytask init                        tasks/hello.py
     pytask init flask                  that, and a site that starts runs and reads them
-    pytask init gallery                what tasks there are to copy and learn from
+    pytask init gallery                list tasks to copy and learn from
     pytask init gallery text/count     copy one
-    """  # noqa: D301 - click takes the character for: leave these lines as they are
+    """  # noqa: D301 - click's mark for text that is not wrapped
     if ctx.invoked_subcommand is None:
-        _write(Path(), {HELLO: samples.sample('plain/hello.py')}, _first_steps())
+        _write_first_task(Path())
 
 
 @init.command()
@@ -70,7 +53,7 @@ def init(ctx: click.Context) -> None:
 @common
 def plain(*, folder: Path) -> None:
     """Write tasks/hello.py, with two tasks. The default."""
-    _write(folder, {HELLO: samples.sample('plain/hello.py')}, _first_steps())
+    _write_first_task(folder)
 
 
 @init.command()
@@ -79,13 +62,13 @@ def plain(*, folder: Path) -> None:
 def flask(*, folder: Path) -> None:
     """Write app.py, a site with a task, and tasks/hello.py.
 
-    One view starts a run of the task, one reads it.
+    One view starts a run of the task, another reads it.
     """
     files = {HELLO: samples.sample('plain/hello.py'), 'app.py': samples.sample('flask/app.py')}
     install = [] if find_spec('flask') else [('pip install flask', '')]
     _write(folder, files, [
         *install,
-        (f'{command_name()} dev', 'a Redis, and a worker on app.py and ./tasks; leave it running'),
+        (f'{command_name()} dev', 'a Redis, and a worker on app.py and ./tasks; keep it running'),
         ('flask run', 'the site, in another terminal'),
         ('curl localhost:5000/greetings -d name=you', 'start a run; prints its id'),
         ('curl localhost:5000/greetings/ID', 'read it'),
@@ -96,20 +79,19 @@ def flask(*, folder: Path) -> None:
 @_DIR
 @common
 def django(*, folder: Path) -> None:
-    """Write two files for a Django project.
+    """Write two files for the Django project whose manage.py is here.
 
-    They are tasks/__init__.py, which sets Django up, and tasks/users.py, a task that uses its database; for the
-    project whose manage.py is here.
+    tasks/__init__.py sets Django up, tasks/users.py is a task that uses its database.
     """
     files = {
         'tasks/__init__.py': samples.sample('django/init.py').replace("'SETTINGS'", repr(_django_settings(folder))),
         'tasks/users.py': samples.sample('django/users.py'),
     }
     _write(folder, files, [
-        (f'{command_name()} dev', 'a Redis and a worker on ./tasks; leave it running'),
+        (f'{command_name()} dev', 'a Redis and a worker on ./tasks; keep it running'),
         (f'{command_name()} run count-users', 'in another terminal'),
     ])  # fmt: skip
-    click.echo('How views start runs and read them stands in tasks/users.py.')
+    click.echo('tasks/users.py shows how views start runs and read them.')
 
 
 @init.command()
@@ -118,9 +100,9 @@ def django(*, folder: Path) -> None:
 @_DIR
 @common
 def gallery(*, names: tuple[str, ...], everything: bool, folder: Path) -> None:
-    """List tasks to learn from, or copy some.
+    """List tasks to learn from, or copy some to ./tasks.
 
-    NAME is one of the list; it is copied to ./tasks.
+    NAME is one from the list.
     """
     there = samples.gallery()
     if not names and not everything:
@@ -129,31 +111,31 @@ def gallery(*, names: tuple[str, ...], everything: bool, folder: Path) -> None:
             formatting.say(f'\ncopy with: {command_name()} init gallery NAME...   or --all')
         return
     files = samples.picked(tuple(there) if everything else names)
-    _write(folder, files, [(f'{command_name()} tasks', 'what they take'), (f'{command_name()} dev', 'run them')])
+    _write(folder, files, [(f'{command_name()} tasks', 'list their inputs'), (f'{command_name()} dev', 'run them')])
 
 
 @init.command()
 @_DIR
-@click.option('--force', is_flag=True, help='Overwrite a pytask.service that is there.')
+@click.option('--force', is_flag=True, help='Overwrite an existing pytask.service.')
 @common
 def systemd(*, folder: Path, force: bool) -> None:
-    """Write pytask.service, a unit.
+    """Write pytask.service, a systemd unit.
 
-    It is a worker for this folder, by this Python.
+    It runs a worker in this folder with this Python.
     """
     path = folder.resolve() / 'pytask.service'
     if path.exists() and not force:
-        raise click.UsageError(f'{path} is there already; --force overwrites it')
+        raise click.UsageError(f'{path} already exists; overwrite it with --force')
     text = unit(folder.resolve(), settings.load(folder=folder))
     try:
         path.write_text(text)
     except OSError as error:
-        raise ConfigError(f'can not write {path}: {error.strerror}') from error
+        raise ConfigError(f'cannot write {path}: {error.strerror}') from error
     click.echo(_next(path))
 
 
 def offer_first_task() -> None:
-    """Write a first task where there is none and somebody at the terminal wants it. Raises ConfigError else."""
+    """If there are no tasks, offer to write a first one. Raises ConfigError without a terminal, or after a no."""
     chosen = settings.chosen(chosen_here())
     if not apps.are_tasks_missing(chosen):
         return
@@ -164,11 +146,19 @@ def offer_first_task() -> None:
     formatting.say(f'wrote {HELLO}\n')
 
 
+def _write_first_task(folder: Path) -> None:
+    _write(folder, {HELLO: samples.sample('plain/hello.py')}, [
+        (f'{command_name()} dev', 'a Redis and a worker on ./tasks; keep it running'),
+        (f'{command_name()} run hello-world name=you', 'in another terminal'),
+        (f'{command_name()} tasks', 'list all tasks'),
+    ])  # fmt: skip
+
+
 def _write(folder: Path, files: dict[str, str], steps: list[tuple[str, str]]) -> None:
     written = samples.write(folder, files)
     for name in files:
         click.echo(
-            f'wrote  {folder / name}' if name in written else f'left   {folder / name}, which is there already'
+            f'wrote  {folder / name}' if name in written else f'kept   {folder / name}, which already exists'
         )
     place = [] if folder.resolve() == Path.cwd() else [(f'cd {shlex.quote(str(folder))}', '')]
     width = max(len(words) for words, _ in steps)
@@ -177,31 +167,21 @@ def _write(folder: Path, files: dict[str, str], steps: list[tuple[str, str]]) ->
         click.echo(f'  {words:<{width}}  # {what}' if what else f'  {words}')
 
 
-def _first_steps() -> list[tuple[str, str]]:
-    return [
-        (f'{command_name()} dev', 'a Redis and a worker on ./tasks; leave it running'),
-        (f'{command_name()} run hello-world name=you', 'in another terminal'),
-        (f'{command_name()} tasks', 'what else there is'),
-    ]
-
-
 def _django_settings(folder: Path) -> str:
-    """Return the settings module that manage.py names. Raises UsageError."""
+    """Return the settings module in manage.py. Raises UsageError."""
     path = folder / 'manage.py'
     if not path.is_file():
-        raise click.UsageError(
-            f'no manage.py in {folder.resolve()}; make a project: django-admin startproject NAME .'
-        )
+        raise click.UsageError(f'no manage.py in {folder.resolve()}; run: django-admin startproject NAME .')
     names = r"""DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]"""
     found = re.search(names, path.read_text(encoding='utf-8', errors='replace'))
     if not found:
-        raise click.UsageError(f'{path} names no DJANGO_SETTINGS_MODULE')
+        raise click.UsageError(f'{path} does not set DJANGO_SETTINGS_MODULE')
     return found[1]
 
 
 def unit(folder: Path, chosen: settings.Settings) -> str:
     """Return the text of the unit for a folder and its settings."""
-    max_hang_s = chosen.max_hang_s  # 0 for never, and then without a watchdog
+    max_hang_s = chosen.max_hang_s  # 0 for never; then there is no watchdog either
     sample = files('pytask').joinpath('samples/pytask.service').read_text()
     return Template(sample).substitute(
         folder=_specifiers(folder.name), working_directory=_specifiers(str(folder)), user=getpass.getuser(),
@@ -225,12 +205,12 @@ def _next(path: Path) -> str:
     file = shlex.quote(str(path))
     return (
         f'wrote {path}\n\n'
-        'Look it over, then say where Redis is, in a file that only root reads:\n'
+        'Check it, then write the URL of Redis to a file that only root can read:\n'
         f"  sudo sh -c 'umask 077; echo PYTASK_REDIS=redis://localhost:6379/0 > {ENVIRONMENT_FILE}'\n"
-        'and start the worker, now and at every boot:\n'
+        'Start the worker, now and at every boot:\n'
         f'  sudo systemctl link {file}\n'
         '  sudo systemctl enable --now pytask\n'
         '  systemctl status pytask; journalctl -fu pytask\n'
-        'After a deploy (runs finish first, or go back to their queues):\n'
+        'After a deploy (runs finish first, or are requeued):\n'
         '  sudo systemctl restart pytask'
     )

@@ -1,4 +1,4 @@
-"""`redis`: the server of this folder's own, beside `dev`: started, left running, found, stopped."""
+"""`redis`: starts and stops the embedded server of a folder, without `dev`."""
 
 from __future__ import annotations
 
@@ -8,126 +8,104 @@ from pathlib import Path
 
 import click
 
-from pytask.cli.options import common, is_json, program
+from pytask.cli.options import HelpGroup, common, is_json, program
 from pytask.cli.output import formatting
-from pytask.core.exit_codes import EXIT_FAILED, EXIT_UNAVAILABLE
+from pytask.errors import ConfigError, PytaskError, Unavailable
 
 CLIENTS = ('redis-cli', 'valkey-cli')
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=HelpGroup)
 @common
-@click.pass_context
-def redis(ctx: click.Context) -> None:
-    """Start and stop a Redis of this folder's own: a real server on loopback, its data in .pytask/redis.
+def redis() -> None:
+    """Start and stop a Redis for this folder: a real server on loopback, with its data in .pytask/redis.
 
-    While it runs, every command in this folder uses it, unless --redis or PYTASK_REDIS says otherwise.
+    While it runs, every command in this folder uses it, unless --redis or PYTASK_REDIS names another.
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 @redis.command()
 @common
-def start() -> int:
-    """Start it, and leave it running until it is stopped."""
-    from pytask.embedded.server import EmbeddedServer, owner_of
-    from pytask.errors import ConfigError
+def start() -> None:
+    """Start it; it runs until it is stopped."""
+    from pytask.embedded.server import EmbeddedServer
 
-    folder = Path.cwd()
-    server = EmbeddedServer(folder, stays=True)
+    server = EmbeddedServer(Path.cwd(), stays=True)
     try:
         server.start()
     except OSError as error:
-        raise ConfigError(f'can not keep a Redis in {server.home}: {error.strerror}') from error
-    owner = owner_of(folder)
-    if owner:
-        return _refuse(
-            f'the Redis of this folder is part of `{program()} dev` (process {owner}) and ends with it',
-            'stop that one first, with Ctrl-C',
-        )
+        raise ConfigError(f'cannot keep a Redis in {server.home}: {error.strerror}') from error
+    _refuse_that_of_dev()
     _say_elsewhere(server.url)
     if is_json():
         formatting.json_line({'url': server.url, 'answer': 'joined' if server.is_joined else 'applied'})
     else:
         click.echo(server.url)
-        formatting.say(f'it runs {"already" if server.is_joined else "now"}; stop it with: {program()} redis stop')
-    return 0
+        state = 'was already running' if server.is_joined else 'is running'
+        formatting.say(f'it {state}; stop it with: {program()} redis stop')
 
 
 @redis.command()
 @common
-def stop() -> int:
-    """Stop it; its data stays in .pytask/redis."""
-    from pytask.embedded.server import owner_of, stop_server, url_of
+def stop() -> None:
+    """Stop it. Its data stays in .pytask/redis."""
+    from pytask.embedded.server import stop_server
 
-    folder = Path.cwd()
-    url = url_of(folder)
-    if url is None:
-        return _none()
-    owner = owner_of(folder)
-    if owner:
-        return _refuse(f'this Redis is part of `{program()} dev` (process {owner})', 'stop that one, with Ctrl-C')
-    stop_server(folder)
+    url = _url()
+    _refuse_that_of_dev()
+    stop_server(Path.cwd())
     if is_json():
         formatting.json_line({'url': url, 'answer': 'applied'})
     else:
         formatting.say(f'stopped {url}; its data stays in .pytask/redis')
-    return 0
 
 
 @redis.command()
 @common
-def url() -> int:
+def url() -> None:
     """Print its URL."""
-    from pytask.embedded.server import url_of
-
-    found = url_of(Path.cwd())
-    if found is None:
-        return _none()
     if is_json():
-        formatting.json_line({'url': found})
+        formatting.json_line({'url': _url()})
     else:
-        click.echo(found)
-    return 0
+        click.echo(_url())
 
 
 @redis.command(context_settings={'ignore_unknown_options': True})
 @click.argument('words', metavar='[COMMAND]...', nargs=-1, type=click.UNPROCESSED)
-def cli(words: tuple[str, ...]) -> int:
+def cli(words: tuple[str, ...]) -> None:
     """Talk to it with redis-cli or valkey-cli.
 
-    What is given is given on: `pytask redis cli HGETALL task-42`.
+    All arguments are passed on: `pytask redis cli HGETALL task-42`.
     """
+    port = _url().rpartition(':')[2].partition('/')[0]
+    path = next(filter(None, map(shutil.which, CLIENTS)), None)
+    if path is None:
+        remedy = "install your system's redis-tools (Debian, Ubuntu), redis (Fedora, Homebrew) or valkey"
+        raise PytaskError(f'neither redis-cli nor valkey-cli is on PATH\n  - {remedy}')
+    os.execv(path, [path, '-p', port, *words])
+
+
+def _url() -> str:
     from pytask.embedded.server import url_of
 
     found = url_of(Path.cwd())
     if found is None:
-        return _none()
-    program = next(filter(None, map(shutil.which, CLIENTS)), None)
-    if program is None:
-        return _refuse(
-            'neither redis-cli nor valkey-cli is on PATH',
-            "install your system's redis-tools (Debian, Ubuntu), redis (Fedora, Homebrew) or valkey",
-        )
-    port = found.rpartition(':')[2].partition('/')[0]
-    os.execv(program, [program, '-p', port, *words])
-    raise AssertionError('it is another program now')
+        raise Unavailable(f'no Redis is running for this folder\n  - start one with: {program()} redis start')
+    return found
+
+
+def _refuse_that_of_dev() -> None:
+    from pytask.embedded.server import owner_of
+
+    if owner := owner_of(Path.cwd()):
+        what = f'the Redis of this folder belongs to `{program()} dev` (process {owner})'
+        raise PytaskError(f'{what} and ends with it\n  - stop that first, with Ctrl-C')
 
 
 def _say_elsewhere(url: str) -> None:
-    """Say so where the commands of this folder use another Redis all the same."""
+    """Print a note if the commands in this folder use another Redis nevertheless."""
     from pytask.config import settings
 
     chosen = settings.load().redis
     if chosen and chosen != url:
-        formatting.say(f'note: commands here use {settings.redacted(chosen)}, as PYTASK_REDIS or a file says')
-
-
-def _none() -> int:
-    return _refuse('no Redis runs for this folder', f'start one with: {program()} redis start', EXIT_UNAVAILABLE)
-
-
-def _refuse(what: str, remedy: str, code: int = EXIT_FAILED) -> int:
-    click.echo(f'Error: {what}\n  - {remedy}', err=True)
-    return code
+        formatting.say(f'note: commands here use {settings.redacted(chosen)}, from PYTASK_REDIS or a settings file')

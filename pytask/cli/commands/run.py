@@ -1,4 +1,4 @@
-"""`run` and `start`: check what was given, start a run, and follow it to its end."""
+"""`run` and `start`: check the data, start a run, and follow it to its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from pytask.cli.commands.completion import task_names
 from pytask.cli.commands.extend import moment, span
 from pytask.cli.data_arguments import check, taken, whole_data
-from pytask.cli.options import command_name, common, is_json, load_tasks, make_app
+from pytask.cli.options import command_name, common, load_tasks, make_app, together
 from pytask.cli.output import formatting
 from pytask.cli.output.follow_run import finish, follow, interrupted
 from pytask.core.exit_codes import EXIT_INTERRUPTED
@@ -19,7 +19,6 @@ from pytask.core.names import bad_name
 from pytask.errors import WaitTimeout
 
 if TYPE_CHECKING:
-    from pytask.app.app import PyTask
     from pytask.client.client import Client
 
 
@@ -30,74 +29,64 @@ def _queue(ctx: click.Context, param: click.Parameter, name: str | None) -> str 
     return name
 
 
-def _launching(command: Any) -> Any:
-    for add in (
-        click.option('--timeout', type=span, metavar='SECONDS', help='How long it may take. Default: its TIMEOUT.'),
-        click.option('--id', 'run_id', metavar='ID', help='Id of your own: the same start again is the same run.'),
-        click.option('--queue', '-q', metavar='NAME', callback=_queue,
-                     help='Queue to wait in. Default: the task\'s own.'),
-        taken,
-        click.argument('task', shell_complete=task_names),
-    ):  # fmt: skip
-        command = add(command)
-    return command
+_launching = together(
+    click.option('--timeout', type=span, metavar='SECONDS', help="How long it may take. Default: the task's."),
+    click.option('--id', 'run_id', metavar='ID', help='Id of the run; a second start with it is the same run.'),
+    click.option('--queue', '-q', metavar='NAME', callback=_queue, help="Queue to use. Default: the task's."),
+    taken,
+    click.argument('task', shell_complete=task_names),
+)
 
 
 @click.command()
 @_launching
-@click.option('--in', 'delay', type=span, metavar='SECONDS', help='Start it in so many seconds.')
+@click.option('--in', 'delay', type=span, metavar='SECONDS', help='Start it in this many seconds.')
 @click.option(
-    '--at',
-    type=moment,
-    metavar='TIME',
-    help="Start it at this time: ISO 8601 in this machine's zone, such as 2026-11-30T08:00, or Unix seconds.",
-)
+    '--at', type=moment, metavar='TIME',
+    help='Start it at this time: ISO 8601 in local time, such as 2026-11-30T08:00, or Unix seconds.',
+)  # fmt: skip
 @common
 def start(task: str, data: dict[str, Any], whole: str | None, **options: Any) -> None:
     """Start a run of TASK and print its id.
 
-    What is written name=text is text, unless the task says that it takes a number or a flag; name:=JSON is JSON.
-    Data that does not fit is refused where the task is known here; else its worker finds out.
+    name=text is text, unless the task declares a number or a flag; name:=JSON is JSON. Data is checked here if the
+    task is known here, else by its worker.
     """
     if options['at'] is not None and options['delay'] is not None:
-        raise click.UsageError('give --at a time, or --in so many seconds, not both')
-    given = whole_data(whole) | data
-    run = _checked_client(task, given).start(task, given, **options)
-    if is_json():
-        formatting.json_line(run.to_json())
-    else:
-        click.echo(run.id)
+        raise click.UsageError('give either --at or --in, not both')
+    data = whole_data(whole) | data
+    formatting.print_id(_checked_client(task, data).start(task, data, **options))
 
 
 @click.command()
 @_launching
-@click.option('--wait', 'wait_s', type=span, metavar='SECONDS', help='Follow it for so long; then the run goes on.')
+@click.option('--wait', 'wait_s', type=span, metavar='SECONDS', help='Follow it this long; the run continues.')
 @common
 def run(task: str, data: dict[str, Any], wait_s: float | None, whole: str | None, **options: Any) -> int:
     """Start a run of TASK, follow it, and print its output: `pytask run text/count path=README.rst`.
 
-    What is written name=text is text, unless the task says that it takes a number or a flag; name:=JSON is JSON.
+    name=text is text, unless the task declares a number or a flag; name:=JSON is JSON.
 
-    Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED. After Ctrl-C the run goes on; a second one
-    stops it.
+    After Ctrl-C the run continues; a second Ctrl-C stops it.
+
+    Exit code: 0 SUCCESS, 1 ERROR or EXCEPTION, 4 timed out, 5 STOPPED.
     """
-    given = whole_data(whole) | data
-    asked = _checked_client(task, given)
+    data = whole_data(whole) | data
+    asked = _checked_client(task, data)
     run_id = options.pop('run_id') or asked.new_id()
     try:
-        events = asked.watch(run_id, timeout=wait_s)  # before it starts: a short run is over at once
-        follow(asked.start(task, given, run_id=run_id, **options), events)
+        events = asked.watch(run_id, timeout=wait_s)  # before the start: a short run ends at once
+        follow(asked.start(task, data, run_id=run_id, **options), events)
     except KeyboardInterrupt:
         return interrupted(asked, run_id)
     except WaitTimeout as error:
-        raise WaitTimeout(
-            f'{error}\n  it goes on; follow it with: {command_name()} show {run_id} --watch'
-        ) from None
+        hint = f'it continues; follow it with: {command_name()} show {run_id} --watch'
+        raise WaitTimeout(f'{error}\n  {hint}') from None
     return finish(asked.get(run_id))
 
 
 def _checked_client(task: str, data: dict[str, Any]) -> Client:
-    """Return the client, once the data was checked as far as the task is known here. Raises InputError."""
+    """Return the client, after checking the data if the task is known here. Raises InputError."""
     app = make_app()
     try:
         load_tasks(app, is_needed=False)
@@ -105,13 +94,7 @@ def _checked_client(task: str, data: dict[str, Any]) -> Client:
         formatting.say('\nnothing was started')
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     known = app.registry.get(task)
-    if known is None:
-        _point_out_near(app, task)
+    if known is None and (near := get_close_matches(task, app.registry.names(), n=2, cutoff=0.6)):
+        formatting.say(f'note: no task {task!r} is known here; did you mean {" or ".join(near)}?')
     check(task, data, None if known is None else app.registry.inputs(known))
     return app.client
-
-
-def _point_out_near(app: PyTask, task: str) -> None:
-    near = get_close_matches(task, app.registry.names(), n=2, cutoff=0.6)
-    if near:
-        formatting.say(f'note: no task {task!r} is known here; did you mean {" or ".join(near)}?')

@@ -1,4 +1,4 @@
-"""Commands that talk to a run: send and ask."""
+"""Commands that send messages to a run: send and ask."""
 
 from __future__ import annotations
 
@@ -9,33 +9,30 @@ import click
 from pytask.cli.commands.completion import run_ids
 from pytask.cli.commands.control import report
 from pytask.cli.data_arguments import point_out, taken, whole_data
-from pytask.cli.options import client, common, find_id
+from pytask.cli.options import client, common, find_id, together
 from pytask.cli.output import formatting
 from pytask.core.exit_codes import EXIT_FAILED, EXIT_NOT_FOUND, EXIT_OK, EXIT_STOPPED
 from pytask.core.states import State
 from pytask.errors import RunEnded
 
-# A message that was not taken is a failure, whyever.
+# Every other answer means that the message was not accepted.
 EXIT_OF = {'requested': EXIT_OK, 'not_found': EXIT_NOT_FOUND, State.STOPPED.value: EXIT_STOPPED}
 
 
-def _talking(command: Any) -> Any:
-    for add in (
-        taken,
-        click.argument('name'),
-        click.argument('run_id', metavar='ID', shell_complete=run_ids(State.RUNNING, State.WAIT)),
-    ):
-        command = add(command)
-    return command
+_talking = together(
+    taken,
+    click.argument('name'),
+    click.argument('run_id', metavar='ID', shell_complete=run_ids(State.RUNNING, State.WAIT)),
+)
 
 
 @click.command()
 @_talking
 @common
 def send(run_id: str, name: str, data: dict[str, Any], whole: str | None) -> int:
-    """Send the message NAME to a run: its task's `on_NAME` is called with this data.
+    """Send the message NAME to a run: its task's `on_NAME` is called with the data.
 
-    Exit code: 0 `requested`, 1 `full`, `refused` or ended, 5 STOPPED.
+    Exit code: 0 `requested`, 1 `full`, `refused` or ended, 3 not found, 5 STOPPED.
     """
     asked = client()
     full = find_id(asked, run_id)
@@ -52,7 +49,7 @@ def send(run_id: str, name: str, data: dict[str, Any], whole: str | None) -> int
 def ask(run_id: str, name: str, data: dict[str, Any], whole: str | None, timeout: float) -> int:
     """Send the message NAME to a run, and print what its task's `on_NAME` returns, as JSON.
 
-    Exit code: 0 answered, 1 it failed or the run ended, 4 timed out, 5 STOPPED.
+    Exit code: 0 answered, 1 failed or the run ended, 3 not found, 4 timed out, 5 STOPPED.
     """
     asked = client()
     point_out(data)
@@ -62,4 +59,4 @@ def ask(run_id: str, name: str, data: dict[str, Any], whole: str | None, timeout
         click.echo(f'Error: {error}', err=True)
         return EXIT_OF.get(error.state, EXIT_FAILED)
     formatting.json_line(answer)
-    return 0
+    return EXIT_OK

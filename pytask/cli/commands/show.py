@@ -25,12 +25,12 @@ LAST = 20
 
 @click.command()
 @click.argument('run_id', metavar='ID', shell_complete=run_ids())
-@click.option('--watch', '-w', 'watches', is_flag=True, help='Follow it to its end first, as `run` does.')
-@click.option('--full', '--verbose', '-v', is_flag=True, help='Show all messages, and the frames of libraries.')
-@click.option('--stack', 'with_stack', is_flag=True, help='Where its greenlets stand just now, and nothing else.')
+@click.option('--watch', '-w', 'watches', is_flag=True, help='First follow it to its end, as `run` does.')
+@click.option('--full', '--verbose', '-v', is_flag=True, help='Show all messages, and library frames.')
+@click.option('--stack', 'with_stack', is_flag=True, help='Show only where its code is right now.')
 @common
 def show(run_id: str, *, watches: bool, full: bool, with_stack: bool) -> None:
-    """Show one run in full: how it stands, what it was given and has left, and how to run it again."""
+    """Show one run in full: its state, data, output and messages, and how to run it again."""
     asked = client()
     run = asked.get(find_id(asked, run_id))
     if with_stack:
@@ -65,7 +65,7 @@ def _show_messages(said: list[Message], *, is_full: bool) -> None:
     for message in shown:
         click.echo(f'  {_moment(message.at)}  {formatting.plain(message.text)}')
     if len(shown) < len(said):
-        formatting.say(f'the {len(said) - len(shown)} messages before these: --full')
+        formatting.say(f'{len(said) - len(shown)} earlier messages: --full')
 
 
 def _watched(asked: Client, run: Run) -> Run:
@@ -74,7 +74,7 @@ def _watched(asked: Client, run: Run) -> Run:
     try:
         follow(run, asked.watch(run.id))
     except KeyboardInterrupt:
-        formatting.say(f'\nrun {run.id} goes on; stop it with: {command_name()} stop {run.id}')
+        formatting.say(f'\nrun {run.id} continues; stop it with: {command_name()} stop {run.id}')
         raise
     return asked.get(run.id)
 
@@ -84,7 +84,7 @@ def _show_traceback(text: str, *, is_full: bool) -> None:
     if shown:
         click.echo('\n' + formatting.plain_lines(shown))
     if shown != text.rstrip():
-        formatting.say('the frames of libraries: --full')
+        formatting.say('library frames: --full')
 
 
 def _show_stack(run: Run, *, is_full: bool) -> None:
@@ -96,7 +96,7 @@ def _show_stack(run: Run, *, is_full: bool) -> None:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    may_be_again = run.is_ended and not run.is_local
+    can_repeat = run.is_ended and not run.is_local
     return {
         'id': run.id,
         'task': formatting.plain(run.task),
@@ -114,8 +114,8 @@ def _facts(run: Run) -> dict[str, Any]:
         'started': _moment(run.started),
         'ended': _moment(run.ended),
         'time': formatting.age(run),
-        'retry': f'{command_name()} retry {formatting.plain(run.id)}' if may_be_again else '',
-        'anew': to_run_again(run) if may_be_again else '',
+        'retry': f'{command_name()} retry {formatting.plain(run.id)}' if can_repeat else '',
+        'rerun': to_run_again(run) if can_repeat else '',
     }
 
 

@@ -1,4 +1,4 @@
-"""`tasks`: what tasks there are, what they take, and the JSON Schema of one."""
+"""`tasks`: lists tasks and their inputs, and prints the JSON Schemas of one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ import msgspec
 
 from pytask.authoring.registry import find
 from pytask.cli.commands.completion import task_names
-from pytask.cli.options import (
-    command_name,
-    common,
-    is_json,
-    load_tasks,
-    make_app,
-    option,
-)
+from pytask.cli.options import command_name, common, is_json, load_tasks, make_app, tasks_option
 from pytask.cli.output import formatting
 
 if TYPE_CHECKING:
@@ -29,15 +22,13 @@ DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 
 @click.command()
 @click.argument('name', required=False, metavar='[NAME]', shell_complete=task_names)
-@click.option(
-    '--schema', 'wants_schema', is_flag=True, help='Print the JSON Schemas of what NAME takes and leaves.'
-)
-@option('--tasks', metavar='DIR', help='Folder of tasks. Default: ./tasks.')
+@click.option('--schema', 'wants_schema', is_flag=True, help='Print the JSON Schemas of its inputs and output.')
+@tasks_option
 @common
 def tasks(name: str | None, *, wants_schema: bool) -> None:
-    """List the tasks of a folder, and of the app that is named, and what they take; or tell of one."""
+    """List the tasks in ./tasks and in the app, with their inputs, or show one of them."""
     if wants_schema and name is None:
-        raise click.UsageError(f'--schema is of one task; name it: {command_name()} tasks NAME --schema')
+        raise click.UsageError(f'--schema needs the name of a task: {command_name()} tasks NAME --schema')
     app = make_app()
     load_tasks(app, is_needed=True)
     shown = list(app.registry) if name is None else [find(app.registry, name)]

@@ -1,24 +1,24 @@
-"""`web`: the page and the API, in a process of their own."""
+"""`web`: serves the page and the API in a process of its own."""
 
 from __future__ import annotations
 
 import click
 
-from pytask.cli.options import common, load_tasks, make_app, option
+from pytask.cli.options import common, load_tasks, make_app, tasks_option
 
 
 @click.command()
 @click.argument('address', metavar='[ADDR]', default='')
-@option('--tasks', metavar='DIR', help='Folder of tasks. Default: ./tasks.')
-@click.option('--read-only', is_flag=True, help='Show, and change nothing.')
+@tasks_option
+@click.option('--read-only', is_flag=True, help='Only show; allow no changes.')
 @common
 def web(*, address: str, read_only: bool) -> None:
-    """Serve the page and the HTTP API, until SIGTERM or Ctrl-C; prints the URL to open.
+    """Serve the page and the HTTP API until SIGTERM or Ctrl-C; print the URL to open.
 
-    ADDR is host:port, or a port of this machine; the default is the setting `web`, else 8275. For others than this
-    machine it needs a token (PYTASK_WEB_TOKEN), or an app that says who is let in (@app.auth).
+    ADDR is host:port, or a port of this machine; the default is the setting `web`, else 8275. To serve other
+    machines it needs a token (PYTASK_WEB_TOKEN), or an app that decides who has access (@app.auth).
 
-    It starts tasks with EXPOSE = True, and those that the setting `expose` names; it shows the runs of all.
+    It can start tasks with EXPOSE = True and those in the setting `expose`; it shows the runs of all tasks.
     """
     from pytask.web.server import until_told
     from pytask.web.serving import DEFAULT, open_web

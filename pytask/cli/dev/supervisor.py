@@ -34,7 +34,7 @@ FOR_GOOD = frozenset({EXIT_OK, EXIT_UNAVAILABLE})  # it was told to end by anoth
 KILLED = 'The worker did not stop in time and was killed; its runs continue when their leases expire.'
 
 
-class Supervisor:
+class DevSupervisor:
     """`tasks` is the folder to watch, '' for none; `url` is the user's Redis, '' for an embedded server."""
 
     def __init__(self, folder: Path, tasks: str, url: str, how: Serving) -> None:

@@ -126,7 +126,7 @@ def _apps_hint(module: ModuleType, attribute: str = '') -> str:
     path = here() / f'{module.__name__}.py'
     if path.is_file() and not is_own(getattr(module, '__file__', None) or ''):
         return f'; Python finds that file before your {path.name}: rename yours'
-    return '; it has no PyTask: write app = PyTask()'
+    return '; write app = PyTask() in it'
 
 
 def _file_of(module: ModuleType) -> str:

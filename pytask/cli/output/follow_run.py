@@ -1,4 +1,4 @@
-"""Following one run on the command line: its line that changes, its end, and Ctrl-C meanwhile."""
+"""Following one run on the command line: its status line, its end, and Ctrl-C meanwhile."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ EXIT_OF = {
     State.ERROR: EXIT_FAILED,
     State.EXCEPTION: EXIT_FAILED,
 }
-# A run that has not begun by then gets an explanation.
+# If a run has not begun by then, the reason is shown.
 EXPLAIN_AFTER_S = 1.0
-# For so long after one Ctrl-C another one stops the run.
+# A second Ctrl-C within this time stops the run.
 SECOND_WITHIN_S = 2.0
 
-TOLD = {
+STOPPED = {
     'applied': 'is STOPPED',
     'requested': 'will stop: its worker was told',
-    'refused': 'is one of pytask itself, and goes on',
-    'not_found': 'is not there any more',
+    'refused': "is one of pytask's own, and continues",
+    'not_found': 'no longer exists',
 }
 
 
@@ -51,7 +51,7 @@ def follow(run: Run, events: Iterator[Event | None]) -> None:
     with line, _accepted(run):
         for event in events:
             if event is not None and event.event == 'wait':
-                explain_at = 0.0  # better than by its event
+                explain_at = 0.0  # an explanation says more than the event
             elif event is not None:
                 line.show(run, event)
             elif monotonic_s() >= explain_at:
@@ -61,33 +61,35 @@ def follow(run: Run, events: Iterator[Event | None]) -> None:
 
 @contextlib.contextmanager
 def _accepted(run: Run) -> Iterator[None]:
-    # What is lost is the sight of it.
+    # Only the connection is lost, not the run.
     try:
         yield
     except Unavailable as error:
         again = f'{command_name()} show {run.id} --watch'
-        raise Unavailable(f'{error}\n  - the run was accepted; when Redis is back, look with: {again}') from error
+        raise Unavailable(
+            f'{error}\n  - the run was accepted; when Redis is back, follow it with: {again}'
+        ) from error
 
 
 def interrupted(asked: Client, run_id: str) -> int:
-    """After Ctrl-C: the run goes on, unless Ctrl-C comes again soon. Return the exit code."""
+    """Handle Ctrl-C: the run continues, unless Ctrl-C comes again soon. Return the exit code."""
     try:
-        if not _goes_on(asked, run_id):
+        if not _continues(asked, run_id):
             return EXIT_INTERRUPTED
         time.sleep(SECOND_WITHIN_S)
     except KeyboardInterrupt:
         answer = asked.stop(run_id)
-        formatting.say(f'\nrun {run_id} {TOLD.get(answer, f"has ended: {answer}")}')
+        formatting.say(f'\nrun {run_id} {STOPPED.get(answer, f"has ended: {answer}")}')
     return EXIT_INTERRUPTED
 
 
-def _goes_on(asked: Client, run_id: str) -> bool:
-    """Say what becomes of a run that is not followed any more; tell whether it can still be stopped."""
+def _continues(asked: Client, run_id: str) -> bool:
+    """Say what happens to the run now; tell whether it can still be stopped."""
     command = command_name()
     try:
         run = asked.store.runs.read([run_id])[0]
     except Unavailable:
-        pass  # what is said then is as good as known
+        pass  # it was probably accepted
     else:
         if run is None:
             formatting.say('\nnothing was started')
@@ -96,9 +98,9 @@ def _goes_on(asked: Client, run_id: str) -> bool:
             formatting.say('')
             finish(run)
             return False
-    formatting.say(f'\nrun {run_id} goes on; stop it with: {command} stop {run_id}')
+    formatting.say(f'\nrun {run_id} continues; stop it with: {command} stop {run_id}')
     formatting.say(
-        f'  or with Ctrl-C again, now ({SECOND_WITHIN_S:g} s); follow it with: {command} show {run_id} --watch'
+        f'  or with Ctrl-C within {SECOND_WITHIN_S:g} s; follow it with: {command} show {run_id} --watch'
     )
     return True
 
@@ -130,7 +132,7 @@ def _why(run: Run) -> str:
 
 
 class StatusLine:
-    """One line on stderr that a terminal sees change; in a pipe each event is a line of its own."""
+    """One line on stderr that changes on a terminal; in a pipe each event is a line of its own."""
 
     def __init__(self) -> None:
         self._is_live = formatting.is_terminal(sys.stderr)
@@ -148,7 +150,7 @@ class StatusLine:
             self.say(f'{run.id}  {formatting.plain(event.event)}{text}')
 
     def say(self, text: str) -> None:
-        """Print a line above the changing one; the same text twice is said once."""
+        """Print a line above the changing one, unless it is the same as the last."""
         if not text or text == self._last:
             return
         self._last = text
@@ -164,7 +166,7 @@ class StatusLine:
 
     def _wipe(self) -> None:
         if self._is_live:
-            sys.stderr.write('\r\x1b[2K')  # not by click, which with NO_COLOR takes this for a colour
+            sys.stderr.write('\r\x1b[2K')  # not by click, which strips it with NO_COLOR
             sys.stderr.flush()
 
     def __enter__(self) -> StatusLine:

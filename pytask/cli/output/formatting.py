@@ -1,30 +1,32 @@
-"""How things look: tables on a terminal, tab-separated in a pipe, one JSON object a line on demand.
+"""How output looks: tables on a terminal, tab-separated in a pipe, one JSON object per line on demand.
 
-Colour only on a terminal or with FORCE_COLOR, and never with NO_COLOR. Foreign text is escaped: a task's
-message must not be able to steer a terminal. Where the terminal is not UTF-8, bars are ASCII.
+Colour only on a terminal or with FORCE_COLOR, and never with NO_COLOR. Text from runs is escaped, so that a task's
+message cannot control the terminal. Unless the terminal is UTF-8, bars are ASCII.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
 
-from pytask.cli.options import colour_by_environment
+from pytask.cli.options import colour_by_environment, is_json
 from pytask.core.clock import wall_s
 
 if TYPE_CHECKING:
     from pytask.core.run import Run
+    from pytask.flows.flow import Flow
 
 COLOURS = {
     'SUCCESS': 'green', 'RUNNING': 'cyan', 'WAIT': 'yellow', 'STOPPED': 'magenta', 'ERROR': 'red',
     'EXCEPTION': 'red',
 }  # fmt: skip
 BAR = 20
+RUN_HEAD = ('ID', 'TASK', 'STATE', 'TIME', 'PROGRESS', '')
 
 
 def is_terminal(stream: TextIO | None = None) -> bool:
@@ -51,7 +53,7 @@ def is_utf8(stream: TextIO | None = None) -> bool:
 
 
 def say(text: str) -> None:
-    """Say something beside the data, on stderr."""
+    """Print on stderr, beside the data."""
     click.echo(text, err=True)
 
 
@@ -60,25 +62,25 @@ def json_line(value: Any) -> None:
 
 
 def plain(value: Any) -> str:
-    """Return text for a cell or a line: JSON for what is no text, control characters escaped."""
+    """Return text for a cell or a line: text as it is, else JSON; control characters are escaped."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return ''.join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def plain_lines(text: str) -> str:
-    """Return foreign text of several lines, control characters escaped in each."""
+    """Return text of several lines with the control characters escaped in each."""
     return '\n'.join(plain(line.replace('\t', '    ')) for line in text.rstrip('\n').split('\n'))
 
 
 def output(value: Any) -> None:
-    """Print what a run has left: as it is for the next program, escaped for a terminal."""
+    """Print the output of a run: unchanged for another program, escaped on a terminal."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     click.echo(plain_lines(text) if is_terminal() else text)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: aligned under a head on a terminal, tab-separated and without a head elsewhere."""
-    lines = [[plain(cell) for cell in row] for row in rows]
+    """Print rows: aligned, with a head, on a terminal; else tab-separated and without a head."""
+    lines = [[plain(cell) for cell in one] for one in rows]
     if not is_terminal():
         for line in lines:
             click.echo('\t'.join(line))
@@ -91,8 +93,27 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         click.echo(row(line, widths, room))
 
 
+def listing(things: Sequence[Any], head: Sequence[str], row_of: Callable[[Any], Sequence[str]], empty: str) -> None:
+    """Print things as JSON objects or as a table; on a terminal, say that there are none."""
+    if is_json():
+        for thing in things:
+            json_line(thing.to_json())
+        return
+    table(head, map(row_of, things))
+    if not things and is_terminal():
+        say(empty)
+
+
+def print_id(run: Run | Flow) -> None:
+    """Print the id of what was started, or all of it as JSON."""
+    if is_json():
+        json_line(run.to_json())
+    else:
+        click.echo(run.id)
+
+
 def print_row(cells: Sequence[str], widths: Sequence[int]) -> None:
-    """Print a row of a table whose other rows are not known yet."""
+    """Print a row of a table before its other rows are known."""
     shown = [plain(cell) for cell in cells]
     click.echo(row(shown, widths, shutil.get_terminal_size().columns) if is_terminal() else '\t'.join(shown))
 
@@ -114,6 +135,10 @@ def row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
             return text[:at] + colour(text[at:end], cell) + text[end:]
         at += width + 2
     return text
+
+
+def run_cells(run: Run) -> tuple[str, ...]:
+    return run.id, run.task, run.state, age(run), bar(run), remark(run)
 
 
 def bar(run: Run) -> str:
@@ -147,13 +172,13 @@ def age(run: Run) -> str:
 
 
 def when(run: Run) -> str:
-    """Return in what time a run is due that waits for that; '' for every other."""
+    """Return when a waiting run is due, as `due in 5m`; '' for any other run."""
     left_s = (run.at or 0) - wall_s()
     return f'due in {span(left_s)}' if run.state == 'WAIT' and left_s > 0 else ''
 
 
 def remark(run: Run) -> str:
-    """Return what else is to say of a run in one line: how it has ended, or what it waits for."""
+    """Return the last column about a run: how it ended, or what it waits for."""
     return outcome(run) if run.is_ended else '; '.join(part for part in (when(run), run.reason) if part)
 
 
@@ -175,7 +200,7 @@ def outcome(run: Run) -> str:
 
 
 def output_line(run: Run) -> str:
-    """Return what a run has left, in one line."""
+    """Return the output of a run in one line."""
     if _is_exception(run):
         return plain(f'{run.output["type"]}: {run.output["message"]}')
     return '' if run.output is None else plain(run.output)

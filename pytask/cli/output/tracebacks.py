@@ -1,6 +1,6 @@
-"""Tracebacks for reading: the author's frames in full, those of libraries counted.
+"""Tracebacks for reading: the author's frames in full, library frames only counted.
 
-Only the text is known here, which may come from another machine: a frame is a library's if its path looks so.
+Only the text is known, which may come from another machine, so a frame's path decides whether it is a library's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LIBRARY = re.compile(r'[/\\](?:site|dist)-packages(?=[/\\])|[/\\]lib(?:64)?[/\\
 
 
 def folded(text: str) -> str:
-    """Return a traceback in which each series of library frames is one line; as it is where all are libraries'."""
+    """Return a traceback with each series of library frames as one line; unchanged if all frames are libraries'."""
     blocks = _blocks(text.rstrip('\n').split('\n'))
     if not any(file and not _LIBRARY.search(file) for file, _ in blocks):
         return text.rstrip('\n')
@@ -29,7 +29,7 @@ def folded(text: str) -> str:
 
 
 def _blocks(lines: list[str]) -> list[tuple[str, list[str]]]:
-    """Return (file, lines) for each frame, and ('', [line]) for what is none."""
+    """Return (file, lines) for each frame, and ('', [line]) for any other line."""
     blocks: list[tuple[str, list[str]]] = []
     for line in lines:
         frame = _FRAME.match(line)

@@ -1,4 +1,4 @@
-"""Tasks of this Django project. This is imported before any of them, and sets Django up."""
+"""Tasks of this Django project. This module is imported before any of them, and sets Django up."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from django.db import connections
 from pytask import Task
 
 os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'SETTINGS')
-if not apps.ready:  # a view that imports a task comes from a Django that is
+if not apps.ready:  # it is ready if a view imports a task
     django.setup()
 
 

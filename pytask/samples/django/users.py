@@ -1,9 +1,9 @@
-"""A task that uses the database. `python manage.py migrate` first, then `pytask dev` here, and beside it:
+"""A task that uses the database. Run `python manage.py migrate`, then `pytask dev`, and in another terminal:
 
     pytask run count-users
 
-A view starts it and reads it so; the two meet in Redis alone, that of `pytask dev` in this folder, or the one
-that PYTASK_REDIS names for both:
+These views start it and read it. Site and worker share only Redis: that of `pytask dev` in this folder, or the one
+in PYTASK_REDIS:
 
     from pytask import PyTask
 
@@ -16,7 +16,7 @@ that PYTASK_REDIS names for both:
         run = tasks.client.get(run_id)      # raises pytask.NotFound
         return JsonResponse({'state': run.state, 'output': run.output})
 
-Where a transaction is open, start the run from `transaction.on_commit`: a worker may be faster than the commit.
+Inside a transaction, start the run from `transaction.on_commit`: a worker may be faster than the commit.
 """
 
 from django.contrib.auth import get_user_model

@@ -1,4 +1,4 @@
-"""A site and its tasks: one view starts a run, one reads it.
+"""A site with a task: one view starts a run, another reads it.
 
     pytask dev                                      # a Redis and a worker, in a terminal of its own
     flask run                                       # then the site, in another
@@ -6,9 +6,9 @@
     curl localhost:5000/greetings -d name=you       # {"id": "..."}
     curl localhost:5000/greetings/ID                # {"state": "SUCCESS", "output": "hello you", ...}
 
-The two meet in Redis alone: that of `pytask dev` in this folder, or the one that PYTASK_REDIS names for both.
-Every run is inside `app.app_context()`, those of tasks in ./tasks too. For good, `pytask worker` finds this app as
-`flask run` does; or `worker.start()`, at the end of this file, runs a worker beside the site.
+Site and worker share only Redis: that of `pytask dev` in this folder, or the one in PYTASK_REDIS.
+Every run has `app.app_context()`, also those of tasks in ./tasks. In production, `pytask worker` finds this app as
+`flask run` does; or call `worker.start()` at the end of this file to run a worker beside the site.
 """
 
 from flask import Flask, abort, current_app, jsonify, request

@@ -1,11 +1,11 @@
-"""Two tasks to begin with. Start `pytask dev` in the folder above, and in another terminal there:
+"""Two tasks to start with. Run `pytask dev` in the folder above, and there, in another terminal:
 
     pytask run hello-world name=you      # start a run, follow it, print its output
-    pytask start count-up to=1000        # start one that takes its time; prints its id
+    pytask start count-up to=1000        # start a long one; prints its id
     pytask show ID                       # how far it is
     pytask stop ID
 
-Every .py file in this folder may hold tasks. `pytask tasks` lists them, with what they take.
+Every .py file in this folder can have tasks. `pytask tasks` lists them with their inputs.
 """
 
 from pytask import Task, task
@@ -13,8 +13,8 @@ from pytask import Task, task
 
 @task(demo={'name': 'world'})  # with a demo, `pytask dev` starts a first run by itself
 def hello_world(name: str = 'world') -> str:
-    """Greet a person."""
-    # Parameters are the inputs. What is returned is the output: anything that JSON can say.
+    """Greet someone."""
+    # Parameters are the inputs. The return value is the output: anything that JSON can express.
     return f'hello {name}'
 
 
@@ -28,7 +28,7 @@ class CountUp(Task):
         self.to = to
 
     def start(self) -> int:
-        # Runs beside thousands of others in one process: waiting costs nothing, computing holds all of them up.
+        # It shares a process with thousands of runs: waiting costs nothing, computing delays all of them.
         for number in range(1, self.to + 1):
             self.sleep(1)
             self.progress(number, target=self.to)

@@ -25,22 +25,24 @@ def check_auth(auth: Callable[..., Any] | None) -> None:
             raise ConfigError(f'auth {auth!r} must be a plain function, not async and not a generator')
 
 
-def as_roles(said: Any) -> frozenset[str]:
+def as_roles(returned: Any) -> frozenset[str]:
     """Return the roles in what `auth` returned: true means all of them. Raises TypeError for other types."""
-    if isinstance(said, str):
-        return _as_words(said)
-    if isinstance(said, Set | Sequence) and not isinstance(said, bytes | bytearray):
-        return ROLES & {role for role in said if isinstance(role, str)}
+    if isinstance(returned, str):
+        return _as_words(returned)
+    if isinstance(returned, Set | Sequence) and not isinstance(returned, bytes | bytearray):
+        return ROLES & {role for role in returned if isinstance(role, str)}
     # All of these are true, but hardly meant as "all roles".
-    if isinstance(said, _ODD) or inspect.isawaitable(said) or inspect.isroutine(said):
-        getattr(said, 'close', lambda: None)()
-        raise TypeError(f'auth returned {type(said).__name__}; it must return a bool, or a set of {sorted(ROLES)}')
-    return ROLES if said else frozenset()
+    if isinstance(returned, _ODD) or inspect.isawaitable(returned) or inspect.isroutine(returned):
+        getattr(returned, 'close', lambda: None)()
+        raise TypeError(
+            f'auth returned {type(returned).__name__}; it must return a bool, or a set of {sorted(ROLES)}'
+        )
+    return ROLES if returned else frozenset()
 
 
-def _as_words(said: str) -> frozenset[str]:
+def _as_words(returned: str) -> frozenset[str]:
     """Read roles, separated by blanks or commas; any other text, such as a user's name, is true."""
-    words = frozenset(re.findall(r'[^\s,]+', said))
+    words = frozenset(re.findall(r'[^\s,]+', returned))
     if not words:
         return frozenset()
     return words if words <= ROLES else ROLES

@@ -33,18 +33,17 @@ def secrets_of_flow_run(client: Client, redactor: Redactor, run_id: str, *parts:
 
 def clean_flow_runs(client: Client, redactor: Redactor, listed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Hide, in a list of cleaned runs, what the flows among them quote from their children. Raises Unavailable."""
-    flows = [told for told in listed if told['task'] == FLOW]
-    data = _data_of_children(client, [told['id'] for told in flows])
-    known = {told['id']: redactor.secrets_of(*below) for told, below in zip(flows, data, strict=True)}
+    flows = [run for run in listed if run['task'] == FLOW]
+    data = _data_of_children(client, [run['id'] for run in flows])
+    known = {run['id']: redactor.secrets_of(*below) for run, below in zip(flows, data, strict=True)}
     return [
-        redactor.clean_answer(_whole(told), secrets) if (secrets := known.get(told['id'])) else told
-        for told in listed
+        redactor.clean_answer(_whole(run), secrets) if (secrets := known.get(run['id'])) else run for run in listed
     ]
 
 
-def _whole(told: dict[str, Any]) -> dict[str, Any]:
+def _whole(run: dict[str, Any]) -> dict[str, Any]:
     # A cut text may end in half a secret, which would not be found.
-    return told | {'output': None} if told.get('is_cut') else told
+    return run | {'output': None} if run.get('is_cut') else run
 
 
 def _data_of_children(client: Client, flow_ids: Sequence[str]) -> list[list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytask.net.listen import SOCKET
 from pytask.web.access.roles import READ
@@ -10,10 +10,6 @@ from pytask.web.request import Answer, Problem
 from pytask.web.routes.runs import show_run
 from pytask.web.routing import Call, Route
 from pytask.web.streaming.history import Filter
-from pytask.web.streaming.subscriber import Subscriber
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 EVENT_STREAM = 'text/event-stream'
 STREAM = f'{EVENT_STREAM}; charset=utf-8'
@@ -22,8 +18,8 @@ STREAM = f'{EVENT_STREAM}; charset=utf-8'
 def follow_all(call: Call, task: str = '', run: str = '') -> Answer:
     """Follow the events of all runs, of the runs of one task, or of one run, as server-sent events.
 
-    With the id of the last event received (Last-Event-ID), the events since then come first. If they are no longer
-    kept, or others may be missing, an event `reset` tells the client to read everything again.
+    With the id of the last event received (Last-Event-ID), the events since then come first. If some may be
+    missing, an event `reset` tells the client to read everything again.
     """
     return _follow(call, Filter(run, task))
 
@@ -41,27 +37,13 @@ def follow_run(call: Call, run: str) -> Any:
 
 
 def _follow(call: Call, wanted: Filter) -> Answer:
-    if call.site.feed.size >= call.site.feed.most_subscribers:
+    feed = call.site.feed
+    if feed.size >= feed.most_subscribers:
         raise Problem(503, 'too many clients follow events; try again later', headers=(('Retry-After', '10'),))
-    last_id = call.request.header('last-event-id')
     # Joined now, not at the first byte, so that no event from here on is missed.
-    subscriber = Subscriber(call.request.environ.get(SOCKET))
-    call.site.feed.join(subscriber, wanted, last_id)
+    subscriber = feed.join(wanted, call.request.header('last-event-id'), call.request.environ.get(SOCKET))
     headers = (('X-Accel-Buffering', 'no'),)  # nginx would hold events back
-    return Answer(Followed(call, subscriber, wanted), 200, STREAM, headers)
-
-
-class Followed:
-    """The body of a stream; the WSGI server always closes it."""
-
-    def __init__(self, call: Call, subscriber: Subscriber, wanted: Filter) -> None:
-        self._call, self._subscriber, self._wanted = call, subscriber, wanted
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._subscriber)
-
-    def close(self) -> None:
-        self._call.site.feed.part(self._subscriber, self._wanted)
+    return Answer(subscriber, 200, STREAM, headers)
 
 
 ROUTES: list[Any] = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytask.core.names import FLOW
 from pytask.flows.steps import as_steps
 from pytask.web.access.roles import CONTROL, READ, START
-from pytask.web.listing import Look, cut
+from pytask.web.listing import cut, search
 from pytask.web.redaction.flows import secrets_of_flows
 from pytask.web.request import Answer, Problem, created
 from pytask.web.routes.runs import answered, check_exposed
@@ -31,9 +31,8 @@ def list_flows(call: Call) -> dict[str, Any]:
     Returns up to 50 flows among the first 5,000 runs; `is_cut` says that there are more runs. Large values are cut,
     and `is_cut` on the flow says so.
     """
-    look = Look(call.client)
-    flows = call.client.flows_of(look.find(lambda run: run if run.task == FLOW else None, MOST_FLOWS))
-    return {'flows': [_cut(told) for told in _shown(call, flows)], 'is_cut': look.is_cut}
+    runs, is_cut = search(call.client, lambda run: run if run.task == FLOW else None, MOST_FLOWS)
+    return {'flows': [_cut(flow) for flow in _shown(call, call.client.flows_of(runs))], 'is_cut': is_cut}
 
 
 def show_flow(call: Call, flow: str) -> Any:
@@ -95,12 +94,12 @@ def _shown(call: Call, flows: Sequence[Flow]) -> list[Any]:
     return [redactor.clean_answer(flow.to_json(), of_it) for flow, of_it in zip(flows, secrets, strict=True)]
 
 
-def _cut(told: dict[str, Any]) -> dict[str, Any]:
-    results = [cut(one, 'value') for one in told['results']]
-    errors = [cut(one, 'error') for one in told['errors']]
-    told = cut(told, 'saved')
-    told['saved'] = told['saved'] or {}
-    return told | {'results': results, 'errors': errors, 'run': cut(told['run'], 'data', 'output')}
+def _cut(flow: dict[str, Any]) -> dict[str, Any]:
+    results = [cut(one, 'value') for one in flow['results']]
+    errors = [cut(one, 'error') for one in flow['errors']]
+    flow = cut(flow, 'saved')
+    flow['saved'] = flow['saved'] or {}
+    return flow | {'results': results, 'errors': errors, 'run': cut(flow['run'], 'data', 'output')}
 
 
 ROUTES = [

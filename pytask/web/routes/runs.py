@@ -15,7 +15,7 @@ from pytask.core.names import FLOW, bad_name
 from pytask.core.states import LIST_ORDER, State
 from pytask.errors import InputError
 from pytask.web.access.roles import CONTROL, READ, REMOVE, START
-from pytask.web.listing import Look, cut, text_of
+from pytask.web.listing import cut, search, text_of
 from pytask.web.problems import hidden
 from pytask.web.redaction.flows import clean_flow_runs, secrets_of_flow_run
 from pytask.web.request import Answer, Problem, created
@@ -50,14 +50,14 @@ def list_runs(  # noqa: PLR0913, PLR0917 - the fields of the query
     def finds(run: Run) -> Any:
         fits = run.state in states and task in ('', run.task) and (not queues or run.queue in queues)
         # Search what is shown as well: a search must not reveal a secret.
-        if not (fits and _has(run.to_json(), q) and _has(told := shown(call, run), q)):
+        if not (fits and _has(run.to_json(), q) and _has(answer := shown(call, run), q)):
             return None
-        return cut(told, 'data', 'output')
+        return cut(answer, 'data', 'output')
 
-    look = Look(client, states, queues)
-    found = clean_flow_runs(client, call.site.redactor, look.find(finds, limit))
+    found, is_cut = search(client, finds, limit, states, queues)
     counts = {state.value: count for state, count in client.store.runs.counts().items()}
-    return {'runs': found, 'counts': counts, 'is_cut': look.is_cut}
+    runs = clean_flow_runs(client, call.site.redactor, found)
+    return {'runs': runs, 'counts': counts, 'is_cut': is_cut}
 
 
 def start_run(  # noqa: PLR0913, PLR0917 - the fields of the body
@@ -82,11 +82,11 @@ def show_run(call: Call, run: str) -> dict[str, Any]:
     """Show a run, with its messages."""
     client = call.client
     found = client.get(run)
-    said = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
-    told: dict[str, Any] = call.site.redactor.clean_answer(
-        found.to_json() | {'messages': said}, _all_secrets(call, found)
+    messages = [{'at': message.at, 'text': message.text} for message in client.messages(run)]
+    answer: dict[str, Any] = call.site.redactor.clean_answer(
+        found.to_json() | {'messages': messages}, _all_secrets(call, found)
     )
-    return told
+    return answer
 
 
 def remove_run(call: Call, run: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ def show_task(call: Call, uuid: str) -> dict[str, Any]:
 
 def _shown(call: Call, run: Any) -> dict[str, Any]:
     redactor = call.site.redactor
-    told = {
+    answer = {
         'uuid': run.id,
         'task': run.task,
         'status': STATUSES.get(run.state, 'failed'),
@@ -40,7 +40,7 @@ def _shown(call: Call, run: Any) -> dict[str, Any]:
         'started': run.started,
         'finished': run.ended,
     }
-    cleaned: dict[str, Any] = redactor.clean_answer(told, redactor.secrets_of(run.data))
+    cleaned: dict[str, Any] = redactor.clean_answer(answer, redactor.secrets_of(run.data))
     return cleaned
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytask.core.clock import monotonic_s
@@ -59,15 +60,21 @@ class Feed:
         """How many clients follow."""
         return sum(len(group) for group in list(self._groups.values()))
 
-    def join(self, subscriber: Subscriber, wanted: Filter, last_id: str) -> None:
-        """Add a client, which first gets what it missed since `last_id`, or a `reset`. Raises Unavailable."""
+    def join(self, wanted: Filter, last_id: str = '', socket: Any = None) -> Subscriber:
+        """Add a client, which first gets what it missed since `last_id`, or a `reset`. Raises Unavailable.
+
+        `socket` is its own on our server, None on another one. Close it when the client has gone.
+        """
         if self._is_closed:
             raise Unavailable('the web is shutting down')
+        subscriber = Subscriber(socket)
+        subscriber.close = partial(self._part, subscriber, wanted)
         self._wake()
         while not self._has_joined(subscriber, wanted, last_id):  # the thread went idle in between
             self._wake()
+        return subscriber
 
-    def part(self, subscriber: Subscriber, wanted: Filter) -> None:
+    def _part(self, subscriber: Subscriber, wanted: Filter) -> None:
         subscriber.leave()
         with self._lock:
             group = self._groups.get(wanted, set())

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # What a client may leave unread; clients with the same filter share the bytes.
 MOST_BYTES = 256 * 1024
@@ -28,9 +28,10 @@ def framed(chunk: bytes) -> bytes:
 
 
 class Subscriber:
-    """`socket` is the client's, on our own server and if the answer is chunked; else None."""
+    """The body of a stream, which the WSGI server closes. `socket` is the client's on our own server, else None."""
 
     def __init__(self, socket: Any = None) -> None:
+        self.close: Callable[[], None] = self.leave
         self._socket = socket
         self._chunks: deque[bytes] = deque()
         self._size = 0

@@ -162,7 +162,7 @@ def test_a_policy_that_makes_no_sense_is_refused_with_its_place(policy, value, w
     odd = type('Odd', (Task,), {'start': lambda self: None, policy: value})
     with pytest.raises(ConfigError) as caught:
         Registry().add(odd)
-    assert str(caught.value).endswith(f"{policy} of 'odd' must be {wanted}: {value!r}")
+    assert str(caught.value).endswith(f"{policy} of 'odd' must be {wanted}, not {value!r}")
 
 
 def test_a_function_may_keep_on_through_a_partition():

@@ -77,7 +77,7 @@ def test_a_class_takes_policy_by_keyword_and_stays_itself():
 
 @pytest.mark.parametrize('target', [lambda: None, type('Crawl', (Task,), {})])
 def test_an_unknown_policy_is_refused_where_it_stands(target):
-    with pytest.raises(TypeError, match='@task does not know colour, retries'):
+    with pytest.raises(TypeError, match='@task has no keyword colour, retries'):
         task(retries=3, colour='red')(target)
 
 

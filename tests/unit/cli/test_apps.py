@@ -136,7 +136,7 @@ def test_two_apps_are_both_named(write):
 @pytest.mark.parametrize('text', ['empty', 'empty:app'])
 def test_a_module_without_an_app_is_told_how_to_have_one(write, text):
     write('empty.py')
-    assert failure(text)[0].endswith('in empty.py; it has no PyTask: write app = PyTask()')
+    assert failure(text)[0].endswith('in empty.py; write app = PyTask() in it')
 
 
 def test_a_name_that_python_has_taken_is_told(write):

@@ -84,7 +84,9 @@ def test_an_unknown_setting_names_its_file_and_the_near_one(folder):
 
 def test_an_unknown_setting_without_a_near_one_lists_all(folder):
     folder.shared('[tool.pytask]\nxyzzy = 5')
-    assert folder.failure().startswith("pyproject.toml: no setting 'xyzzy'; there are app, concurrency, drain,")
+    assert folder.failure().startswith(
+        "pyproject.toml: no setting 'xyzzy'; the settings are app, concurrency, drain,"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import socket
 import gevent
 import pytest
 from callers import BEARER, TOKEN, ask, raw
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask.web import request, server
 
@@ -118,7 +118,7 @@ def test_connections_are_bounded_and_those_beyond_wait(app, monkeypatch):
         gevent.idle()
         waiting = gevent.spawn(ask, port, 'GET', '/api/v1/runs')
         idle.pop().close()
-        assert waiting.get(timeout=10).code == 200
+        assert waiting.get(timeout=SOON_S).code == 200
         for connection in idle:
             connection.close()
 

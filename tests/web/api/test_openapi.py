@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from callers import TOKEN, Add, Caller, fits
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Task
 from pytask.web.wsgi import ROUTES
@@ -65,7 +65,7 @@ def test_real_answers_fit(document, call, app, worker):
     started = call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1}})
     fits(document, started, '/api/v1/runs', 'post')
     run_id = started.json['id']
-    app.client.get(run_id).wait(timeout=10)
+    app.client.get(run_id).wait(timeout=SOON_S)
     wait_until(lambda: call.get('/api/v1/workers').json['workers'], 'a worker is there')
     for path in ('/api/v1/runs', '/api/v1/tasks', '/api/v1/workers', '/api/v1/schedules'):
         fits(document, call.get(path), path)

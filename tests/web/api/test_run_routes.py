@@ -2,7 +2,7 @@
 
 import pytest
 from callers import BEARER
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import State
 
@@ -13,7 +13,7 @@ def test_a_run_is_started_shown_and_listed(call, app, worker):
     assert (started.code, started.json['task'], started.json['state']) == (201, 'add', 'WAIT')
     run_id = started.json['id']
     assert started.headers['location'] == f'/api/v1/runs/{run_id}'
-    assert app.client.get(run_id).wait(timeout=10).state is State.SUCCESS
+    assert app.client.get(run_id).wait(timeout=SOON_S).state is State.SUCCESS
     shown = call.get(f'/api/v1/runs/{run_id}')
     assert (shown.code, shown.json['output'], shown.json['progress'], shown.json['target']) == (200, 5, 1, 2)
     [said] = shown.json['messages']

@@ -2,7 +2,7 @@
 
 import pytest
 from callers import TOKEN, Add, Caller
-from support import wait_until
+from support import SOON_S, wait_until
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_one_is_run_now(call):
     started = call.post('/api/v1/schedules/hourly/add/run')
     assert (started.code, started.json['task'], started.json['data']['password']) == (201, 'add', '***')
     run = call.site.app.client.get(started.json['id'])
-    assert run.wait(timeout=10).output == 2
+    assert run.wait(timeout=SOON_S).output == 2
     assert started.headers['location'].startswith('/api/v1/runs/hourly%2Fadd')
 
 

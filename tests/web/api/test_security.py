@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from callers import BEARER, TOKEN, Caller, ask
+from support import SOON_S
 
 from pytask import ConfigError, PyTask, State
 from pytask.embedded.server import free_port
@@ -466,7 +467,7 @@ def test_secrets_are_not_shown(sites, follow, call, app, worker, capfd):
     added = call.post('/api/v1/runs', {'task': 'add', 'data': {'a': 1, 'password': SENTINEL}})
     failed = call.post('/api/v1/runs', {'task': 'fail', 'data': {'token': SENTINEL}})
     for started in (added, failed):
-        app.client.get(started.json['id']).wait(timeout=10)
+        app.client.get(started.json['id']).wait(timeout=SOON_S)
     assert app.client.get(failed.json['id']).output['message'] == f'it was {SENTINEL}'  # kept as it is
     heard.hear('success', added.json['id']).hear('exception', failed.json['id'])
     replies = [added, failed, call.get('/api/v1/runs'), call.get(f'/api/v1/runs?q={SENTINEL}')]

@@ -9,7 +9,6 @@ from pytask.errors import Unavailable
 from pytask.web.redaction.redactor import Redactor
 from pytask.web.streaming import feed
 from pytask.web.streaming.history import Filter
-from pytask.web.streaming.subscriber import Subscriber
 
 
 def test_a_client_is_heard_after_a_long_silence(app, monkeypatch):
@@ -17,10 +16,9 @@ def test_a_client_is_heard_after_a_long_silence(app, monkeypatch):
     monkeypatch.setattr(feed, 'RETRY_S', 0.05)
     events = feed.Feed(app.client, Redactor(app.registry))
     for _ in range(2):
-        subscriber = Subscriber()
-        events.join(subscriber, Filter(), '')
+        subscriber = events.join(Filter())
         assert events.size == 1
-        events.part(subscriber, Filter())
+        subscriber.close()
         wait_until(lambda: events._thread is None, 'the feed has gone to sleep')
         monkeypatch.setattr(events, '_used_at', events._used_at - 1)  # and has slept for longer than that
     events.close()
@@ -37,8 +35,7 @@ def test_a_client_that_comes_just_as_the_feed_goes_to_sleep_is_heard(app, redis)
         wait_until(lambda: events._thread is None, 'the feed has gone to sleep')
 
     events._wake = wakes_too_early
-    subscriber = Subscriber()
-    events.join(subscriber, Filter(), '')
+    subscriber = events.join(Filter())
     wait_until(lambda: redis.publish('task-a', '{"event":"x"}') and subscriber._chunks, 'it is heard')
     events.close()
 
@@ -47,4 +44,4 @@ def test_nobody_joins_what_is_closed(app):
     events = feed.Feed(app.client, Redactor(app.registry))
     events.close()
     with pytest.raises(Unavailable):
-        events.join(Subscriber(), Filter(), '')
+        events.join(Filter())

@@ -4,7 +4,7 @@ from contextlib import contextmanager, suppress
 
 import gevent
 import pytest
-from support import InProcess, wait_until
+from support import SOON_S, InProcess, wait_until
 
 from pytask import Interrupted, PyTask, State, Task
 from pytask.worker import shutdown
@@ -78,7 +78,7 @@ def leave(self):
 def test_finish_is_told_how_start_ended(app, worker, life, start, state, kind):
     task = life(start)
     worker()
-    assert app.client.start(task).wait(timeout=5).state is state
+    assert app.client.start(task).wait(timeout=SOON_S).state is state
     [outcome] = task.outcomes
     assert (outcome.state, type(outcome.exception)) == (state, kind)
 
@@ -86,7 +86,7 @@ def test_finish_is_told_how_start_ended(app, worker, life, start, state, kind):
 def test_the_exception_is_live(app, worker, life):
     task = life(fail)
     worker()
-    app.client.start(task).wait(timeout=5)
+    app.client.start(task).wait(timeout=SOON_S)
     trace = task.outcomes[0].exception.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
@@ -98,7 +98,7 @@ def test_finish_runs_after_a_stop(app, worker, life):
     worker()
     run = started(app, task)
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     [outcome] = task.outcomes
     assert outcome.state is State.STOPPED
     assert (type(outcome.exception), outcome.exception.reason) == (Interrupted, 'stop')
@@ -107,7 +107,7 @@ def test_finish_runs_after_a_stop(app, worker, life):
 def test_finish_runs_after_a_timeout(app, worker, life):
     task = life(forever, TIMEOUT=0.1)
     worker()
-    assert started(app, task).wait(timeout=5).reason == 'timeout'
+    assert started(app, task).wait(timeout=SOON_S).reason == 'timeout'
     assert [(o.state, o.reason, type(o.exception)) for o in task.outcomes] == [
         (State.EXCEPTION, 'timeout', TimeoutError)
     ]
@@ -119,7 +119,7 @@ def test_finish_runs_when_the_run_is_given_back(app, worker, life):
     run = started(app, task)
     running.shut_down('test')
     running.app.settings.__dict__['drain_s'] = 0  # frozen, but this is its dict
-    wait_until(lambda: task.outcomes, 'it is told', timeout=15)
+    wait_until(lambda: task.outcomes, 'it is told', timeout=SOON_S)
     assert task.outcomes[0].state is State.WAIT
     wait_until(lambda: run.refresh().state is State.WAIT, 'it is given back')
 
@@ -132,7 +132,7 @@ def test_finish_does_not_run_without_an_instance(app, worker, life):
     worker()
     app.client.registry = None  # a foreign hand checks nothing
     runs = app.client.start(bad, {'n': 'x'}), app.client.start(broken, {'n': 1})
-    assert [run.state for run in app.client.wait(*runs, timeout=5)] == [State.ERROR, State.EXCEPTION]
+    assert [run.state for run in app.client.wait(*runs, timeout=SOON_S)] == [State.ERROR, State.EXCEPTION]
     assert bad.outcomes == broken.outcomes == []
 
 
@@ -147,7 +147,7 @@ def test_what_finish_raises_is_logged_and_changes_nothing(app, worker, life, cap
 
     task = life(lambda self: 'kept', finish=finish)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'kept')
     assert 'finish() failed' in caplog.text
 
@@ -155,7 +155,7 @@ def test_what_finish_raises_is_logged_and_changes_nothing(app, worker, life, cap
 def test_a_finish_that_is_no_method_is_left_alone(app, worker, life):
     task = life(lambda self: 'fine', finish='polished')
     worker()
-    assert app.client.start(task).wait(timeout=5).output == 'fine'
+    assert app.client.start(task).wait(timeout=SOON_S).output == 'fine'
 
 
 def test_the_order_is_start_finish_children_recorded(app, worker, life):
@@ -180,7 +180,7 @@ def test_the_order_is_start_finish_children_recorded(app, worker, life):
         record(batch)
 
     running.writer._record = recorded
-    app.client.start(task).wait(timeout=5)
+    app.client.start(task).wait(timeout=SOON_S)
     assert task.order == ['start', 'finish', 'child', 'recorded']
 
 
@@ -224,7 +224,7 @@ def test_an_interruption_aimed_at_start_does_not_hit_finish(app, worker, life, m
     running = worker()
     run = started(app, task)
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert task.order == ['finished']
     assert not running.stopper.unkillable
 
@@ -239,7 +239,7 @@ def test_nor_does_one_that_was_on_its_way_when_start_returned(app, worker, life)
     live = running.slots.get(run.id)
     wait_until(lambda: live.end.reason, 'it is told')
     running.stopper.interrupt(live, live.task)
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert sorted(task.order) == ['begun', 'child', 'finished']  # none of them interrupted
 
 
@@ -257,7 +257,7 @@ def test_a_context_that_hangs_after_it_is_interrupted_all_the_same(app, worker, 
     worker()
     run = started(app, task)
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert task.order == ['finished']
 
 
@@ -285,7 +285,7 @@ def test_a_stop_while_finish_runs_leaves_it_alone_and_comes_too_late(app, worker
     run = app.client.start(task)
     assert task.finishing.wait(5)
     assert run.stop() == 'requested'
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'done')
     assert task.order == ['finished']
 
@@ -302,7 +302,7 @@ def hanging_finish(self, outcome):
 def test_a_finish_that_hangs_gets_grace_and_not_more(app, worker, life):
     task = life(lambda self: 'done', finish=hanging_finish, GRACE=0.1)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'done')
     assert task.order == ['timeout']
 
@@ -314,7 +314,7 @@ def test_a_finish_without_limit_is_cut_short_by_a_second_signal(app, worker, lif
     assert task.finishing.wait(5)
     running.shut_down('one')
     running.shut_down('two')
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'done')
     assert task.order == ['shutdown']
 
@@ -342,7 +342,7 @@ def test_a_finish_that_swallows_its_interruption_is_interrupted_again(app, worke
 
     task = life(lambda self: 'done', finish=finish, GRACE=0.05)
     running = worker()
-    assert app.client.start(task).wait(timeout=5).output == 'done'
+    assert app.client.start(task).wait(timeout=SOON_S).output == 'done'
     assert task.order == ['swallowed'] * 2
     assert not running.stopper.unkillable
 
@@ -354,7 +354,7 @@ def test_a_timer_that_start_left_ticking_may_hit_finish_but_not_the_outcome(app,
 
     task = life(start, finish=slow_finish)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'done')
     assert [type(error) for error in task.order] == [gevent.Timeout]
 
@@ -373,7 +373,7 @@ def test_a_reload_is_no_end(app, worker, life):
     assert run.reload() == 'applied'
     wait_until(lambda: task.order == ['start', 'start'], 'the successor runs')
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert task.order == ['start', 'start', 'finish']
 
 
@@ -383,7 +383,7 @@ def test_a_reload_while_finish_runs_is_not_carried_out(app, worker, life):
     run = app.client.start(task)
     assert task.finishing.wait(5)
     app.client.reload(run.id, wait=0)
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output, task.order) == (State.SUCCESS, 'done', ['finished'])
 
 
@@ -402,7 +402,7 @@ def test_what_a_reload_is_making_ends_with_the_run(app, worker, life):
     run = app.client.start(task)
     wait_until(lambda: run.refresh().state is State.RUNNING, 'it runs')
     app.client.reload(run.id, {'again': True}, wait=0)
-    assert run.wait(timeout=5).state is State.SUCCESS
+    assert run.wait(timeout=SOON_S).state is State.SUCCESS
     assert [one.dead for one in building + spawned] == [True, True]
 
 
@@ -491,7 +491,7 @@ def test_a_graceful_run_told_to_stop_is_stopped_with_its_value(app, worker, life
     worker()
     run = started(app, task)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output, run.reason) == (State.STOPPED, 'in order', 'stop')
 
 
@@ -538,7 +538,7 @@ def test_a_graceful_run_told_of_a_shutdown_and_then_to_stop_is_stopped(server, w
     live = running.slots.get(run.id)
     wait_until(lambda: live.end.reason == 'stop', 'it is told')
     task.gate.set()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.STOPPED, 'saved')
     app.client.close()
 
@@ -580,7 +580,7 @@ def test_no_grace_sets_no_limit_on_a_stop(app, worker, life):
     worker()
     run = started(app, task)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.STOPPED, 'at last')
 
 
@@ -627,7 +627,7 @@ def work(self):
 def test_the_children_of_a_graceful_run_are_joined_after_finish(app, worker, life):
     task = life(family(work), graceful=True)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'mine')
     assert task.order == ['begun', 'finish', 'child']
 
@@ -635,7 +635,7 @@ def test_the_children_of_a_graceful_run_are_joined_after_finish(app, worker, lif
 def test_those_of_a_plain_run_are_interrupted(app, worker, life):
     task = life(family(work))
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'mine')
     assert task.order == ['begun', 'finish', 'ended']
 
@@ -647,7 +647,7 @@ def test_those_of_a_graceful_run_that_failed_are_interrupted(app, worker, life):
 
     task = life(start, graceful=True)
     worker()
-    assert app.client.start(task).wait(timeout=5).state is State.EXCEPTION
+    assert app.client.start(task).wait(timeout=SOON_S).state is State.EXCEPTION
     assert task.order == ['begun', 'finish', 'ended']
 
 
@@ -667,7 +667,7 @@ def test_being_told_does_not_interrupt_the_children_of_a_graceful_run(app, worke
     run = app.client.start(task)
     assert task.finishing.wait(5)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.STOPPED, 'mine')
     assert task.order == ['finish', 'child']
 
@@ -686,7 +686,7 @@ def test_a_child_that_fails_since_it_was_told_leaves_the_others_their_time(app, 
     run = app.client.start(task)
     assert task.finishing.wait(5)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output, task.order) == (State.STOPPED, 'mine', ['finish', 'child'])
 
 
@@ -703,14 +703,14 @@ def test_once_told_they_have_grace(app, worker, life):
     run = app.client.start(task)
     assert task.finishing.wait(5)
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert task.order == ['finish', 'ended']
 
 
 def test_a_graceful_run_is_timed_out_while_its_children_go_on(app, worker, life):
     task = life(family(work), graceful=True, TIMEOUT=0.1, GRACE=0.05)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.reason) == (State.EXCEPTION, 'timeout')
     assert task.order == ['begun', 'finish', 'ended']
 
@@ -723,7 +723,7 @@ def test_a_second_signal_interrupts_them(app, worker, life):
     wait_until(lambda: task.outcomes, 'it is told')
     running.shut_down('one')
     running.shut_down('two')
-    assert run.wait(timeout=5).output == 'mine'
+    assert run.wait(timeout=SOON_S).output == 'mine'
     assert task.order == ['finish', 'shutdown']
 
 
@@ -739,7 +739,7 @@ def test_a_child_that_fails_while_it_is_joined_ends_a_graceful_run(app, worker, 
 
     task = life(start, graceful=True, fails=fails)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'LookupError')
     assert task.order == ['begun', 'finish', 'ended']
     assert task.outcomes[0].state is State.SUCCESS  # that of `start`
@@ -772,4 +772,4 @@ def test_a_child_that_ignores_everything_keeps_its_run_from_being_recorded(app, 
     assert len(restarts) == 1
     assert run.refresh().state is State.RUNNING
     let_go.append(True)
-    assert run.wait(timeout=5).output == 'done'
+    assert run.wait(timeout=SOON_S).output == 'done'

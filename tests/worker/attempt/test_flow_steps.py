@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import gevent
 import pytest
-from support import InProcess, wait_until
+from support import SOON_S, InProcess, wait_until
 
 from pytask import (
     AskError,
@@ -183,7 +183,7 @@ def running(machine, flow, position=0):
 
 
 def test_each_step_has_its_own_context_and_hooks(machine):
-    flow = begun(machine, ['inside', 'outside', 'inside'], n='3').wait(timeout=10)
+    flow = begun(machine, ['inside', 'outside', 'inside'], n='3').wait(timeout=SOON_S)
     assert [row['value'] for row in flow.results.to_json()] == [
         ['inside', 'inside', 3, True], 'outside', ['inside', 'inside', 3, True],
     ]  # fmt: skip
@@ -191,16 +191,16 @@ def test_each_step_has_its_own_context_and_hooks(machine):
 
 
 def test_data_that_does_not_fit_is_the_error_of_its_step(machine):
-    flow = begun(machine, ['outside', 'inside'], n='three').wait(timeout=10)
+    flow = begun(machine, ['outside', 'inside'], n='three').wait(timeout=SOON_S)
     assert (flow.state, flow.position) == ('ERROR', 1)
     assert 'expected int, got str' in flow.errors[1]
     assert flow.results['outside'] == 'outside'
-    flow = begun(machine, ['inside']).wait(timeout=10)
+    flow = begun(machine, ['inside']).wait(timeout=SOON_S)
     assert 'n  is missing' in flow.errors[0]
 
 
 def test_the_timeout_is_the_steps_own(machine):
-    flow = begun(machine, ['outside', 'slow']).wait(timeout=10)
+    flow = begun(machine, ['outside', 'slow']).wait(timeout=SOON_S)
     assert (flow.state, flow.reason, flow.position) == ('EXCEPTION', 'timeout', 1)
     assert flow.errors[1]['type'] == 'TimeoutError'
 
@@ -216,7 +216,7 @@ def test_a_stop_is_the_steps(machine, redis):
     assert flow.retry() == 'applied'
     running(machine, flow, 1)
     machine.send(flow.id, 'say', {'word': 'again'})
-    assert flow.wait(timeout=10).results['room'] == ['room', 'again']
+    assert flow.wait(timeout=SOON_S).results['room'] == ['room', 'again']
 
 
 def test_a_message_is_heard_by_the_step_that_runs(machine):
@@ -224,14 +224,14 @@ def test_a_message_is_heard_by_the_step_that_runs(machine):
     assert machine.send(flow.id, 'say', {'word': 'one'}) == 'requested'
     running(machine, flow, 1)
     assert machine.send(flow.id, 'say', {'word': 'two'}) == 'requested'
-    assert dict(flow.wait(timeout=10).results) == {'room': ['room', 'one'], 'second': ['room', 'two']}
+    assert dict(flow.wait(timeout=SOON_S).results) == {'room': ['room', 'one'], 'second': ['room', 'two']}
 
 
 def test_a_reload_is_the_steps(machine):
     flow = running(machine, begun(machine, ['outside', 'room', 'assigns'], name='old'), 1)
     assert machine.reload(flow.id, {'name': 'new', 'value': 'y', 'more': 1}) == 'applied'
     machine.send(flow.id, 'say', {'word': 'hi'})
-    assert dict(flow.wait(timeout=10).results) == {'outside': 'outside', 'room': ['new', 'hi'], 'assigns': 'y'}
+    assert dict(flow.wait(timeout=SOON_S).results) == {'outside': 'outside', 'room': ['new', 'hi'], 'assigns': 'y'}
     assert flow.run.attempt == 1
 
 
@@ -251,18 +251,18 @@ def test_a_flow_that_is_shut_down_goes_on_at_the_same_step(app, server, redis):
         other.registry.add(each)
     second = InProcess(other)
     second.start()
-    assert orderly.wait(timeout=10).results['assigns'] == 'x'
+    assert orderly.wait(timeout=SOON_S).results['assigns'] == 'x'
     running(other.client, room, 1)
     other.client.send(room.id, 'say', {'word': 'hi'})
-    assert room.wait(timeout=10).run.output == 'x'
+    assert room.wait(timeout=SOON_S).run.output == 'x'
     assert (room.run.attempt, room.run.crashes) == (2, 0)
     second.stop()
     other.client.close()
 
 
 def test_state_may_be_assigned_and_must_be_json(machine):
-    assert begun(machine, ['assigns'], value='y').wait(timeout=10).saved == {'value': 'y'}
-    flow = begun(machine, ['assigns'], value='bad').wait(timeout=10)
+    assert begun(machine, ['assigns'], value='y').wait(timeout=SOON_S).saved == {'value': 'y'}
+    flow = begun(machine, ['assigns'], value='bad').wait(timeout=SOON_S)
     assert flow.state == 'EXCEPTION'
     assert flow.run.output['message'].startswith('self.state cannot be JSON')
     assert flow.saved == {}
@@ -272,7 +272,7 @@ def test_what_check_raises_ends_the_flow(machine, redis):
     flow = begun(machine, ['keeps'])
     wait_until(lambda: redis.zscore('held', flow.id), 'it is held')
     flow.submit(value='bad')
-    flow.wait(timeout=10)
+    flow.wait(timeout=SOON_S)
     assert (flow.state, flow.errors) == ('ERROR', {0: 'check says no'})
 
 
@@ -304,13 +304,13 @@ def test_a_submit_is_for_the_step_that_waits_only(machine, redis):
     wait_until(lambda: flow.refresh().position == 1 and redis.zscore('held', flow.id), 'it waits at the next')
     assert redis.exists(f'inbox-{flow.id}') == 0
     flow.submit(value='three')
-    assert flow.wait(timeout=10).position == 2
+    assert flow.wait(timeout=SOON_S).position == 2
 
 
 def test_a_reload_forgets_the_signal_of_the_old_instance(machine):
     flow = running(machine, begun(machine, ['turns']))
     assert machine.reload(flow.id, {'waits': False}, wait=10) == 'applied'
-    assert flow.wait(timeout=10).run.output == 'went on'
+    assert flow.wait(timeout=SOON_S).run.output == 'went on'
 
 
 def test_a_reason_is_cut_and_has_no_lone_surrogates(machine):
@@ -320,16 +320,16 @@ def test_a_reason_is_cut_and_has_no_lone_surrogates(machine):
 
 
 @pytest.mark.parametrize(
-    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'it is not valid UTF-8')]
+    ('how', 'state', 'why'), [('data', 'ERROR', 'is not JSON'), ('name', 'EXCEPTION', 'is not valid UTF-8')]
 )
 def test_what_can_not_be_spawned_ends_the_flow(machine, how, state, why):
-    flow = begun(machine, ['odd'], how=how).wait(timeout=10)
+    flow = begun(machine, ['odd'], how=how).wait(timeout=SOON_S)
     assert (flow.state, flow.run.attempt) == (state, 1)
     assert why in str(flow.run.output)
 
 
 def test_a_time_that_is_long_past_has_come(machine):
-    assert begun(machine, ['odd'], how='past').wait(timeout=10).state == 'SUCCESS'
+    assert begun(machine, ['odd'], how='past').wait(timeout=SOON_S).state == 'SUCCESS'
 
 
 @pytest.mark.parametrize('every_s', [float('inf'), float('nan'), -1, '5'])
@@ -347,7 +347,7 @@ def test_a_message_lets_a_step_without_a_check_go_on_when_it_has_heard_it(machin
     wait_until(lambda: caplog.text.count('message go failed') == 2, 'each is told')
     wait_until(lambda: flow.refresh().state == 'WAIT', 'it waits on')
     assert machine.ask(flow.id, 'go', {'word': 'on'}) == 'ON'
-    assert flow.wait(timeout=10).run.output == {'word': 'on'}
+    assert flow.wait(timeout=SOON_S).run.output == {'word': 'on'}
 
 
 def test_a_message_that_was_interrupted_stays_in_the_inbox(app):
@@ -371,7 +371,7 @@ def test_data_that_does_not_fit_is_the_senders_and_the_flow_waits_on(machine, ca
     wait_until(lambda: 'message submit failed' in caplog.text, 'it is told')
     wait_until(lambda: flow.refresh().state == 'WAIT', 'it waits on')
     flow.submit(by=1)
-    assert flow.wait(timeout=10).state == 'SUCCESS'
+    assert flow.wait(timeout=SOON_S).state == 'SUCCESS'
 
 
 def test_a_paused_flow_halts_between_two_steps(machine):
@@ -381,7 +381,7 @@ def test_a_paused_flow_halts_between_two_steps(machine):
     wait_until(lambda: flow.refresh().state == 'WAIT', 'it halts')
     assert (flow.reason, flow.position) == ('paused', 1)
     assert machine.resume(flow.id) == 'applied'
-    assert flow.wait(timeout=10).run.output == 'outside'
+    assert flow.wait(timeout=SOON_S).run.output == 'outside'
 
 
 def test_a_flow_whose_worker_shuts_down_while_redis_is_away_is_given_back(app, worker, monkeypatch):
@@ -397,7 +397,7 @@ def test_a_flow_whose_worker_shuts_down_while_redis_is_away_is_given_back(app, w
     wait_until(lambda: (flow.refresh().state, flow.reason) == ('WAIT', 'shutdown'), 'it is given back')
     monkeypatch.undo()
     worker()
-    assert flow.wait(timeout=10).run.output == 'outside'
+    assert flow.wait(timeout=SOON_S).run.output == 'outside'
 
 
 def test_more_than_a_message_may_be_submitted_first(machine):
@@ -408,7 +408,7 @@ def test_more_than_a_message_may_be_submitted_first(machine):
     with pytest.raises(InputError, match='the limit is 1,048,576'):
         flow.force(output='x' * 2**20)
     flow.submit(by=1)
-    assert flow.wait(timeout=10).state == 'SUCCESS'
+    assert flow.wait(timeout=SOON_S).state == 'SUCCESS'
 
 
 def test_a_flow_with_a_long_id_spawns_nothing(machine, redis):
@@ -416,14 +416,14 @@ def test_a_flow_with_a_long_id_spawns_nothing(machine, redis):
     redis.hset(f'task-{flow_id}', mapping={'task': 'pytask/flow', 'data': '{"how": "data"}', 'routine': 'odd'})
     machine.routine('odd', ['odd'])
     redis.lpush('new-task', flow_id)
-    flow = machine.get_flow(flow_id).wait(timeout=10)
+    flow = machine.get_flow(flow_id).wait(timeout=SOON_S)
     assert (flow.state, 'too long for a child' in flow.run.output) == ('ERROR', True)
 
 
 def test_on_exception_hooks_hear_of_flows(app, machine):
     heard = []
     app.on_exception(lambda run, error: heard.append((run.id, type(error).__name__)))
-    flow = begun(machine, ['assigns'], value='bad').wait(timeout=10)
+    flow = begun(machine, ['assigns'], value='bad').wait(timeout=SOON_S)
     assert heard == [(flow.id, 'TypeError')]
 
 

@@ -1,7 +1,7 @@
 """Flows: steps one after the other in one run; what waits stands in Redis alone."""
 
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import (
     NotFound,
@@ -272,7 +272,7 @@ def test_stopping_a_held_flow_stops_its_child(machine, redis):
     held(machine, flow.id, 'hanging', redis)
     wait_until(lambda: machine.get(f'{flow.id}.1').state == 'RUNNING', 'the child runs')
     assert machine.stop(flow.id) == 'applied'
-    assert machine.get(f'{flow.id}.1').wait(timeout=5).state == 'STOPPED'
+    assert machine.get(f'{flow.id}.1').wait(timeout=SOON_S).state == 'STOPPED'
     assert redis.zcard('held') == 0
 
 
@@ -292,7 +292,7 @@ def test_check_may_go_on_without_the_child(machine, redis):
     assert machine.get(f'{flow.id}.1').state == 'RUNNING'
     machine.stop(flow.id, wait=5)
     assert flow.refresh().state == 'STOPPED'
-    assert machine.get(f'{flow.id}.1').wait(timeout=5).state == 'STOPPED'
+    assert machine.get(f'{flow.id}.1').wait(timeout=SOON_S).state == 'STOPPED'
 
 
 def test_check_is_asked_every_so_often(machine):
@@ -346,7 +346,7 @@ def test_force_leaves_the_child_no_flow_waits_for(machine, redis):
     held(machine, flow.id, 'hanging', redis)
     assert flow.force() == 'applied'
     assert ended(flow).results['patient'] is None
-    assert machine.get(f'{flow.id}.1').wait(timeout=5).state == 'STOPPED'
+    assert machine.get(f'{flow.id}.1').wait(timeout=SOON_S).state == 'STOPPED'
 
 
 def test_retry_goes_on_at_the_failed_step_or_at_a_given_one(machine):
@@ -355,7 +355,7 @@ def test_retry_goes_on_at_the_failed_step_or_at_a_given_one(machine):
     assert machine.retry(flow.id) == 'applied'
     ended(flow)
     assert (flow.state, flow.run.attempt) == ('ERROR', 2)
-    with pytest.raises(PytaskError, match='no step 4; the steps are 0 to 3'):
+    with pytest.raises(PytaskError, match='no step 4; steps are 0 to 3'):
         flow.retry(step=4)
     assert flow.retry(step=1) == 'applied'
     ended(flow)
@@ -419,7 +419,7 @@ def test_a_spoilt_routine_harms_no_other(machine, redis):
     for name in ('a', 'b'):
         with pytest.raises(NotFound, match=f"routine '{name}' cannot be read: another client overwrote it"):
             machine.routine(name)
-    with pytest.raises(PytaskError, match='0 steps: a routine has 1 to'):
+    with pytest.raises(PytaskError, match=r'a routine has 1 to .* steps, not 0'):
         machine.flow(found[0])
     machine.routine('a', ['one'])
     assert machine.routine('a').version == 1
@@ -439,7 +439,7 @@ def test_foreign_hands_may_start_a_flow_of_a_routine(machine, redis):
 
 
 def test_a_signal_from_what_is_no_step_is_an_exception(machine):
-    run = machine.start('plain').wait(timeout=10)
+    run = machine.start('plain').wait(timeout=SOON_S)
     assert (run.state, run.output['message']) == (
         'EXCEPTION',
         'wait and spawn are only for steps of a flow',

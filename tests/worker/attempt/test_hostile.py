@@ -7,7 +7,7 @@ test_stopper, what they do to the whole process in tests/system/test_mischief.
 import gevent
 import pytest
 from gevent import monkey
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Interrupted, State, Task, current_task
 from pytask.worker.monitoring.backpressure import resident_bytes
@@ -88,7 +88,7 @@ def test_a_hundred_thousand_events_leave_room_for_others(app, worker, innocent, 
     run = app.client.start(Flood)
     beside, longest = [], 0
     while not run.refresh().is_ended:
-        beside.append(innocent.apply().wait(timeout=10))
+        beside.append(innocent.apply().wait(timeout=SOON_S))
         live = running.slots.get(run.id)
         longest = max(longest, len(live.notes.line) if live is not None and live.notes is not None else 0)
     assert (run.state, Flood.told) == (State.SUCCESS, 100_000)
@@ -128,9 +128,9 @@ def test_a_giant_progress_is_contained(app, worker, innocent, done):
 
     app.add_task(Count)
     worker()
-    run = app.client.start(Count).wait(timeout=10)
+    run = app.client.start(Count).wait(timeout=SOON_S)
     assert run.is_ended
-    assert is_unharmed(innocent.apply().wait(timeout=10))
+    assert is_unharmed(innocent.apply().wait(timeout=SOON_S))
     app.client.list(limit=None)
 
 
@@ -177,9 +177,9 @@ def test_the_text_of_what_it_leaves_may_do_anything(app, worker, innocent, kind,
         return kind()
 
     worker()
-    run = fail.apply().wait(timeout=10)
+    run = fail.apply().wait(timeout=SOON_S)
     assert run.state is State.EXCEPTION
-    assert is_unharmed(innocent.apply().wait(timeout=10))
+    assert is_unharmed(innocent.apply().wait(timeout=SOON_S))
 
 
 @pytest.mark.promise(4)
@@ -196,9 +196,9 @@ def test_the_text_of_what_its_greenlets_raise_may_do_anything(app, worker, innoc
     app.add_task(Fail)
     worker()
     run = app.client.start(Fail)
-    assert is_unharmed(innocent.apply().wait(timeout=10))
-    assert run.wait(timeout=10).state is State.EXCEPTION
-    assert is_unharmed(innocent.apply().wait(timeout=10))
+    assert is_unharmed(innocent.apply().wait(timeout=SOON_S))
+    assert run.wait(timeout=SOON_S).state is State.EXCEPTION
+    assert is_unharmed(innocent.apply().wait(timeout=SOON_S))
 
 
 @pytest.mark.promise(3)
@@ -216,7 +216,7 @@ def test_the_text_of_what_its_stop_raises_may_do_anything(app, worker, innocent,
     run = app.client.start(Fail)
     wait_until(lambda: running.slots.get(run.id), 'it runs')
     assert run.stop(wait=10) == 'applied'
-    assert is_unharmed(innocent.apply().wait(timeout=10))
+    assert is_unharmed(innocent.apply().wait(timeout=SOON_S))
 
 
 @pytest.mark.promise(4)
@@ -227,8 +227,8 @@ def test_a_text_that_takes_its_time_holds_up_nobody(app, worker, innocent):
 
     running = worker()
     runs = [fail.apply() for _ in range(3)]
-    assert is_unharmed(innocent.apply().wait(timeout=10))
-    assert [run.state for run in app.client.wait(*runs, timeout=10)] == [State.EXCEPTION] * 3
+    assert is_unharmed(innocent.apply().wait(timeout=SOON_S))
+    assert [run.state for run in app.client.wait(*runs, timeout=SOON_S)] == [State.EXCEPTION] * 3
     assert Waiting.asked_in
     assert None not in Waiting.asked_in  # by the run itself, and never by what writes it down
     assert not running.writer._crashes
@@ -246,4 +246,4 @@ def test_a_text_that_takes_for_ever_can_be_stopped(app, worker):
     run = fail.apply()
     wait_until(lambda: running.slots.get(run.id), 'it runs')
     run.stop()
-    assert run.wait(timeout=10).is_ended
+    assert run.wait(timeout=SOON_S).is_ended

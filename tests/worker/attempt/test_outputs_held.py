@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import NotFound, State, Task
 
@@ -18,7 +18,7 @@ def counts(app, worker):
     worker()
 
     def run(value):
-        return app.client.start('counts', {'value': value}).wait(timeout=10)
+        return app.client.start('counts', {'value': value}).wait(timeout=SOON_S)
 
     return run
 
@@ -64,7 +64,7 @@ def test_an_output_that_is_not_json_is_told_as_that(app, worker):
         return {'a': {1, object()}}
 
     worker()
-    run = app.client.start('nasty').wait(timeout=10)
+    run = app.client.start('nasty').wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'TypeError')
     assert 'cannot be JSON' in run.output['message']
 
@@ -76,8 +76,8 @@ def test_positional_values_reach_a_function_that_takes_any_number(app, worker):
 
     worker()
     data = app.registry.inputs(words.task_class).named(['a', '1', 2])
-    assert app.client.start('words', data).wait(timeout=10).output == ['a', [1, 2], 'z']
-    assert app.client.start('words', {'first': 'a'}).wait(timeout=10).output == ['a', [], 'z']
+    assert app.client.start('words', data).wait(timeout=SOON_S).output == ['a', [1, 2], 'z']
+    assert app.client.start('words', {'first': 'a'}).wait(timeout=SOON_S).output == ['a', [], 'z']
 
 
 def test_progress_is_counted_from_greenlets_and_threads(app, worker):
@@ -95,7 +95,7 @@ def test_progress_is_counted_from_greenlets_and_threads(app, worker):
                 self.inc_progress()
 
     worker()
-    run = app.client.start('many').wait(timeout=10)
+    run = app.client.start('many').wait(timeout=SOON_S)
     assert (run.state, run.progress, run.target) == (State.SUCCESS, 40, 40)
 
 
@@ -110,7 +110,7 @@ def test_a_long_message_is_kept_in_part_and_told_whole(app, worker):
     events = app.client.events(run_id, timeout=10)
     run = app.client.start('long', run_id=run_id)
     assert [len(event.data) for event in events if event.event == 'message'] == [5000]
-    run.wait(timeout=10)
+    run.wait(timeout=SOON_S)
     [message] = run.messages
     assert message.text == '€' * 4095 + '…'
 
@@ -134,7 +134,7 @@ def test_messages_can_be_read_while_it_runs(app, worker):
     worker()
     wait_until(lambda: [m.text for m in run.messages] == ['hello'], 'it is kept')
     over.set()
-    run.wait(timeout=10)
+    run.wait(timeout=SOON_S)
 
 
 def test_messages_of_a_local_run_are_kept(app, worker, redis):

@@ -6,7 +6,7 @@ from contextvars import copy_context
 import gevent
 import pytest
 from gevent import monkey
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Interrupted, State, Task
 
@@ -55,7 +55,7 @@ ALL = ['grandchild', 'later', 'owned', 'plain']
 def test_children_end_with_the_run(app, worker, end, state):
     task, _, ended = family(app, end)
     worker()
-    assert app.client.start(task).wait(timeout=5).state is state
+    assert app.client.start(task).wait(timeout=SOON_S).state is state
     assert sorted(name for name, _ in ended) == ALL
     assert {kind for _, kind in ended} == {Interrupted}
 
@@ -69,14 +69,14 @@ def test_children_end_when_the_run_is_stopped(app, worker, policy):
     run = app.client.start(task)
     assert started.wait(5)
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert sorted(name for name, _ in ended) == ALL
 
 
 def test_children_end_when_the_run_is_timed_out(app, worker):
     task, _, ended = family(app, lambda self: gevent.sleep(60), TIMEOUT=0.1)
     worker()
-    assert app.client.start(task).wait(timeout=5).reason == 'timeout'
+    assert app.client.start(task).wait(timeout=SOON_S).reason == 'timeout'
     assert sorted(name for name, _ in ended) == ALL
 
 
@@ -106,7 +106,7 @@ def test_join_waits_for_the_children(app, worker):
 
     app.add_task(Spawn)
     worker()
-    assert app.client.start(Spawn).wait(timeout=5).output == [0, 1, 2]
+    assert app.client.start(Spawn).wait(timeout=SOON_S).output == [0, 1, 2]
 
 
 def test_join_raises_the_first_error_of_a_child(app, worker):
@@ -122,7 +122,7 @@ def test_join_raises_the_first_error_of_a_child(app, worker):
 
     app.add_task(Spawn)
     worker()
-    run = app.client.start(Spawn).wait(timeout=5)
+    run = app.client.start(Spawn).wait(timeout=SOON_S)
     assert run.state is State.EXCEPTION
     assert (run.output['type'], run.output['message']) == ('LookupError', 'from a child')
 
@@ -139,7 +139,7 @@ def test_join_raises_the_error_of_a_child_that_died_before(app, worker):
 
     app.add_task(Spawn)
     worker()
-    run = app.client.start(Spawn).wait(timeout=5)
+    run = app.client.start(Spawn).wait(timeout=SOON_S)
     assert (run.state, run.output and run.output['type']) == (State.EXCEPTION, 'LookupError')
 
 
@@ -152,7 +152,7 @@ def test_join_with_a_timeout_returns(app, worker):
 
     app.add_task(Spawn)
     worker()
-    assert app.client.start(Spawn).wait(timeout=5).output is False
+    assert app.client.start(Spawn).wait(timeout=SOON_S).output is False
 
 
 @pytest.mark.parametrize('kind', [SystemExit, KeyboardInterrupt])
@@ -171,7 +171,7 @@ def test_a_child_can_not_end_the_process(app, worker, kind):
     app.add_task(Spawn)
     worker()
     try:
-        run = app.client.start(Spawn).wait(timeout=5)
+        run = app.client.start(Spawn).wait(timeout=SOON_S)
     except (SystemExit, KeyboardInterrupt) as escaped:
         pytest.fail(f'{type(escaped).__name__} of a child greenlet reached the main greenlet')
     assert run.state in (State.SUCCESS, State.EXCEPTION)
@@ -194,7 +194,7 @@ def test_a_child_that_swallows_one_interruption_ends_at_the_next(app, worker):
 
     app.add_task(Stubborn)
     worker()
-    assert app.client.start(Stubborn).wait(timeout=5).state is State.SUCCESS
+    assert app.client.start(Stubborn).wait(timeout=SOON_S).state is State.SUCCESS
     assert swallowed == [True]
 
 
@@ -207,7 +207,7 @@ def test_a_greenlet_of_the_process_is_nobodys_child(app, worker):
 
     worker()
     own = gevent.spawn(gevent.sleep, 60)
-    short.apply().wait(timeout=5)
+    short.apply().wait(timeout=SOON_S)
     assert not own.dead
     own.kill()
 
@@ -253,7 +253,7 @@ def spawns_a_grandchild(self):
 def test_an_error_of_a_child_ends_the_run_at_once(app, worker, start, policy):
     task, reasons = parent(app, start, **policy)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['type'], run.reason) == (State.EXCEPTION, 'ValueError', '')
     assert reasons == ['failed']
 
@@ -261,7 +261,7 @@ def test_an_error_of_a_child_ends_the_run_at_once(app, worker, start, policy):
 def test_an_expected_error_of_a_child_is_the_runs(app, worker):
     task, _ = parent(app, spawns, complain)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, 'x')
 
 
@@ -273,7 +273,7 @@ def test_whatever_a_child_raises_is_contained(app, worker, kind):
     task, _ = parent(app, spawns, work)
     worker()
     try:
-        run = app.client.start(task).wait(timeout=5)
+        run = app.client.start(task).wait(timeout=SOON_S)
     except (SystemExit, KeyboardInterrupt) as escaped:
         pytest.fail(f'{type(escaped).__name__} of a child greenlet reached the main greenlet')
     assert (run.state, run.output['type']) == (State.EXCEPTION, kind.__name__)
@@ -287,7 +287,7 @@ def test_a_child_may_leave(app, worker):
 
     task, _ = parent(app, lambda self: self.spawn(self.work) and gevent.sleep(0.05), work)
     worker()
-    assert app.client.start(task).wait(timeout=5).state is State.SUCCESS
+    assert app.client.start(task).wait(timeout=SOON_S).state is State.SUCCESS
 
 
 def joins(self):
@@ -322,7 +322,7 @@ def waits(self):
 def test_who_waits_for_a_child_may_catch_its_error(app, worker, start):
     task, reasons = parent(app, start)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output, reasons) == (State.SUCCESS, 'caught', [])
 
 
@@ -344,7 +344,7 @@ def test_a_child_that_fails_because_the_run_was_stopped_changes_nothing(app, wor
     run = app.client.start(task)
     assert begun.wait(5)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output, reasons) == (State.STOPPED, 'in order', [])
 
 
@@ -357,7 +357,7 @@ def test_a_child_that_fails_while_it_is_ended_is_only_logged(app, worker, caplog
 
     task, _ = parent(app, lambda self: self.spawn(self.work) and gevent.sleep(0.02), work)
     worker()
-    assert app.client.start(task).wait(timeout=5).state is State.SUCCESS
+    assert app.client.start(task).wait(timeout=SOON_S).state is State.SUCCESS
     assert 'cleaning up failed' in caplog.text
 
 
@@ -368,7 +368,7 @@ def test_a_child_of_init_that_fails_ends_the_run(app, worker):
 
     task, _ = parent(app, lambda self: None, __init__=init)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'ValueError')
 
 
@@ -393,7 +393,7 @@ def test_a_child_of_an_old_instance_does_not_end_the_new_one(app, worker):
     wait_until(lambda: len(made) == 2, 'the successor runs')
     assert (made[0].dead, made[1].dead, reasons) == (True, False, ['reload'])
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 @pytest.mark.parametrize(
@@ -408,7 +408,7 @@ def test_a_child_that_is_killed_before_its_first_step_is_forgotten(app, worker, 
 
     task, _ = parent(app, start)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, [True, 0])
 
 
@@ -422,7 +422,7 @@ def test_children_of_an_instance_that_could_not_be_made_end_with_the_run(app, wo
 
     task, _ = parent(app, lambda self: None, __init__=init)
     worker()
-    assert app.client.start(task).wait(timeout=5).state is State.EXCEPTION
+    assert app.client.start(task).wait(timeout=SOON_S).state is State.EXCEPTION
     assert spawned[0].dead
 
 
@@ -438,8 +438,8 @@ def test_threads_that_serve_other_runs_too_do_not_end_with_the_first(app, worker
 
     app.add_task(Uses)
     worker()
-    assert app.client.start(Uses).wait(timeout=10).output == 42
-    assert app.client.start(Uses).wait(timeout=10).output == 42
+    assert app.client.start(Uses).wait(timeout=SOON_S).output == 42
+    assert app.client.start(Uses).wait(timeout=SOON_S).output == 42
     executor.shutdown()
 
 
@@ -460,6 +460,6 @@ def test_a_greenlet_of_a_native_thread_does_not_hold_up_the_end(app, worker):
 
     app.add_task(Leaves)
     running = worker()
-    assert app.client.start(Leaves).wait(timeout=10).state is State.SUCCESS
+    assert app.client.start(Leaves).wait(timeout=SOON_S).state is State.SUCCESS
     assert not running.stopper.unkillable
     door.release()

@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Interrupted, State, Task, current_task
 
@@ -52,10 +52,10 @@ def test_whatever_is_raised_is_contained_and_ends_in_exception(app, worker, blow
 
     worker()
     neighbour = innocent.apply()
-    run = fail.apply().wait(timeout=5)
+    run = fail.apply().wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, blow)
     beside.set()
-    assert neighbour.wait(timeout=5).output == 'unharmed'
+    assert neighbour.wait(timeout=SOON_S).output == 'unharmed'
 
 
 def in_init(blow):
@@ -93,8 +93,8 @@ def test_wherever_it_is_raised_it_is_contained(app, worker, place, blow):
         if place is in_stop:
             wait_until(lambda: (live := running.slots.get(run.id)) and live.task, 'it runs')
             run.stop()
-        assert run.wait(timeout=5).state is PLACES[place]
-        assert app.client.start('after').wait(timeout=5).output == 'unharmed'
+        assert run.wait(timeout=SOON_S).state is PLACES[place]
+        assert app.client.start('after').wait(timeout=SOON_S).output == 'unharmed'
     except (SystemExit, KeyboardInterrupt) as escaped:
         pytest.fail(f'{type(escaped).__name__} reached the main greenlet')
 
@@ -117,7 +117,7 @@ def test_an_exception_whose_text_ends_the_process_does_not(app, worker):
 
     app.add_task(Fail)
     worker()
-    run = app.client.start(Fail).wait(timeout=5)
+    run = app.client.start(Fail).wait(timeout=SOON_S)
     assert (run.state, run.output['message']) == (State.EXCEPTION, '<unprintable Vicious>')
     assert ended == [State.EXCEPTION]
 
@@ -136,7 +136,7 @@ def test_a_run_whose_greenlet_is_killed_before_its_first_step_runs_again(app, wo
         return killed[-1]
 
     running.launcher.launch = kill_first
-    run = app.client.start('quick').wait(timeout=10)
+    run = app.client.start('quick').wait(timeout=SOON_S)
     assert (run.state, run.attempt, ran) == (State.SUCCESS, 2, [True])
     assert killed[0].greenlet.dead
     assert 'was killed before its first step' in caplog.text
@@ -154,7 +154,7 @@ def test_one_that_was_told_to_stop_and_killed_is_stopped(app, worker):
         return live
 
     running.launcher.launch = kill
-    assert app.client.start('quick').wait(timeout=10).state is State.STOPPED
+    assert app.client.start('quick').wait(timeout=SOON_S).state is State.STOPPED
 
 
 @pytest.mark.parametrize('spawn', [gevent.spawn, gevent.Greenlet.spawn, lambda f: gevent.spawn_later(30, f)])
@@ -166,7 +166,7 @@ def test_a_greenlet_that_a_task_has_forgotten_ends_with_its_run(app, worker, spa
         left.append(spawn(lambda: gevent.sleep(60)))
 
     worker()
-    assert forgets.apply().wait(timeout=5).state is State.SUCCESS
+    assert forgets.apply().wait(timeout=SOON_S).state is State.SUCCESS
     assert left[0].dead
 
 
@@ -180,7 +180,7 @@ def test_an_exception_leaves_type_message_and_traceback(app, worker):
 
     app.add_task(Divide)
     worker()
-    run = app.client.start(Divide).wait(timeout=5)
+    run = app.client.start(Divide).wait(timeout=SOON_S)
     assert run.state is State.EXCEPTION
     assert sorted(run.output) == ['message', 'traceback', 'type']
     assert (run.output['type'], run.output['message']) == ('ZeroDivisionError', 'division by zero')
@@ -198,7 +198,7 @@ def test_only_data_of_its_own_that_does_not_fit_is_an_error(app, worker):
         return inner.apply(n='many').id
 
     worker()
-    run = outer.apply(n=1).wait(timeout=5)
+    run = outer.apply(n=1).wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'InputError')
     assert "inner.apply(n='many')" in run.output['traceback']
 
@@ -210,7 +210,7 @@ def test_a_traceback_begins_in_the_authors_code(app, worker):
 
     app.add_task(Fail)
     worker()
-    trace = app.client.start(Fail).wait(timeout=5).output['traceback']
+    trace = app.client.start(Fail).wait(timeout=SOON_S).output['traceback']
     assert trace.count('  File ') == 1
     assert __file__ in trace
 
@@ -221,7 +221,7 @@ def test_a_traceback_of_a_function_begins_in_that_function(app, worker):
         raise ValueError('mine')
 
     worker()
-    trace = fail.apply().wait(timeout=5).output['traceback']
+    trace = fail.apply().wait(timeout=SOON_S).output['traceback']
     assert trace.count('  File ') == 1
     assert __file__ in trace
 
@@ -235,7 +235,7 @@ def test_a_traceback_shows_the_cause_too(app, worker):
             raise ValueError('above') from error
 
     worker()
-    trace = fail.apply().wait(timeout=5).output['traceback']
+    trace = fail.apply().wait(timeout=SOON_S).output['traceback']
     assert "KeyError: 'below'" in trace
     assert 'ValueError: above' in trace
 
@@ -243,7 +243,7 @@ def test_a_traceback_shows_the_cause_too(app, worker):
 def test_an_unprintable_exception_says_so(app, worker):
     app.task(name='fail')(raising(Unprintable()))
     worker()
-    run = app.client.start('fail').wait(timeout=5)
+    run = app.client.start('fail').wait(timeout=SOON_S)
     assert run.output['message'] == '<unprintable Unprintable>'
     assert 'raise error' in run.output['traceback']
 
@@ -251,7 +251,7 @@ def test_an_unprintable_exception_says_so(app, worker):
 def test_a_giant_message_is_cut(app, worker):
     app.task(name='fail')(raising(ValueError('x' * 2_000_000)))
     worker()
-    run = app.client.start('fail').wait(timeout=5)
+    run = app.client.start('fail').wait(timeout=SOON_S)
     assert len(run.output['message']) == 64 * 1024
     assert len(run.output['traceback']) <= 64 * 1024
 
@@ -264,7 +264,7 @@ def test_an_error_ends_with_its_message(app, worker, text):
 
     app.add_task(Fail)
     worker()
-    run = app.client.start(Fail).wait(timeout=5)
+    run = app.client.start(Fail).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, text.replace('\ud800', '\\ud800'))
 
 
@@ -278,7 +278,7 @@ def test_an_error_of_its_own_class_is_an_error(app, worker):
 
     app.add_task(Fail)
     worker()
-    run = app.client.start(Fail).wait(timeout=5)
+    run = app.client.start(Fail).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, 'no page')
 
 
@@ -288,7 +288,7 @@ def test_an_error_of_its_own_class_is_an_error(app, worker):
 def test_an_output_that_is_not_json_is_an_exception_that_says_so(app, worker, value):
     app.task(name='give')(lambda: value)
     worker()
-    run = app.client.start('give').wait(timeout=5)
+    run = app.client.start('give').wait(timeout=SOON_S)
     assert run.state is State.EXCEPTION
     assert run.output['message'].startswith('start returned a value that cannot be JSON: ')
 
@@ -301,7 +301,7 @@ def test_an_endless_output_is_an_exception(app, worker):
         return endless
 
     worker()
-    run = give.apply().wait(timeout=5)
+    run = give.apply().wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'TypeError')
 
 
@@ -312,7 +312,7 @@ def test_an_output_over_a_megabyte_is_an_exception_that_says_so(app, worker):
 
     worker()
     fits, over = give.apply(size=2**20 - 2), give.apply(size=2**20 - 1)
-    fits, over = app.client.wait(fits, over, timeout=5)
+    fits, over = app.client.wait(fits, over, timeout=SOON_S)
     assert (fits.state, len(fits.output)) == (State.SUCCESS, 2**20 - 2)
     assert over.state is State.EXCEPTION
     assert over.output['message'] == 'start returned 1,048,577 bytes of JSON; the limit is 1,048,576'
@@ -326,7 +326,7 @@ def test_bad_data_is_an_error_that_lists_every_problem(app, worker, redis):
     worker()
     redis.hset('task-1', mapping={'task': 'crawl', 'data': '{"depth": "deep", "colour": "red"}'})
     redis.lpush('new-task', '1')
-    (run,) = app.client.wait('1', timeout=5)
+    (run,) = app.client.wait('1', timeout=SOON_S)
     assert run.state is State.ERROR
     assert run.output.splitlines() == [
         'invalid inputs for `crawl`', "  depth  expected int, got str ('deep')", '  colour  is not an input',
@@ -345,7 +345,7 @@ def test_data_that_is_no_json_object_is_an_error(app, worker, redis, data):
     worker()
     redis.hset('task-1', mapping={'task': 'anything', 'data': data})
     redis.lpush('new-task', '1')
-    (run,) = app.client.wait('1', timeout=5)
+    (run,) = app.client.wait('1', timeout=SOON_S)
     assert run.state is State.ERROR
     assert 'data  is not ' in run.output
     assert 'JSON' in run.output
@@ -359,7 +359,7 @@ def test_deeply_nested_data_is_contained(app, worker, redis):
     worker()
     redis.hset('task-1', mapping={'task': 'anything', 'data': '{"a":' * 100_000 + '1' + '}' * 100_000})
     redis.lpush('new-task', '1')
-    (run,) = app.client.wait('1', timeout=5)
+    (run,) = app.client.wait('1', timeout=SOON_S)
     assert run.state in (State.ERROR, State.EXCEPTION)
 
 
@@ -373,7 +373,7 @@ def test_an_init_that_fails_is_an_exception(app, worker):
 
     app.add_task(Fail)
     worker()
-    run = app.client.start(Fail).wait(timeout=5)
+    run = app.client.start(Fail).wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'OSError')
 
 
@@ -387,7 +387,7 @@ def test_an_init_may_say_error(app, worker):
 
     app.add_task(Fail)
     worker()
-    run = app.client.start(Fail).wait(timeout=5)
+    run = app.client.start(Fail).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, 'not today')
 
 
@@ -406,7 +406,7 @@ def test_a_run_over_its_timeout_is_an_exception(app, worker):
 
     app.add_task(Slow)
     worker()
-    run = app.client.start(Slow).wait(timeout=5)
+    run = app.client.start(Slow).wait(timeout=SOON_S)
     assert (run.state, run.reason) == (State.EXCEPTION, 'timeout')
     assert run.output['message'] == 'it ran longer than its TIMEOUT'
     assert cleaned == ['timeout']
@@ -418,7 +418,7 @@ def test_a_run_within_its_timeout_is_left_alone(app, worker):
         return 'in time'
 
     worker()
-    assert quick.apply().wait(timeout=5).output == 'in time'
+    assert quick.apply().wait(timeout=SOON_S).output == 'in time'
 
 
 def test_a_patient_task_may_end_orderly_when_timed_out_and_is_timed_out_all_the_same(app, worker):
@@ -432,7 +432,7 @@ def test_a_patient_task_may_end_orderly_when_timed_out_and_is_timed_out_all_the_
 
     app.add_task(Slow)
     worker()
-    run = app.client.start(Slow).wait(timeout=5)
+    run = app.client.start(Slow).wait(timeout=SOON_S)
     assert (run.state, run.reason) == (State.EXCEPTION, 'timeout')
 
 
@@ -473,7 +473,7 @@ def test_context_variables_and_locals_do_not_leak_into_the_next_run(app, worker)
     app.add_task(Look)
     worker()
     runs = [app.client.start(Look) for _ in range(5)]
-    assert [run.output for run in app.client.wait(*runs, timeout=5)] == [1] * 5
+    assert [run.output for run in app.client.wait(*runs, timeout=SOON_S)] == [1] * 5
     assert all(seen)
 
 
@@ -487,5 +487,5 @@ def test_outcomes_are_counted(app, worker, redis):
         raise ValueError
 
     worker()
-    app.client.wait(fine.apply(), fine.apply(), fail.apply(), timeout=5)
+    app.client.wait(fine.apply(), fine.apply(), fail.apply(), timeout=SOON_S)
     assert redis.hgetall('stats') == {'SUCCESS:fine': '2', 'EXCEPTION:fail': '1'}

@@ -4,6 +4,7 @@ from contextlib import contextmanager, suppress
 
 import gevent
 import pytest
+from support import SOON_S
 
 from pytask import Interrupted, State, Task
 
@@ -41,7 +42,7 @@ def test_the_methods_run_between_one_entry_and_one_exit(app, worker):
 
     app.add_task(Ordered)
     worker()
-    app.client.start(Ordered).wait(timeout=5)
+    app.client.start(Ordered).wait(timeout=SOON_S)
     assert order == ['enter', 'init', 'start', 'exit']
 
 
@@ -66,10 +67,10 @@ def test_the_app_provides_one_for_all_tasks_around_that_of_the_task(app, worker)
 
     with_context(app, lambda: context('task'), lambda self: int('none'))
     worker()
-    app.client.start(plain).wait(timeout=5)
+    app.client.start(plain).wait(timeout=SOON_S)
     assert order == ['enter app', 'start', 'exit app']
     order.clear()
-    run = app.client.start('inside').wait(timeout=5)
+    run = app.client.start('inside').wait(timeout=SOON_S)
     assert (run.state, run.output['type']) == (State.EXCEPTION, 'ValueError')
     assert order == ['enter app', 'enter task', 'task hears of it', 'app hears of it']
 
@@ -81,16 +82,16 @@ def test_what_the_app_provides_may_fail_and_its_worker_lives(app, worker):
     app.provide_context = context
     task = with_context(app, lambda: None, lambda self: 'fine')
     worker()  # its services run in no such context
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['message']) == (State.EXCEPTION, 'no application')
     app.provide_context = None
-    assert app.client.start(task).wait(timeout=5).output == 'fine'
+    assert app.client.start(task).wait(timeout=SOON_S).output == 'fine'
 
 
 def test_a_task_without_a_context_of_its_own_may_return_none(app, worker):
     task = with_context(app, lambda: None, lambda self: 'fine')
     worker()
-    assert app.client.start(task).wait(timeout=5).output == 'fine'
+    assert app.client.start(task).wait(timeout=SOON_S).output == 'fine'
 
 
 def test_a_provide_context_that_raises_is_an_exception(app, worker):
@@ -99,7 +100,7 @@ def test_a_provide_context_that_raises_is_an_exception(app, worker):
 
     task = with_context(app, context, lambda self: None)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['type'], run.output['message']) == (State.EXCEPTION, 'OSError', 'no application')
 
 
@@ -112,7 +113,7 @@ def test_a_context_that_fails_on_entry_is_an_exception(app, worker):
     made = []
     task = with_context(app, context, made.append)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['message']) == (State.EXCEPTION, 'no database')
     assert not made
 
@@ -125,7 +126,7 @@ def test_failing_to_leave_a_success_is_an_exception(app, worker):
 
     task = with_context(app, context, lambda self: 'returned')
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['message']) == (State.EXCEPTION, 'commit failed')
 
 
@@ -142,7 +143,7 @@ def test_failing_to_leave_an_error_is_only_logged(app, worker, caplog):
 
     task = with_context(app, context, start)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, 'the real trouble')
     assert 'leaving its context failed' in caplog.text
     assert 'rollback failed' in caplog.text
@@ -167,7 +168,7 @@ def test_a_context_sees_the_error_and_can_roll_back(app, worker, kind):
 
     task = with_context(app, context, start)
     worker()
-    app.client.start(task).wait(timeout=5)
+    app.client.start(task).wait(timeout=SOON_S)
     assert seen == [kind]
 
 
@@ -184,7 +185,7 @@ def test_a_context_sees_an_output_that_can_not_be_kept(app, worker):
 
     task = with_context(app, context, lambda self: object())
     worker()
-    assert app.client.start(task).wait(timeout=5).state is State.EXCEPTION
+    assert app.client.start(task).wait(timeout=SOON_S).state is State.EXCEPTION
     assert seen == [TypeError]
 
 
@@ -212,7 +213,7 @@ def test_a_context_sees_that_a_run_was_interrupted(app, worker):
     run = app.client.start(task)
     assert inside.wait(5)
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert seen == [Interrupted]
 
 
@@ -227,5 +228,5 @@ def test_a_context_that_swallows_the_error_does_not_change_the_outcome(app, work
 
     task = with_context(app, context, start)
     worker()
-    run = app.client.start(task).wait(timeout=5)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert (run.state, run.output['message']) == (State.EXCEPTION, 'all the same')

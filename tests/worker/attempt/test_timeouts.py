@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PytaskError, State, Task
 from pytask.client.starting import Launch
@@ -50,7 +50,7 @@ def test_a_run_has_a_limit_of_its_own(app, worker, redis, nap):
     worker()
     run = app.client.start(nap, timeout=0.2)
     assert redis.hget(f'task-{run.id}', 'timeout') == '0.2'
-    assert is_timed_out(run.wait(timeout=5))
+    assert is_timed_out(run.wait(timeout=SOON_S))
 
 
 def test_many_are_started_with_limits_of_their_own(app, worker, nap, short):
@@ -58,19 +58,19 @@ def test_many_are_started_with_limits_of_their_own(app, worker, nap, short):
     runs = app.client.start_many(
         [Launch(nap, timeout=0.1), Launch(short, {'seconds': 0}), Launch(nap, timeout=0.2)]
     )
-    ended = app.client.wait(*runs, timeout=5)
+    ended = app.client.wait(*runs, timeout=SOON_S)
     assert [run.state for run in ended] == [State.EXCEPTION, State.SUCCESS, State.EXCEPTION]
 
 
 def test_its_own_limit_stands_above_its_tasks(app, worker, short):
     worker()
-    run = app.client.start(short, {'seconds': 0.5}, timeout=30).wait(timeout=5)
+    run = app.client.start(short, {'seconds': 0.5}, timeout=30).wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'in time')
 
 
 def test_each_attempt_has_all_of_it(app, worker, nap):
     worker()
-    run = app.client.start(nap, timeout=0.2).wait(timeout=5)
+    run = app.client.start(nap, timeout=0.2).wait(timeout=SOON_S)
     run.retry()
     wait_until(lambda: run.refresh().attempt == 2 and run.is_ended, 'it is timed out again')
     assert is_timed_out(run)
@@ -91,7 +91,7 @@ def test_it_is_real_for_init_and_for_what_waits_for_a_child(app, worker):
 
     worker()
     runs = [app.client.start(app.add_task(task), timeout=0.2) for task in (SlowInit, Joins)]
-    assert all(map(is_timed_out, app.client.wait(*runs, timeout=5)))
+    assert all(map(is_timed_out, app.client.wait(*runs, timeout=SOON_S)))
 
 
 def test_it_is_real_for_a_context_that_is_not_entered(app, worker):
@@ -108,7 +108,7 @@ def test_it_is_real_for_a_context_that_is_not_entered(app, worker):
 
     app.add_task(Waits)
     worker()
-    assert is_timed_out(app.client.start(Waits, timeout=0.2).wait(timeout=5))
+    assert is_timed_out(app.client.start(Waits, timeout=0.2).wait(timeout=SOON_S))
 
 
 BAD = [0, -1, float('nan'), float('inf'), 1e12, True, '30', [], 0.0001]
@@ -128,7 +128,7 @@ def test_a_limit_of_foreign_hands_that_is_none_is_an_error(app, worker, redis, n
     worker()
     redis.hset('task-1', mapping={'task': 'nap', 'data': '{}', 'timeout': text})
     redis.lpush('new-task', '1')
-    (run,) = app.client.wait('1', timeout=5)
+    (run,) = app.client.wait('1', timeout=SOON_S)
     assert (run.state, run.output) == (State.ERROR, f'timeout must be more than 0 seconds, not {text!r}')
 
 
@@ -153,7 +153,7 @@ def test_an_endless_limit_of_foreign_hands_is_a_long_one(app, worker, redis):
     worker()
     redis.hset('task-1', mapping={'task': 'quick', 'timeout': '1e300'})
     redis.lpush('new-task', '1')
-    assert app.client.wait('1', timeout=5)[0].output == 'fine'
+    assert app.client.wait('1', timeout=SOON_S)[0].output == 'fine'
 
 
 def test_a_limit_that_is_none_raises():
@@ -174,7 +174,7 @@ def test_a_run_is_given_more_time(app, worker, short):
     run, live = begun(app, running, short, data={'seconds': 1})
     assert run.extend(30) == 'requested'
     wait_until(lambda: live.deadline.at > monotonic_s() + 20, 'its worker has heard')
-    assert run.wait(timeout=5).output == 'in time'
+    assert run.wait(timeout=SOON_S).output == 'in time'
 
 
 def test_a_worker_that_has_not_heard_looks_before_it_ends_a_run(app, worker, short):
@@ -182,7 +182,7 @@ def test_a_worker_that_has_not_heard_looks_before_it_ends_a_run(app, worker, sho
     running.dispatcher._of_runs.pop('extend')
     run, _ = begun(app, running, short, data={'seconds': 1})
     run.extend(30)
-    assert run.wait(timeout=5).output == 'in time'
+    assert run.wait(timeout=SOON_S).output == 'in time'
 
 
 def test_what_was_given_is_over_too(app, worker, short):
@@ -190,7 +190,7 @@ def test_what_was_given_is_over_too(app, worker, short):
     run, _ = begun(app, running, short)
     since = time.monotonic()
     run.extend(1)
-    assert is_timed_out(run.wait(timeout=5))
+    assert is_timed_out(run.wait(timeout=SOON_S))
     assert time.monotonic() - since >= 0.9
 
 
@@ -201,7 +201,7 @@ def test_it_is_never_less_than_it_has(app, worker, nap):
     assert run.extend(100) == 'requested'
     wait_until(lambda: live.deadline.at > monotonic_s() + 60, 'both were heard')
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
 
 
 def test_a_run_without_limit_stays_without(app, worker, nap):
@@ -209,7 +209,7 @@ def test_a_run_without_limit_stays_without(app, worker, nap):
     run, live = begun(app, running, nap)
     assert run.extend(0.1) == 'requested'
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert live.deadline is None
 
 
@@ -219,7 +219,7 @@ def test_a_published_word_that_is_no_span_is_dropped(app, worker, redis, short, 
     run, _ = begun(app, running, short)
     redis.publish(f'task-{run.id}-control', f'{{"command": "extend", "seconds": {seconds}}}')
     redis.publish(f'task-{run.id}-control', 'extend')
-    assert is_timed_out(run.wait(timeout=5))
+    assert is_timed_out(run.wait(timeout=SOON_S))
 
 
 def test_a_published_word_is_heard(app, worker, redis, short):
@@ -227,14 +227,14 @@ def test_a_published_word_is_heard(app, worker, redis, short):
     run, live = begun(app, running, short, data={'seconds': 1})
     redis.publish(f'task-{run.id}-control', '{"command": "extend", "seconds": 30}')
     wait_until(lambda: live.deadline is None or live.deadline.at > monotonic_s() + 20, 'its worker has heard')
-    assert run.wait(timeout=5).output == 'in time'
+    assert run.wait(timeout=SOON_S).output == 'in time'
 
 
 def test_more_time_is_for_the_attempt_it_was_given_to(app, worker, nap):
     running = worker()
     run, _ = begun(app, running, nap, timeout=0.3)
     run.extend(2)
-    assert run.wait(timeout=10).ended - run.started >= 2
+    assert run.wait(timeout=SOON_S).ended - run.started >= 2
     run.retry()
     wait_until(lambda: run.refresh().attempt == 2 and run.is_ended, 'it is timed out again')
     assert run.ended - run.started < 2
@@ -248,17 +248,17 @@ def test_a_waiting_run_is_given_more_of_its_total(app, worker, nap, short):
     )
     assert [run.extend(30) for run in (own, of_task)] == ['applied'] * 2
     worker()
-    assert of_task.wait(timeout=5).output == 'in time'
-    assert is_timed_out(none.wait(timeout=5))
+    assert of_task.wait(timeout=SOON_S).output == 'in time'
+    assert is_timed_out(none.wait(timeout=SOON_S))
     assert own.refresh().state is State.RUNNING
     own.stop()
-    own.wait(timeout=5)
+    own.wait(timeout=SOON_S)
 
 
 def test_who_has_ended_or_is_not_there_is_told(app, worker, nap):
     app.task(name='quick')(lambda: None)
     worker()
-    run = app.client.start('quick').wait(timeout=5)
+    run = app.client.start('quick').wait(timeout=SOON_S)
     assert run.extend(10) == 'SUCCESS'
     assert app.client.extend('nobody', 10) == 'not_found'
 
@@ -306,4 +306,4 @@ def test_the_command_line_gives_limits_and_more_time(processes):
     ):
         refused = processes.run(*words)
         assert refused.returncode == 2
-        assert 'is no number of seconds above 0' in refused.stderr
+        assert 'is not a number of seconds above 0' in refused.stderr

@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask, State, Unavailable, current_task
 from pytask.core.clock import monotonic_s
@@ -51,7 +51,7 @@ def test_one_slot_runs_one_after_the_other_in_order(make_app, worker):
 
     runs = app.client.start_many([(note, {'n': n}) for n in range(30)])
     worker(app)
-    app.client.wait(*runs, timeout=10)
+    app.client.wait(*runs, timeout=SOON_S)
     assert order == list(range(30))
 
 
@@ -65,7 +65,7 @@ def test_what_waits_longest_is_claimed_first(make_app, worker):
 
     runs = [note.apply(n=n) for n in range(5)]
     worker(app)
-    app.client.wait(*runs, timeout=10)
+    app.client.wait(*runs, timeout=SOON_S)
     assert order == list(range(5))
 
 
@@ -95,7 +95,7 @@ def test_only_the_queues_of_a_worker_are_served(make_app, worker, redis):
 
     worker(app)
     theirs, mine = app.client.start(quick, queue='theirs'), app.client.start(quick, queue='mine')
-    mine.wait(timeout=5)
+    mine.wait(timeout=SOON_S)
     assert theirs.refresh().state is State.WAIT
     assert redis.lrange('new-task-theirs', 0, -1) == [theirs.id]
 
@@ -106,7 +106,7 @@ def test_two_foreign_commands_start_a_run(make_app, worker, redis):
     worker(app)
     redis.hset('task-42', mapping={'task': 'hello-world', 'data': '{"name": "you"}'})
     redis.lpush('new-task', 42)
-    (run,) = app.client.wait('42', timeout=5)
+    (run,) = app.client.wait('42', timeout=SOON_S)
     assert (run.state, run.output, run.attempt) == (State.SUCCESS, 'hello you', 1)
 
 
@@ -122,7 +122,7 @@ def test_an_id_pushed_twice_runs_once(make_app, worker, redis):
     worker(app)
     redis.hset('task-42', 'task', 'note')
     redis.lpush('new-task', *['42'] * 50)
-    app.client.wait('42', timeout=5)
+    app.client.wait('42', timeout=SOON_S)
     wait_until(lambda: redis.llen('new-task') == 0, 'the line is empty')
     assert ran == [True]
 
@@ -134,7 +134,7 @@ def test_an_id_pushed_before_its_hash_still_runs(make_app, worker, redis):
     redis.lpush('new-task', '42')
     wait_until(lambda: redis.zscore('due', '42'), 'it is laid aside')
     redis.hset('task-42', 'task', 'late')
-    (run,) = app.client.wait('42', timeout=5)
+    (run,) = app.client.wait('42', timeout=SOON_S)
     assert run.output == 'there'
 
 
@@ -144,7 +144,7 @@ def test_junk_in_the_line_goes_to_dead_task_and_blocks_nobody(make_app, worker, 
     redis.set('task-text', 'no hash', ex=60)
     redis.lpush('new-task', 'text', 'x' * 300, 'a\nb', 'some-control', '', b'\xff')
     worker(app)
-    assert quick.apply().wait(timeout=5).output == 'fine'
+    assert quick.apply().wait(timeout=SOON_S).output == 'fine'
     wait_until(lambda: redis.llen('dead-task') == 6, 'all six are buried')
 
 
@@ -168,7 +168,7 @@ def test_a_parked_run_is_claimed_when_a_worker_knows_its_task(make_app, worker, 
     runs = old.client.start_many([('fresh', {'n': n}) for n in range(20)])
     wait_until(lambda: redis.llen('parked-fresh') == 20, 'they are parked')
     worker(new)
-    assert [run.output for run in old.client.wait(*runs, timeout=5)] == list(range(20))
+    assert [run.output for run in old.client.wait(*runs, timeout=SOON_S)] == list(range(20))
     wait_until(lambda: not redis.exists('parked-fresh', 'parked-names'), 'nothing stays parked')
 
 
@@ -187,7 +187,7 @@ def test_parked_runs_do_not_block_the_known_ones_behind_them(make_app, worker):
     app.client.start_many([('nobody', {})] * 100)
     run = quick.apply()
     worker(app)
-    assert run.wait(timeout=5).output == 'fine'
+    assert run.wait(timeout=SOON_S).output == 'fine'
 
 
 def test_a_waiting_run_that_was_stopped_never_starts(make_app, worker):
@@ -197,7 +197,7 @@ def test_a_waiting_run_that_was_stopped_never_starts(make_app, worker):
     first, second = note.apply(), note.apply()
     assert first.stop() == 'applied'
     worker(app)
-    second.wait(timeout=5)
+    second.wait(timeout=SOON_S)
     assert ran == [True]
     assert first.refresh().state is State.STOPPED
 
@@ -240,7 +240,7 @@ def test_a_worker_that_renews_no_leases_claims_nothing(make_app, worker, monkeyp
     wait_until(lambda: running.fetcher.turned_at > now + 2 * LATE_PAUSE_S, 'it could have claimed')
     assert run.refresh().state == 'WAIT'
     monkeypatch.undo()
-    assert run.wait(timeout=10).output == 1
+    assert run.wait(timeout=SOON_S).output == 1
 
 
 def test_a_grant_that_comes_too_late_is_not_begun(make_app, worker, monkeypatch):
@@ -264,5 +264,5 @@ def test_a_grant_that_comes_too_late_is_not_begun(make_app, worker, monkeypatch)
 
     monkeypatch.setattr(running.store.queues, 'claim', late)
     run = note.apply()
-    assert run.wait(timeout=10).state == 'SUCCESS'
+    assert run.wait(timeout=SOON_S).state == 'SUCCESS'
     assert begun == [2]

@@ -5,7 +5,7 @@ import logging
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import (
     AskError,
@@ -145,7 +145,7 @@ def test_a_message_runs_in_the_context_of_the_run_and_ends_with_it(app, worker, 
     run.send('hang')
     wait_until(lambda: found, 'it is handled')
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert found == [(True, run.id)]
     assert ended == ['stop']
 
@@ -372,7 +372,7 @@ def test_what_is_not_handled_at_the_end_goes_with_the_run(app, worker, redis, co
     run.send('add', {'n': 1})
     gevent.sleep(0)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert inbox(redis, run) == (0, None)
     wait_until(lambda: 'ended before it handled message hang' in caplog.text, 'it is told')
     run.retry()
@@ -403,7 +403,7 @@ def test_what_is_interrupted_is_not_begun_again_by_a_run_that_is_ending(app, wor
     run.send('hang')
     wait_until(lambda: began, 'it is handled')
     run.stop()
-    assert run.wait(timeout=10).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert len(began) == 1
 
 
@@ -437,7 +437,7 @@ def test_an_instance_that_a_reload_is_ending_hears_nothing_more(app, worker, red
 def test_ended_runs_and_those_that_are_not_there_hear_nothing(app, worker, redis):
     app.task(name='quick')(lambda: None)
     worker()
-    run = app.client.start('quick').wait(timeout=5)
+    run = app.client.start('quick').wait(timeout=SOON_S)
     assert run.send('add') == 'SUCCESS'
     with pytest.raises(RunEnded, match=f'run {run.id} has ended: SUCCESS') as caught:
         run.ask('add')
@@ -475,7 +475,7 @@ def test_the_last_answer_of_a_run_that_ends_with_it_arrives(app, worker):
     for _ in range(20):
         run = running(app, Last)
         assert run.ask('end') == 'bye'
-        assert run.wait(timeout=5).state is State.SUCCESS
+        assert run.wait(timeout=SOON_S).state is State.SUCCESS
 
 
 def test_an_ask_that_nobody_answers_in_time(app, worker, redis, counter):
@@ -585,7 +585,7 @@ def test_a_run_that_returns_hears_nothing_more_and_ends(app, worker, redis, grac
     run.send('end')
     for n in range(50):
         run.send('add', {'n': n})
-    assert run.wait(timeout=10).state is State.SUCCESS
+    assert run.wait(timeout=SOON_S).state is State.SUCCESS
     assert failures(stream) == []
     stream.close()
     assert (heard, inbox(redis, run)) == ([], (0, None))

@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import State, Task, current_task
 
@@ -73,7 +73,7 @@ def test_it_halts_at_every_control_point_and_goes_on(app, worker, redis, point):
     wait_until(lambda: task.turns > before + 2, 'it goes on')
     assert (run.refresh().state, run.reason, run.attempt) == (State.RUNNING, '', 1)
     assert run.stop() == 'requested'
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_what_was_done_is_told_before_it_halts(app, worker):
@@ -130,7 +130,7 @@ def test_children_halt_too(app, worker):
 
     wait_until(have_halted, 'both halt')
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_native_threads_need_not_halt(app, worker):
@@ -152,7 +152,7 @@ def test_native_threads_need_not_halt(app, worker):
     worker()
     run = started(app, Offloads)
     assert run.pause() == 'requested'
-    assert run.wait(timeout=10).output == 'done'
+    assert run.wait(timeout=SOON_S).output == 'done'
     assert (run.state, run.reason) == (State.SUCCESS, '')
 
 
@@ -182,14 +182,14 @@ def test_a_halted_child_ends_with_its_run(app, worker):
     run = app.client.start('family')
     wait_until(lambda: run.refresh().state is State.RUNNING, 'it runs')
     run.pause()
-    assert (run.wait(timeout=5).output, cleaned) == ('done', [True])
+    assert (run.wait(timeout=SOON_S).output, cleaned) == ('done', [True])
 
 
 @pytest.mark.parametrize('policy', [{}, {'graceful': True}, {'stop': lambda self: self.emit('in stop')}])
 def test_stop_wins(app, worker, policy):
     _, _, run = halted(app, worker, **policy)
     assert run.stop() == 'requested'
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.reason) == (State.STOPPED, 'stop')
     assert run.output == 'told' or not policy
     assert 'paused' not in app.client.store.db.call('HKEYS', f'task-{run.id}')
@@ -197,7 +197,7 @@ def test_stop_wins(app, worker, policy):
 
 def test_a_timeout_goes_on_counting(app, worker):
     _, _, run = halted(app, worker, TIMEOUT=1.5)
-    run.wait(timeout=10)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.reason) == (State.EXCEPTION, 'timeout')
 
 
@@ -247,7 +247,7 @@ def test_it_is_given_back_paused_at_a_shutdown_and_begins_anew_when_it_is_resume
         wait_until(lambda: run.refresh().state is State.RUNNING, 'it runs')
         assert (run.attempt, run.reason) == (2, '')
         app.client.stop_many([run.id, other.id])
-        app.client.wait(run, other, timeout=5)
+        app.client.wait(run, other, timeout=SOON_S)
     finally:
         app.client.close()
 
@@ -262,7 +262,7 @@ def test_a_waiting_run_does_not_start(app, worker):
     assert run.resume() == 'applied'
     wait_until(lambda: run.refresh().state is State.RUNNING, 'it runs')
     app.client.stop_many([run.id, other.id])
-    app.client.wait(run, other, timeout=5)
+    app.client.wait(run, other, timeout=SOON_S)
 
 
 def test_a_published_word_is_made_durable_first(app, worker, redis):
@@ -292,7 +292,7 @@ def test_what_the_channel_did_not_say_the_renewal_does(app, worker, redis):
     before = task.turns
     wait_until(lambda: task.turns > before + 2, 'it goes on')
     assert run.stop() == 'requested'
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_a_pause_for_another_attempt_is_dropped(app, worker, redis):
@@ -346,7 +346,7 @@ def test_pausing_tells_what_is_true(app, worker, redis):
     run = app.client.start('quick')
     assert (run.resume(), run.pause(), run.pause(), run.resume()) == ('WAIT', 'applied', 'applied', 'applied')
     worker()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.pause(), run.resume()) == ('SUCCESS', 'SUCCESS')
     assert (app.client.pause('nobody'), app.client.resume('nobody')) == ('not_found', 'not_found')
 

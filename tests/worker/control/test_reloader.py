@@ -2,7 +2,7 @@
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Interrupted, PytaskError, State, Task
 
@@ -137,7 +137,7 @@ def test_a_cooperative_task_is_stopped_orderly_before_its_successor_starts(app, 
     run.reload({'url': 'second'})
     wait_until(lambda: 'start second' in order, 'the successor runs')
     run.stop()
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert order == ['start first', 'stop first', 'end first', 'start second', 'stop second', 'end second']
 
 
@@ -197,7 +197,7 @@ def test_reload_and_stop_at_once_end_stopped(app, worker, feed):
     for run in runs:
         app.client.reload(run.id, {'url': 'second'}, wait=0)
         run.stop()
-    ended = app.client.wait(*runs, timeout=10)
+    ended = app.client.wait(*runs, timeout=SOON_S)
     assert {run.state for run in ended} == {State.STOPPED}
 
 
@@ -231,7 +231,7 @@ def test_a_stop_while_the_old_instance_is_ending_is_not_forgotten(app, worker, r
     app.client.reload(run.id, wait=0)
     assert ending.wait(5)
     redis.publish('task-42-control', 'stop')
-    assert run.wait(timeout=5).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_a_run_that_ends_by_itself_meanwhile_has_ended(app, worker):
@@ -255,7 +255,7 @@ def test_a_run_that_ends_by_itself_meanwhile_has_ended(app, worker):
     app.client.reload(run.id, {'slow': True}, wait=0)
     assert building.wait(5)
     over.set()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.SUCCESS, 'my own end')
 
 
@@ -279,7 +279,7 @@ def test_an_instance_that_is_still_made_ends_with_the_run(app, worker, end):
     asked = gevent.spawn(run.reload, {'n': 1})
     wait_until(lambda: builders, 'the new one is being made')
     run.stop() if end == 'stop' else gate.set()
-    assert asked.get(timeout=5) == ('STOPPED' if end == 'stop' else 'SUCCESS')
+    assert asked.get(timeout=SOON_S) == ('STOPPED' if end == 'stop' else 'SUCCESS')
     assert builders[0].dead
 
 

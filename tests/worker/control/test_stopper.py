@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Interrupted, State, Task
 
@@ -53,7 +53,7 @@ def test_a_task_with_stop_ends_by_itself_and_keeps_what_it_returned(app, worker)
     worker()
     run = started(app, task)
     assert run.stop() == 'requested'
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output, run.reason) == (State.STOPPED, 'kept', 'stop')
     assert not task.raised
 
@@ -67,7 +67,7 @@ def test_a_graceful_task_is_told_by_stopping(app, worker):
     worker()
     run = started(app, task)
     run.stop()
-    run.wait(timeout=5)
+    run.wait(timeout=SOON_S)
     assert (run.state, run.output) == (State.STOPPED, 'in order')
 
 
@@ -92,7 +92,7 @@ def test_a_stop_that_raises_is_logged_and_the_run_is_interrupted(app, worker, ca
     worker()
     run = started(app, task)
     run.stop()
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert 'stop is broken' in caplog.text
     assert [error.reason for error in task.raised] == ['stop']
 
@@ -106,7 +106,7 @@ def test_a_stop_that_exits_does_not_end_the_worker(app, worker, kind):
     worker()
     run = started(app, task)
     run.stop()
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_a_stop_that_hangs_gets_grace_and_not_more(app, worker):
@@ -136,8 +136,8 @@ def test_a_stop_that_hangs_ends_with_its_run(app, worker):
     worker()
     run = started(app, task)
     run.stop()
-    run.wait(timeout=3)
-    wait_until(lambda: ended, 'the hanging stop() is ended too', timeout=3)
+    run.wait(timeout=SOON_S)
+    wait_until(lambda: ended, 'the hanging stop() is ended too', timeout=SOON_S)
 
 
 def test_a_stop_that_hangs_does_not_delay_the_stop_of_another(app, worker):
@@ -160,7 +160,7 @@ def test_grace_is_time_to_end_in(app, worker):
     worker()
     run = started(app, task)
     run.stop()
-    assert run.wait(timeout=3).output == 'saved'
+    assert run.wait(timeout=SOON_S).output == 'saved'
 
 
 def test_except_exception_does_not_swallow_a_stop(app, worker):
@@ -201,7 +201,7 @@ def test_what_it_raises_after_being_told_to_stop_does_not_matter(app, worker):
     worker()
     run = started(app, task)
     run.stop()
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_a_stop_does_not_wait_for_an_offloaded_call(app, worker):
@@ -246,7 +246,7 @@ def test_a_stop_before_the_first_step_means_no_step(app, worker):
     stop = running.stopper.end
     launch = running.launcher.launch
     running.launcher.launch = lambda *args, **kwargs: stop(launch(*args, **kwargs), 'stop')
-    run = app.client.start(task).wait(timeout=3)
+    run = app.client.start(task).wait(timeout=SOON_S)
     assert run.state is State.STOPPED
     assert not task.inside.is_set()
 
@@ -270,7 +270,7 @@ def test_a_stop_during_init_interrupts_it(app, worker):
     run = app.client.start(Slow)
     assert inside.wait(5)
     run.stop()
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 @pytest.mark.parametrize('text', ['stop', ' stop\n', '{"command": "stop"}', '{"command": "stop", "attempt": 1}'])
@@ -279,7 +279,7 @@ def test_a_published_word_stops_a_run(app, worker, redis, text):
     worker()
     run = started(app, task, run_id='42')
     assert redis.publish('task-42-control', text) == 1
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_what_is_no_stop_for_this_attempt_is_dropped(app, worker, redis, text):
     run = started(app, task, run_id='42')
     redis.publish('task-42-control', text)
     redis.publish('task-42-control', 'stop')
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     # Both words were read one after the other by one reader, and only the second one ended the run.
     assert len(task.raised) == 1
     assert running.report.counts['STOPPED'] == 1
@@ -314,7 +314,7 @@ def test_a_stop_is_durable_while_nobody_listens(app, worker, redis):
     worker()
     run = started(app, task)
     redis.hset(f'task-{run.id}', 'stop', 1)
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
 
 
 def test_stopping_twice_is_stopping_once(app, worker):
@@ -329,7 +329,7 @@ def test_stopping_twice_is_stopping_once(app, worker):
     worker()
     run = started(app, task)
     assert [run.stop(), run.stop(), run.stop()] == ['requested'] * 3
-    assert run.wait(timeout=3).state is State.STOPPED
+    assert run.wait(timeout=SOON_S).state is State.STOPPED
     assert calls == [True]
     assert run.stop() == 'STOPPED'
 
@@ -356,6 +356,6 @@ def test_a_stop_that_comes_too_late_changes_nothing(app, worker):
         return 'done'
 
     worker()
-    run = quick.apply().wait(timeout=5)
+    run = quick.apply().wait(timeout=SOON_S)
     assert run.stop() == 'SUCCESS'
     assert run.refresh().output == 'done'

@@ -8,7 +8,7 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent import monkey
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask
 from pytask.worker.monitoring import backpressure
@@ -40,7 +40,7 @@ def goes_on(app, running, endless, relieve):
     assert run.refresh().state == 'WAIT'
     assert app.client.get(endless.id).state == 'RUNNING'
     relieve()
-    assert run.wait(timeout=5).output == 'fine'
+    assert run.wait(timeout=SOON_S).output == 'fine'
     assert app.client.get(endless.id).attempt == 1
     assert (running.backpressure.why, running.report.counts['SERVICE CRASHED']) == ('', 0)
 
@@ -56,7 +56,7 @@ def test_file_descriptors(app, busy, monkeypatch):
 
 def test_not_one_file_descriptor(app, busy):
     running, endless = busy
-    app.client.start('quick').wait(timeout=5)  # all have the connections that they need
+    app.client.start('quick').wait(timeout=SOON_S)  # all have the connections that they need
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(path.name) for path in Path('/proc/self/fd').iterdir())
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, limits[1]))
@@ -92,7 +92,7 @@ def test_a_late_hub(app, busy):
     is_short_of(running, 'the event loop was')
     assert running.backpressure.lag_s > 1
     wait_until(lambda: not running.backpressure.why, 'it is on time again')
-    assert app.client.start('quick').wait(timeout=5).output == 'fine'
+    assert app.client.start('quick').wait(timeout=SOON_S).output == 'fine'
 
 
 def test_other_workers_see_it(app, busy, monkeypatch):
@@ -111,7 +111,7 @@ def test_a_worker_that_leaked_asks_to_be_restarted(server, worker, tmp_path):
     app = PyTask(server.url, lease=2)
     running = InProcess(app)
     running.start().backpressure._most_bytes = resident_bytes()
-    assert running.greenlet.get(timeout=10) == 75
+    assert running.greenlet.get(timeout=SOON_S) == 75
     app.client.close()
 
 

@@ -5,7 +5,7 @@ import time
 import gevent
 import pytest
 from gevent import monkey
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Task
 from pytask.worker.monitoring import hub_monitor
@@ -80,7 +80,7 @@ def test_a_block_that_lasts_is_told_again_and_its_end_once(app, worker, caplog, 
     monkeypatch.setattr(hub_monitor, 'tell_at_once', told.append)
     app.task(name='block')(lambda: really_sleep(2))
     worker()
-    run = app.client.start('block').wait(timeout=10)
+    run = app.client.start('block').wait(timeout=SOON_S)
     wait_until(lambda: 'blocked the event loop' in caplog.text, 'its end is told')
     assert all(text.startswith(f'run {run.id} block is blocking the event loop (') for text in told)
     assert len(told) > 1

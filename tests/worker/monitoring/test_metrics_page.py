@@ -4,7 +4,7 @@ import re
 
 import gevent
 import pytest
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import PyTask, Task
 from pytask.authoring.registry import Registry
@@ -95,8 +95,8 @@ def busy(server, worker):
 def test_runs_are_counted_by_task_queue_and_state(busy):
     app, _, page = busy
     for _ in range(3):
-        app.client.start('well').wait(timeout=10)
-    app.client.start('named').wait(timeout=10)
+        app.client.start('well').wait(timeout=SOON_S)
+    app.client.start('named').wait(timeout=SOON_S)
     wait = app.client.start('wait')
     wait_until(lambda: wait.refresh().state == 'RUNNING', 'it runs')
     counted = wait_until(
@@ -181,7 +181,7 @@ def test_while_redis_is_away_its_figures_are_left_out(busy, server):
 
 def test_how_late_the_hub_is_and_how_long_runs_waited(busy):
     app, running, page = busy
-    app.client.start('well').wait(timeout=10)
+    app.client.start('well').wait(timeout=SOON_S)
     running.backpressure.lag_s = 0.25
     shown = page()
     assert shown['pytask_hub_lag_seconds', ''] == 0.25

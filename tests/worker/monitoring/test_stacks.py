@@ -8,7 +8,7 @@ import gevent
 import pytest
 from gevent import monkey
 from gevent.event import Event
-from support import wait_until
+from support import SOON_S, wait_until
 
 from pytask import Task
 from pytask.errors import NotFound, PytaskError
@@ -132,7 +132,7 @@ def test_the_run_that_has_the_hub_is_found(app, worker, where):
     app.add_task(task)
     gevent.sleep(0)
     run = app.client.start(task)
-    run.wait(timeout=10)
+    run.wait(timeout=SOON_S)
     live, place = task.seen[-1]
     assert live.run_id == run.id
     assert (place.function, place.file) == ('hold', __file__)
@@ -164,7 +164,7 @@ def test_a_run_may_ask_for_its_own(app, worker):
 
     app.add_task(Ask)
     worker()
-    run = app.client.start(Ask).wait(timeout=10)
+    run = app.client.start(Ask).wait(timeout=SOON_S)
     assert 'return self.client.stack(self.id)' in run.output
     assert run.output.startswith(f'run {run.id} ask, attempt 1, on ')
 
