@@ -133,8 +133,8 @@ def test_a_short_freeze_is_survived(quick_app, worker, server, long_task):
     server.freeze()
     gevent.get_hub().join(timeout=0.3)
     server.thaw()
-    renewed = running.slots.get(run.id).renewed_at
-    wait_until(lambda: running.slots.get(run.id).renewed_at > renewed, 'it is renewed')
+    renewed = running.slots.get(run.id).lease.renewed_at
+    wait_until(lambda: running.slots.get(run.id).lease.renewed_at > renewed, 'it is renewed')
     assert (long_task.ended, run.refresh().attempt) == (['begun'], 1)
 
 

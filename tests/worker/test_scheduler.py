@@ -73,7 +73,7 @@ def test_what_is_late_fires_once_for_all_that_was_missed(app, worker, redis, cli
     assert (found.last_at, found.next_at % 300) == (PAST_MS / 1000, 0)
     assert found.next_at > client.store.schedules.now_ms() / 1000 - 1
     assert len(runs_of(client)) == 1
-    assert 'schedule hello fires' in caplog.text
+    assert 'schedule hello fired' in caplog.text
     assert 's late: no worker was running' in caplog.text
 
 

@@ -417,7 +417,7 @@ def test_a_flow_with_a_long_id_spawns_nothing(machine, redis):
     machine.routine('odd', ['odd'])
     redis.lpush('new-task', flow_id)
     flow = machine.get_flow(flow_id).wait(timeout=SOON_S)
-    assert (flow.state, 'too long to spawn' in flow.run.output) == ('ERROR', True)
+    assert (flow.state, 'too long for a child' in flow.run.output) == ('ERROR', True)
 
 
 def test_on_exception_hooks_hear_of_flows(app, machine):
