@@ -118,8 +118,10 @@ def turns(request):
 
 
 @pytest.fixture
-def app(server):
-    app = PyTask(server.url, lease=2)
+def app(server, request):
+    """An app whose lease outlasts a stall of the machine; `@pytest.mark.lease(2)` where leases are the subject."""
+    of = request.node.get_closest_marker('lease')
+    app = PyTask(server.url, lease=of.args[0] if of else 15)
     yield app
     app.client.close()
 

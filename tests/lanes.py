@@ -29,7 +29,7 @@ from _pytest.runner import collect_one_node
 from gevent.queue import Queue
 from greenlet import greenlet
 
-END_S = 30  # for a lane to end what its tests have started
+END_S = 90  # for a lane to end what its tests have started
 SHOW_S = 5  # for one that hangs to say where
 SECONDS = 'lanes/seconds'
 # Of a test that has no time of its own yet, as in a fresh clone; measured over each folder.

@@ -9,10 +9,12 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
+import gevent
 import pytest
 from gevent import monkey
 
@@ -365,25 +367,57 @@ def break_it(mutant):
     broken(mutant.script)
 
 
-class Failures:
-    """Of a pytest: the tests that have failed."""
+class Tests:
+    """Within a pytest that has collected the named tests: has each mutant judged by its own, until one fails."""
 
-    def __init__(self):
-        self.names = []
+    def __init__(self, mutants):
+        self._mutants, self._tests, self._failed = mutants, {}, []
+        self.killed = 0
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            print(report.longreprtext)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        if session.testsfailed:
+            return True  # while it collected, which has been printed
+        for item in session.items:
+            self._tests.setdefault(item.path.stem, []).append(item)
+        self.killed = judge_all(self._mutants, self._kill)
+        return True
 
     def pytest_runtest_logreport(self, report):
         if report.failed and report.when == 'call':
-            self.names.append(report.location[2].split('[')[0])
+            self._failed.append(report.location[2].split('[')[0])
+
+    def _kill(self, mutant):
+        gevent.reinit()
+        items = [item for name in mutant.tests.split() for item in self._tests[name]]
+        try:
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+                if self._failed:
+                    return self._failed[0]
+        finally:
+            items[0].ihook.pytest_sessionfinish(session=items[0].session, exitstatus=0)  # its server ends here
+        return ''
 
 
-def killed_by_tests(mutant):
-    monkey.patch_all()  # late, but in time for what is used here
-    failures = Failures()
-    tests = [f'tests/store/{name}.py' for name in mutant.tests.split()]
-    options = ['-xq', '-p', 'no:cacheprovider', '-W', 'ignore::pytest.PytestAssertRewriteWarning']
+def judge_by_tests(mutants):
+    """Have mutants judged by the tests that they name, collected once; return how many were killed."""
+    if not mutants:
+        return 0
+    with warnings.catch_warnings(action='ignore'):
+        # Late, but in time for what is used here. Judges are plain forks, of a process that has no hub.
+        monkey.patch_all(os=False, signal=False)
+    tests = Tests(mutants)
+    options = ['-sqq', '--no-header', '--no-summary', '-p', 'no:cacheprovider']
+    options += ['-W', 'ignore::pytest.PytestAssertRewriteWarning']
     options += ['-k', 'not redis-server and not minimal-user']  # what one kind of server sees is seen
-    pytest.main([*options, *tests], [failures])
-    return failures.names[0] if failures.names else ''
+    names = sorted({name for mutant in mutants for name in mutant.tests.split()})
+    pytest.main([*options, *(f'tests/store/{name}.py' for name in names)], [tests])
+    return tests.killed
 
 
 def killed_by_machine(mutant):
@@ -410,31 +444,31 @@ def frames(trace):
         trace = trace.tb_next
 
 
-def judge(mutant):
+def judge(mutant, kill):
     """Return who has killed a mutant, and else what there is to say of it."""
     try:
         break_it(mutant)
     except AssertionError as error:  # the edit does not match
         return '', str(error)
-    killer = killed_by_tests(mutant) if mutant.tests else killed_by_machine(mutant)
+    killer = kill(mutant)
     return killer, '' if killer else 'SURVIVED'
 
 
 class Trial:
     """A mutant before its judge: a fork of this process, where all that takes time to import is there."""
 
-    def __init__(self, mutant):
+    def __init__(self, mutant, kill):
         self.mutant, self._since, self._told = mutant, time.monotonic(), tempfile.TemporaryFile('w+')  # noqa: SIM115
         self.pid = os.fork()
         if not self.pid:
-            self._hold()
+            self._hold(kill)
 
-    def _hold(self):
+    def _hold(self, kill):
         try:
             quiet = os.open(os.devnull, os.O_RDWR)
             for fd in range(3):
                 os.dup2(quiet, fd)
-            json.dump(judge(self.mutant), self._told)
+            json.dump(judge(self.mutant, kill), self._told)
             self._told.flush()
         finally:
             os._exit(0)
@@ -448,6 +482,18 @@ class Trial:
         return not failure
 
 
+def judge_all(mutants, kill):
+    """Have mutants judged, one on each core; return how many were killed."""
+    waiting, trials, killed = deque(mutants), {}, 0
+    while waiting or trials:
+        while waiting and len(trials) < os.cpu_count():
+            trial = Trial(waiting.popleft(), kill)
+            trials[trial.pid] = trial
+        pid, _ = os.wait()
+        killed += trials.pop(pid).end()
+    return killed
+
+
 def main(wanted):
     for word in wanted:
         if not any(word in mutant.name for mutant in MUTANTS):
@@ -458,14 +504,9 @@ def main(wanted):
             )
             return 2
     mutants = [mutant for mutant in MUTANTS if not wanted or any(word in mutant.name for word in wanted)]
-    waiting, trials, killed = deque(mutants), {}, 0
     os.chdir(ROOT)
-    while waiting or trials:
-        while waiting and len(trials) < os.cpu_count():
-            trial = Trial(waiting.popleft())
-            trials[trial.pid] = trial
-        pid, _ = os.wait()
-        killed += trials.pop(pid).end()
+    killed = judge_all([mutant for mutant in mutants if not mutant.tests], killed_by_machine)
+    killed += judge_by_tests([mutant for mutant in mutants if mutant.tests])
     print(f'{killed} of {len(mutants)} mutants killed')
     return int(killed < len(mutants))
 
