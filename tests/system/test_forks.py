@@ -201,7 +201,7 @@ def test_a_fork_records_nothing_and_runs_nothing_else(task, code, processes, red
 BARE = """
 from gevent import monkey; monkey.patch_all()
 import os, gevent
-from pytask.worker import forks
+from pytask.worker.attempt import forks
 
 forks.install()
 pids = []

@@ -175,7 +175,7 @@ def test_next_says_when_and_how_days_are_counted(processes):
 @pytest.mark.parametrize(('words', 'first'), [
     (['0 12 * *'], "Error: '0 12 * *' is not crontab text: wrong number of fields; write minute hour"),
     (['hours=3', 'day=1'], "Error: cron has no field 'hours'; did you mean hour?"),
-    (['*/5', 'README', 'tasks', 'some.py', 'b', 'c', 'd'], "Error: '*/5 README tasks some.py b c d' is no cron"),
+    (['*/5', 'README', 'tasks', 'some.py', 'b', 'c', 'd'], "Error: '*/5 README tasks some.py b c d' is not cron"),
     (['@daily', '--tz', 'Europe/Berln'], "Error: no time zone 'Europe/Berln'; write a name such as Europe/Berlin"),
     (['day=31', 'month=2'], "Error: cron month='2', day='31' never fires"),
 ])  # fmt: skip
