@@ -60,7 +60,7 @@ def test_adding_and_starting_them_again_changes_nothing(app, worker):
 
 
 def test_every_worker_has_its_own(app, server, worker):
-    other = pytask.PyTask(server.url, lease=2)
+    other = pytask.PyTask(server.url, lease=app.settings.lease_s)
     first, second = worker(), worker(other)
     assert {run.worker for run in locals_of(app, 'pytask/monitor', 2)} == {first.id, second.id}
     other.client.close()

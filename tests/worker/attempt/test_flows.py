@@ -398,7 +398,7 @@ def test_a_step_whose_task_nobody_knows_is_laid_aside(app, machine, worker, redi
     flow = begun(machine, ['one', 'later', 'one'])
     wait_until(lambda: redis.llen('parked-later') == 1, 'it is parked')
     wait_until(lambda: flow.refresh().reason.startswith('no worker knows "later"'), 'the reason is told')
-    other = type(app)(app.url, lease=2)
+    other = type(app)(app.url, lease=app.settings.lease_s)
     other.task(name='later')(lambda: 'here')
     other.task(name='one')(lambda: 'other')
     worker(other)
