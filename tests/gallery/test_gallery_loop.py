@@ -58,7 +58,7 @@ def test_a_disk_that_is_not_there_is_an_error_that_names_it(gallery):
 
 
 def test_a_deploy_hands_it_to_the_next_worker(server, worker, gallery):
-    other = PyTask(server.url, lease=2, drain=0.1)
+    other = PyTask(server.url, lease=15, drain=0.1)
     other.discover(ROOT / 'tasks')
     run = gallery.client.start('loop', {'every': 0.02})
     wait_until(lambda: (run.refresh().progress or 0) > 1, 'it looks')

@@ -122,7 +122,7 @@ def test_what_the_code_changes_is_changed(app, worker, client, server):
     app.every(1000)(hello)
     worker()
     before = declared_by(client, 'hello')
-    other = PyTask(server.url, lease=2)
+    other = PyTask(server.url, lease=15)
     other.every(5000, data={'name': 'you'})(hello)
     worker(other)
     found = wait_until(lambda: (s := client.schedule('hello')).trigger == 'every 5000 s' and s, 'it has changed')
