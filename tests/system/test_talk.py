@@ -83,7 +83,7 @@ def test_send_and_ask(counter):
         (['ask', 'nobody', 'total'], 3, "no run 'nobody'"),
         (['send', 'nobody', 'add', 'n=1'], 3, "no run 'nobody'"),
         (['send', 'the-counter', '_add', 'n=1'], 2, 'invalid inputs for `send`'),
-        (['send', 'the-counter', 'add', 'n'], 2, "'n' is no input"),
+        (['send', 'the-counter', 'add', 'n'], 2, "'n' is not an input"),
         (['ask', 'the-counter', 'add', '--data', '[1]'], 2, '--data must be a JSON object'),
         (['send', 'the-counter'], 2, "Missing argument 'NAME'"),
     ],

@@ -344,21 +344,21 @@ REFUSED = {
         class T(Task):
             async def start(self): pass
         """,
-        "'t' must be a plain function, not async and not a generator: inside a plain one, `self.offload(",
+        "'t' must be a plain function, not async and not a generator: to run a coroutine, call `self.offload(",
     ),
     'async function': (
         """
         @task
         async def t(): pass
         """,
-        'inside a plain one, `self.offload(asyncio.run, main())`',
+        'to run a coroutine, call `self.offload(asyncio.run, main())`',
     ),
     'generator': (
         """
         class T(Task):
             def start(self): yield 1
         """,
-        'what it would yield, it may `emit`; what it returns is the output',
+        'use `emit` instead of yield; the return value is the output',
     ),
     'async stop': (
         """
@@ -388,7 +388,7 @@ REFUSED = {
         @task
         def t(self, url): pass
         """,
-        "'t' is a function, and has no `self`: `pytask.current_task()` is the run it is called in",
+        "'t' is a function, and has no `self`: use `pytask.current_task()`",
     ),
     'connection at import': (
         """
