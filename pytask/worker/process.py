@@ -49,6 +49,8 @@ def run_worker(  # noqa: PLR0913 - by name
 
     Raises Unavailable if Redis cannot be reached at the start, ConfigError for a bad setting.
     """
+    # The hub starts here: every greenlet counts its recursion depth from there, and later calls go deeper.
+    gevent.sleep(0)
     set_up_logging(level, stdout.beneath(sys.stderr))
     stdout.stamp_logs()
     restart.remember()
