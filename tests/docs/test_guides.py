@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(180)
 
 # Each guide, the worker that it needs, and lines that its blocks print.
 GUIDES = {
-    'guide-deploy': (None, ['state SUCCESS', 'output {"imported":300,"attempt":2}']),
+    'guide-deploy': (None, ['state SUCCESS', 'output {"imported":1000,"attempt":2}']),
     'guide-clean-up': (['-A', 'shop:app'], ['home applied', 'output 1', 'applied applied']),
     'guide-from-celery': (
         ['-q', 'default', '-q', 'reports'], ['report for 2026-11', 'True', 'report for 2027-01'],
