@@ -87,7 +87,7 @@ class Matrix:
         wait_until(lambda: all((self.folder / f'in-stop-{run_id}').exists() for run_id in ids), 'all are in stop()')
 
     def command_between_claim_and_start(self, worker):
-        door = Door(worker, 'launch')
+        door = Door(worker.launcher, 'launch')
         ids = self.start('claimed')
         wait_until(
             lambda: {run.state for run in self.client.store.runs.read(ids)} == {'RUNNING'}, 'all are claimed'
