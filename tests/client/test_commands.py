@@ -168,7 +168,7 @@ def test_a_bare_word_is_obeyed_where_it_can_not_be_written_down(app, worker, hol
     running.store.runs.command = refuse
     app.client.store.publish(f'task-{run.id}-control', '{"command": "stop", "grace": 0}')
     wait_until(lambda: run.refresh().state is State.STOPPED, 'it is over')
-    assert 'its stop is obeyed, and not written down: full' in caplog.text
+    assert 'is being stopped, but Redis did not store that: full' in caplog.text
 
 
 def test_a_late_stop_never_hits_the_next_attempt(app, run, hold, redis):
